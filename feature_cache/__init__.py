@@ -1,0 +1,25 @@
+"""The contract between extraction and scoring: embeddings of clips in a Zarr v3 group (docs/design.md 3).
+
+Needs numpy and zarr only: neither torch nor numba is imported from here.
+"""
+
+from feature_cache.cache import FeatureCache, Features
+from feature_cache.errors import CacheError
+from feature_cache.layout import DONE, FAILED, FORMAT_VERSION, PENDING, STATUS_NAMES
+from feature_cache.text import TextSet
+from feature_cache.windows import window_count, window_index, windows
+
+__all__ = [
+    "DONE",
+    "FAILED",
+    "FORMAT_VERSION",
+    "PENDING",
+    "STATUS_NAMES",
+    "CacheError",
+    "FeatureCache",
+    "Features",
+    "TextSet",
+    "window_count",
+    "window_index",
+    "windows",
+]

@@ -1,0 +1,74 @@
+"""Names, versions and encodings of what a cache holds on disk (docs/design.md 3)."""
+
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+FORMAT = "av2a-features"
+FORMAT_VERSION = 1
+
+PENDING, DONE, FAILED = 0, 1, 2
+STATUS_NAMES = ("pending", "done", "failed")
+
+REASON_BYTES = 512
+"""Room for a failed row's reason, UTF-8, zero padded."""
+
+DIGEST_BYTES = 16
+
+FEATURE_ARRAYS = ("image", "video", "audio")
+TEXT_GROUP = "text"
+DTYPES = ("float16", "float32")
+
+
+def add_array(
+    group: zarr.Group,
+    name: str,
+    *,
+    shape: tuple[int, ...],
+    dtype: str,
+    rows: int,
+    dimensions: tuple[str, ...],
+) -> None:
+    """Create an array cut along its first axis into chunks of ``rows`` rows, each one file.
+
+    zstd makes frames that several windows share cheap; the crc32c around it covers every stored byte.
+    Chunks of zeros are written too, so that a missing file is always a loss.
+    """
+    group.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=(max(1, min(rows, shape[0])), *shape[1:]),
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
+        fill_value=0,
+        dimension_names=dimensions,
+        config={"write_empty_chunks": True},
+    )
+
+
+def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """The array of that name; KeyError where there is none."""
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise KeyError(name)
+    return found
+
+
+def read_rows(group: zarr.Group, name: str, rows: slice = slice(None)) -> NDArray[Any]:
+    """Rows of an array as NumPy."""
+    return np.asarray(array(group, name)[rows])
+
+
+def encode_reason(reason: str) -> NDArray[np.uint8]:
+    """One line of UTF-8 in a fixed number of bytes, cut at a whole character."""
+    raw = " ".join(reason.split()).encode()[:REASON_BYTES]
+    raw = raw.decode(errors="ignore").encode()
+    return np.frombuffer(raw.ljust(REASON_BYTES, b"\0"), dtype=np.uint8)
+
+
+def decode_reason(raw: NDArray[np.uint8]) -> str:
+    """The inverse of :func:`encode_reason`."""
+    return raw.tobytes().rstrip(b"\0").decode(errors="replace")

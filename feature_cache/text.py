@@ -1,0 +1,107 @@
+"""Text sets: the embeddings of a list of labels, kept beside the clips (docs/design.md 3)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from feature_cache.errors import CacheError
+from feature_cache.layout import TEXT_GROUP, add_array, read_rows
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """A label set with its text embeddings.
+
+    Attributes:
+        name: the set's name in the cache.
+        labels: C class names as the user wrote them.
+        visual: float32 (C, Dv), embeddings to compare image and video embeddings with.
+        audio: float32 (C, Da), embeddings to compare audio embeddings with.
+        prompts: the sentences that were embedded, by "visual" and "audio".
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    visual: NDArray[np.float32]
+    audio: NDArray[np.float32]
+    prompts: Mapping[str, Sequence[str]]
+
+
+def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Labels as a tuple, refused if fewer than two, empty or doubled (case aside)."""
+    if len(labels) < 2:
+        raise CacheError(f"a label set needs at least 2 labels, got {len(labels)}")
+    seen: dict[str, str] = {}
+    for label in labels:
+        if not isinstance(label, str) or not label.strip():
+            raise CacheError(f"{label!r} is no label: labels are non-empty text")
+        other = seen.setdefault(label.lower(), label)
+        if other is not label:
+            raise CacheError(f"label {label!r} occurs twice (as {other!r} before): remove one")
+    return tuple(labels)
+
+
+def write_text(
+    group: zarr.Group,
+    name: str,
+    labels: Sequence[str],
+    visual: NDArray[Any],
+    audio: NDArray[Any],
+    prompts: Mapping[str, Sequence[str]],
+    *,
+    dims: tuple[int, int],
+    overwrite: bool,
+) -> None:
+    """Write one text set; its attributes come last and make it whole."""
+    if not _NAME.fullmatch(name):
+        raise CacheError(f"text set name {name!r}: use letters, digits, '.', '_' and '-', 64 at most")
+    labels = check_labels(labels)
+    for kind, table, width in (("visual", visual, dims[0]), ("audio", audio, dims[1])):
+        if table.shape != (len(labels), width):
+            raise CacheError(
+                f"text set {name!r}: {kind} embeddings are {table.shape}, expected ({len(labels)}, {width})"
+            )
+        if not np.isfinite(table).all():
+            raise CacheError(f"text set {name!r}: {kind} embeddings hold values that are not finite")
+    if name in text_names(group) and not overwrite:
+        raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
+    entry = group.create_group(f"{TEXT_GROUP}/{name}", overwrite=True)
+    for kind, table in (("visual", visual), ("audio", audio)):
+        add_array(
+            entry, kind, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim")
+        )
+        target = entry[kind]
+        assert isinstance(target, zarr.Array)
+        target[:] = np.asarray(table, dtype=np.float32)
+    entry.attrs.update(
+        {"labels": list(labels), "prompts": {kind: list(lines) for kind, lines in prompts.items()}}
+    )
+
+
+def text_names(group: zarr.Group) -> list[str]:
+    """Names of the whole text sets, sorted."""
+    texts = group.get(TEXT_GROUP)
+    if not isinstance(texts, zarr.Group):
+        return []
+    return sorted(name for name, entry in texts.groups() if "labels" in entry.attrs)
+
+
+def read_text(group: zarr.Group, name: str) -> TextSet:
+    """Read one text set by its name, which must be one of :func:`text_names`."""
+    entry = group[f"{TEXT_GROUP}/{name}"]
+    assert isinstance(entry, zarr.Group)
+    attributes: dict[str, Any] = dict(entry.attrs)
+    return TextSet(
+        name=name,
+        labels=tuple(attributes["labels"]),
+        visual=read_rows(entry, "visual"),
+        audio=read_rows(entry, "audio"),
+        prompts=attributes["prompts"],
+    )
