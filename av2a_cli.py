@@ -1,0 +1,446 @@
+"""The `av2a` command: parse, call, print. Every heavy import happens inside a command."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from score import Report, ScoreConfig
+
+EXIT_SOME_FAILED = 3
+_OUR_ERRORS = {"extract.errors", "feature_cache.errors", "score.errors"}
+
+
+class _Commands(click.Group):
+    """Commands in the order in which they are used, errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in _EXTRACT_MODULES:
+                raise
+            raise click.ClickException(
+                f"this command needs {error.name}: install it with pip install 'av2a[extract]'"
+            ) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error
+        except Exception as error:
+            if any(base.__module__ in _OUR_ERRORS for base in type(error).__mro__):
+                raise click.ClickException(str(error)) from error
+            raise
+
+
+_EXTRACT_MODULES = {"av", "open_clip", "soxr", "torch", "torchvision", "transformers"}
+
+
+def examples(*lines: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Examples under a command's options, kept as written."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        command.__doc__ = (
+            (command.__doc__ or "").rstrip()
+            + "\n\n\b\nExamples:\n"
+            + "\n".join(f"  {line}" for line in lines)
+        )
+        return command
+
+    return add
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="av2a")
+def main() -> None:
+    """Find which events are seen, heard or both in videos, and when, for any labels.
+
+    Two stages: `av2a extract` looks at the videos once and stores embeddings; `av2a score` turns them
+    into events in seconds, as often as you like, on a CPU.
+
+    \b
+    First try, without videos of your own:
+      av2a demo && av2a extract && av2a score --alpha 0.5
+      av2a evaluate events.json --annotations annotations --dataset llp --split test
+    """
+
+
+# --- stage 1 --------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    show_default=True,
+    help="Folder that gets videos/ and annotations/.",
+)
+@click.option("--clips", type=click.IntRange(1, 999), default=48, show_default=True, help="Clips per split.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other clips per seed.")
+@click.option("--overwrite", is_flag=True, help="Make an earlier demo's clips again.")
+@examples("av2a demo", "av2a demo -o /tmp/try --clips 8")
+def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
+    """Make videos with sound whose events are known: a validation and a test split."""
+    from extract.demo import make_demo
+
+    with _progress("making clips") as progress:
+        made = make_demo(output, clips_per_split=clips, seed=seed, progress=progress, overwrite=overwrite)
+    click.echo(f"{2 * clips} clips in {made.videos}, their annotations in {made.annotations}")
+
+
+@main.command()
+@click.argument("videos", type=click.Path(path_type=Path), default=Path("videos"))
+@click.option(
+    "-o",
+    "--output",
+    default="features.zarr",
+    show_default=True,
+    metavar="PATH",
+    help="Feature cache to make or go on with.",
+)
+@click.option(
+    "--backbone",
+    default="tiny",
+    show_default=True,
+    help="Encoders: `clip_clap` for real videos, `tiny` for the demo's.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Local weights: a folder with clip/ and clap/. Without it they come from the model hub.",
+)
+@click.option(
+    "--labels",
+    metavar="SET|FILE",
+    help="llp, ave, demo, or a text file with one label a line.  "
+    "[default: labels.txt beside the videos, else the backbone's own set]",
+)
+@click.option("--text-name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
+@click.option(
+    "--audio-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Take the sound from WAV files of the same names in this folder.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the encoders.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32"]),
+    default="float16",
+    show_default=True,
+    help="How embeddings are stored.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Frames or windows a pass."
+)
+@click.option(
+    "--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
+@examples(
+    "av2a extract",
+    "av2a extract my_videos -o my.zarr --backbone clip_clap --labels my_labels.txt",
+    "av2a extract clips --backbone clip_clap --labels llp --device cuda --precision float16",
+)
+def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options: Any) -> None:
+    """Embed every window of the videos in a folder, once.
+
+    The same command after an interruption goes on where it stopped. Exit code 3: some clips failed; each
+    one's reason is kept (`av2a info --failed`).
+    """
+    from extract import extract_videos
+
+    if backbone == "tiny":
+        click.echo(
+            "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap",
+            err=True,
+        )
+    with _progress("extracting") as progress:
+        summary = extract_videos(
+            videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options
+        )
+    for clip, reason in summary.failed.items():
+        click.echo(f"failed: {clip}: {reason}", err=True)
+    click.echo(
+        f"{output}: {summary.done} clips done, {len(summary.failed)} failed, {summary.seconds:.1f} s"
+        + (f" ({summary.skipped} of them were there before)" if summary.skipped else "")
+    )
+    if summary.failed:
+        sys.exit(EXIT_SOME_FAILED)
+
+
+@main.command()
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option("--failed", is_flag=True, help="List the clips that failed, with their reasons.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@examples("av2a info", "av2a info features.zarr --failed", "av2a info --json | jq .checkpoint")
+def info(cache: str, failed: bool, as_json: bool) -> None:
+    """Say what a feature cache holds."""
+    from feature_cache import FeatureCache
+
+    opened = FeatureCache.open(cache)
+    if failed:
+        reasons = opened.reasons()
+        if as_json:
+            click.echo(json.dumps(reasons, indent=1))
+        else:
+            for clip, reason in reasons.items():
+                click.echo(f"{clip}\t{reason}")
+        return
+    facts = opened.describe()
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+        return
+    texts = {name: f"{len(labels)} labels" for name, labels in facts.pop("text_sets").items()}
+    attributes = facts.pop("attributes")
+    rows = [*facts.items(), *((f"text {name}", value) for name, value in texts.items()), *attributes.items()]
+    _table(("what", "value"), [(name, _short(value)) for name, value in rows])
+
+
+# --- stage 2 --------------------------------------------------------------------------------------------
+
+
+def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The scoring parameters; each one not given is the published one of the cache's backbone."""
+    unit = click.FloatRange(0, 1)
+    options = [
+        click.option("--alpha", type=unit, help="Weight of sound against picture in the audiovisual stream."),
+        click.option(
+            "--filter-threshold", type=unit, help="Labels whose whole-clip probability exceeds it are kept."
+        ),
+        click.option("--threshold-stage1", type=unit, help="Where the segment thresholds start."),
+        click.option("--threshold-stage2", type=unit, help="A candidate's own probability must exceed it."),
+        click.option("--gamma", type=click.FloatRange(0), help="How fast thresholds stop falling."),
+        click.option(
+            "--method", type=click.Choice(["naive", "cosine", "bbse", "bbse-cosine"]), help="Label shift."
+        ),
+        click.option(
+            "--fusion", type=click.Choice(["early", "late"]), help="How the audiovisual stream is made."
+        ),
+        click.option(
+            "--decision",
+            type=click.Choice(["threshold", "argmax"]),
+            help="Refinement: several events at a time (LLP), or the best label only (AVE).",
+        ),
+        click.option(
+            "--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first."
+        ),
+        click.option("--refinement/--no-refinement", default=None, help="Check each candidate as a whole."),
+        click.option("--label-shift-iters", type=click.IntRange(1), help="Passes over the segments."),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Parameters from a TOML or JSON file; options given here come first.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+
+    @functools.wraps(command)
+    def collected(*args: Any, **options: Any) -> Any:
+        names = (
+            "alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma", "method", "fusion",
+            "decision", "label_selection", "refinement", "label_shift_iters",
+        )  # fmt: skip
+        given = {name: value for name in names if (value := options.pop(name)) is not None}
+        return command(*args, parameters=given, **options)
+
+    return collected
+
+
+@main.command()
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@scoring_options
+@click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("events.json"),
+    show_default=True,
+    help="File for the events: .json, .csv or .tsv.",
+)
+@click.option(
+    "--format", "file_format", type=click.Choice(["json", "csv", "tsv"]), help="Whatever the file's ending."
+)
+@click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
+@examples(
+    "av2a score --alpha 0.5",
+    "av2a score my.zarr --method naive --threshold-stage1 0.8 -o events.csv",
+    "av2a score ave.zarr --decision argmax -o ave_events.json",
+)
+def score(
+    cache: str, parameters: dict[str, Any], config_file: Path | None, text: str | None, output: Path,
+    file_format: str | None, threads: int | None,
+) -> None:  # fmt: skip
+    """Turn a feature cache into events: what is seen, heard or both, and when."""
+    from feature_cache import FeatureCache
+    from score import score as run
+
+    if cache == "features.zarr" and not Path(cache).exists():
+        raise click.ClickException(
+            "no features.zarr here: `av2a extract` makes it from ./videos; `av2a demo` makes videos to try"
+        )
+    opened = FeatureCache.open(cache)
+    config = _config(opened.backbone, config_file, parameters)
+    events = run(opened, config, text=text, threads=threads)
+    events.write(output, format=file_format)
+    _print_config(config, opened.backbone, parameters, config_file)
+    counts = events.counts()
+    _table(
+        ("label", "audiovisual", "visual", "audio"),
+        [(label, *row) for label, row in counts.items() if any(row)]
+        + [("all", *(sum(column) for column in zip(*counts.values(), strict=True)))],
+    )
+    left = ", ".join(f"{count} {why}" for why, count in events.left_out.items() if count)
+    click.echo(
+        f"{len(events)} events in {len(events.clip_ids)} clips -> {output}"
+        + (f" (left out: {left})" if left else "")
+    )
+    if not events.clip_ids:
+        raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
+
+
+@main.command()
+@click.argument("events", type=click.Path(path_type=Path), default=Path("events.json"))
+@click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the data set's own annotation files.",
+)
+@click.option("--dataset", type=click.Choice(["llp", "ave"]), required=True, help="Whose files and metrics.")
+@click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
+@click.option("--partial", is_flag=True, help="Accept events of a part of the split's clips.")
+@click.option(
+    "--paper-protocol",
+    is_flag=True,
+    help="As the official script: visual predictions evaluated as if they were the audio ones.",
+)
+@click.option("--per-class", is_flag=True, help="Figures of each label too.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@examples(
+    "av2a evaluate events.json --annotations annotations --dataset llp --split test",
+    "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
+)
+def evaluate(
+    events: Path, annotations: Path, dataset: str, split: str, partial: bool, paper_protocol: bool,
+    per_class: bool, output: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compare events with a data set's annotations."""
+    from score import Annotations, Events
+    from score import evaluate as run
+
+    truth = Annotations.read(dataset, annotations, split=split)
+    report = run(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
+    figures = json.dumps(report.to_dict(), indent=1)
+    if output is not None:
+        output.write_text(figures + "\n")
+    if as_json:
+        click.echo(figures)
+        return
+    _print_report(report, split, per_class)
+
+
+# --- what people see ------------------------------------------------------------------------------------
+
+
+def _config(backbone: str, config_file: Path | None, parameters: Mapping[str, Any]) -> "ScoreConfig":
+    from score import ScoreConfig
+
+    base = ScoreConfig.read(config_file) if config_file else ScoreConfig.published(backbone)
+    return base.replace(**parameters)
+
+
+def _print_config(
+    config: "ScoreConfig", backbone: str, parameters: Mapping[str, Any], config_file: Path | None
+) -> None:
+    origin = str(config_file) if config_file else f"published for {backbone}"
+    parts = [
+        f"{name}={value}" + (" (given)" if name in parameters else "")
+        for name, value in config.to_dict().items()
+    ]
+    click.echo(f"settings ({origin} unless given): " + " ".join(parts))
+
+
+def _print_report(report: "Report", split: str, per_class: bool) -> None:
+    click.echo(f"{report.n_found} of {report.n_split} clips of the {split} split")
+    if report.paper_protocol:
+        click.echo(
+            "paper protocol: visual predictions stand in for the audio ones, as in the official script"
+        )
+    for header, rows in report.tables(per_class=per_class):
+        _table(header, rows)
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console = Console() if sys.stdout.isatty() else Console(width=120, color_system=None)
+    console.print(table)
+
+
+@contextmanager
+def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
+    """A bar on standard error, nothing where that is no terminal; call with (done, total)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, transient=True, disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task(what, total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show
+
+
+if __name__ == "__main__":
+    main()
