@@ -1,0 +1,9 @@
+"""Errors of stage 2; each message is one line for the user."""
+
+
+class ScoreError(Exception):
+    """A setting, an events file or a request that cannot be served."""
+
+
+class AnnotationError(ScoreError):
+    """An annotation file that cannot be read, or that does not fit the events."""

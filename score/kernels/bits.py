@@ -1,0 +1,59 @@
+"""Timelines as machine words: bit s of a uint64 is segment s."""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+ONE = np.uint64(1)
+
+
+@intrinsic
+def popcount(_context: Any, _word: Any) -> Any:
+    """Number of set bits of a uint64."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def trailing_zeros(_context: Any, _word: Any) -> Any:
+    """Position of the lowest set bit of a uint64; 64 if none is set."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
+@njit(cache=True, nogil=True, inline="always")
+def bit(segment: int) -> Any:
+    """The word with one segment set."""
+    return ONE << np.uint64(segment)
+
+
+@njit(cache=True, nogil=True)
+def span(start: int, end: int) -> Any:
+    """The word with segments start ... end - 1 set, 0 <= start < end <= 64."""
+    if end - start == 64:
+        return ~np.uint64(0)
+    return ((ONE << np.uint64(end - start)) - ONE) << np.uint64(start)
+
+
+@njit(cache=True, nogil=True)
+def first_run(word: Any) -> tuple[int, int]:
+    """Start and end of the lowest run of set bits of a word that is not 0."""
+    start = trailing_zeros(word)
+    end = start + trailing_zeros(~(word >> start))
+    return np.int64(start), np.int64(end)
+
+
+@njit(cache=True, nogil=True)
+def smooth(word: Any) -> Any:
+    """Drop runs of one segment, then close holes of one segment (docs/design.md 4.5)."""
+    word = word & ((word << ONE) | (word >> ONE))
+    return word | ((word << ONE) & (word >> ONE))

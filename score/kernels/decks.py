@@ -1,0 +1,199 @@
+"""Decks: the probabilities of a clip over one set of kept labels, made when first asked for.
+
+Label selection is piecewise constant in its threshold, so that few of the many settings of a search differ in their
+label sets; what depends on the set alone is computed once and looked up afterwards.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from score.kernels.bits import bit
+from score.kernels.probability import standardise, standardise_frames
+
+BYTES_A_CLIP = 48 << 20
+"""Room for decks; when it is used up, they are forgotten and made again."""
+
+
+class Clip(NamedTuple):
+    """Logits of one clip, float64."""
+
+    image: Any  # (T, C)
+    video: Any  # (W, F, C)
+    audio: Any  # (W, C)
+    cosine: Any  # (T - 1,)
+    whole_visual: Any  # (C,), probabilities of window 0 over all labels
+    whole_audio: Any  # (C,)
+
+
+class Decks(NamedTuple):
+    """M decks of a clip with C labels, T segments, W windows; a deck's labels fill the first ``size`` places."""
+
+    used: Any  # int64 (1,)
+    table: Any  # int64 (power of two,), hash -> deck, -1 for none
+    mask: Any  # uint64 (M, ceil(C / 64)), the kept labels as bits
+    size: Any  # int64 (M,)
+    kept: Any  # int64 (M, C), their numbers, ascending
+    made: Any  # bool (M, 3), whether the tables of picture, of sound and of both are there
+    visual: Any  # float64 (M, T, C), segment probabilities
+    peak: Any  # float64 (M, C), each label's largest segment probability
+    gram: Any  # float64 (M, T, T), inner products of the rows of ``visual``
+    audio: Any  # float64 (M, C), probabilities of the sound of window 0
+    cross: Any  # float64 (M, T), inner products of ``visual`` with ``audio``
+    norm: Any  # float64 (M,), of ``audio`` with itself
+    seen: Any  # bool (M, W, 2), whether a window's row is there
+    window_visual: Any  # float64 (M, W, C)
+    window_audio: Any  # float64 (M, W, C)
+    spare: Any  # float64 (C,)
+
+
+def deck_room(labels: int, segments: int, windows: int) -> Decks:
+    """Decks for one clip at a time, in a bounded amount of memory."""
+    each = 8 * labels * (2 * windows + segments + 3) + 8 * segments * (segments + 1)
+    most = max(4, min(2048, BYTES_A_CLIP // each))
+    table = 1
+    while table < 4 * most:
+        table *= 2
+    words = -(-labels // 64)
+    return Decks(
+        np.zeros(1, np.int64),
+        np.full(table, -1, np.int64),
+        np.zeros((most, words), np.uint64),
+        np.zeros(most, np.int64),
+        np.zeros((most, labels), np.int64),
+        np.zeros((most, 3), np.bool_),
+        np.zeros((most, segments, labels)),
+        np.zeros((most, labels)),
+        np.zeros((most, segments, segments)),
+        np.zeros((most, labels)),
+        np.zeros((most, segments)),
+        np.zeros(most),
+        np.zeros((most, windows, 2), np.bool_),
+        np.zeros((most, windows, labels)),
+        np.zeros((most, windows, labels)),
+        np.zeros(labels),
+    )
+
+
+@njit(cache=True, nogil=True)
+def forget(decks: Any) -> None:
+    """Empty the decks; needed before another clip."""
+    if decks.used[0] > 0:
+        decks.used[0] = 0
+        decks.table[:] = -1
+
+
+@njit(cache=True, nogil=True)
+def reserve(decks: Any, n: int) -> None:
+    """Make sure that ``n`` more decks fit, forgetting all if they do not."""
+    if decks.used[0] + n > decks.size.shape[0]:
+        forget(decks)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_deck(decks: Any, whole: Any, tau: float, select: bool) -> int:
+    """The deck of the labels whose probability in ``whole`` (C,) exceeds ``tau`` (4.2); all if not ``select``."""
+    labels = whole.shape[0]
+    words = decks.mask.shape[1]
+    at = decks.used[0]  # the free one after the last holds the mask looked for
+    code = np.uint64(1469598103934665603)
+    for q in range(words):
+        word = np.uint64(0)
+        for x in range(64 * q, min(labels, 64 * q + 64)):
+            if not select or whole[x] > tau:
+                word |= bit(x - 64 * q)
+        decks.mask[at, q] = word
+        code = (code ^ word) * np.uint64(0x9E3779B97F4A7C15)
+        code ^= code >> np.uint64(29)
+    last = np.uint64(decks.table.shape[0] - 1)
+    place = code & last
+    while decks.table[place] >= 0:
+        deck = decks.table[place]
+        same = True
+        for q in range(words):
+            if decks.mask[deck, q] != decks.mask[at, q]:
+                same = False
+                break
+        if same:
+            return deck
+        place = (place + np.uint64(1)) & last
+    decks.table[place] = at
+    decks.used[0] = at + 1
+    n = 0
+    for x in range(labels):
+        if (decks.mask[at, x // 64] >> np.uint64(x % 64)) & np.uint64(1):
+            decks.kept[at, n] = x
+            n += 1
+    decks.size[at] = n
+    decks.made[at] = False
+    decks.seen[at] = False
+    return at
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_visual(decks: Any, deck: int, clip: Any) -> None:
+    """Segment probabilities of the images (4.3) and their Gram matrix."""
+    if decks.made[deck, 0]:
+        return
+    decks.made[deck, 0] = True
+    size = decks.size[deck]
+    segments = clip.image.shape[0]
+    p = decks.visual[deck]
+    gram = decks.gram[deck]
+    for t in range(segments):
+        standardise(clip.image[t], decks.kept[deck], size, p[t])
+        for u in range(t + 1):
+            value = 0.0
+            for j in range(size):
+                value += p[t, j] * p[u, j]
+            gram[t, u] = value
+            gram[u, t] = value
+    for j in range(size):
+        value = p[0, j]
+        for t in range(1, segments):
+            value = max(value, p[t, j])
+        decks.peak[deck, j] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_audio(decks: Any, deck: int, clip: Any) -> None:
+    """The sound's probabilities (4.3): those of window 0, for every segment."""
+    if decks.made[deck, 1]:
+        return
+    decks.made[deck, 1] = True
+    size = decks.size[deck]
+    p = decks.audio[deck]
+    standardise(clip.audio[0], decks.kept[deck], size, p)
+    value = 0.0
+    for j in range(size):
+        value += p[j] * p[j]
+    decks.norm[deck] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_both(decks: Any, deck: int, clip: Any) -> None:
+    """Tables of picture and sound, and the inner products between them."""
+    if decks.made[deck, 2]:
+        return
+    make_visual(decks, deck, clip)
+    make_audio(decks, deck, clip)
+    decks.made[deck, 2] = True
+    for t in range(clip.image.shape[0]):
+        value = 0.0
+        for j in range(decks.size[deck]):
+            value += decks.visual[deck, t, j] * decks.audio[deck, j]
+        decks.cross[deck, t] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def make_window(decks: Any, deck: int, clip: Any, window: int, kind: int) -> None:
+    """A window's probabilities by its picture (kind 0) or its sound (kind 1) over the deck's labels (4.6)."""
+    if decks.seen[deck, window, kind]:
+        return
+    decks.seen[deck, window, kind] = True
+    kept, size = decks.kept[deck], decks.size[deck]
+    if kind == 0:
+        standardise_frames(clip.video[window], kept, size, decks.window_visual[deck, window], decks.spare)
+    else:
+        standardise(clip.audio[window], kept, size, decks.window_audio[deck, window])

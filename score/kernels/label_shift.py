@@ -1,0 +1,251 @@
+"""Dynamic thresholds: within-video label shift (docs/design.md 4.4), as words of positive segments.
+
+BBSE needs w with (M'M + I) w = M'q, M = P'Y / (t + 1). M's column j is the sum of the rows at which label j was
+positive, so M'M and M'q are sums of inner products between rows of P: the Gram matrix of the rows, made once, is all
+that is needed, and a step costs nothing for labels that were never positive (their w is 0).
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from score.kernels.bits import ONE, bit
+
+NAIVE, COSINE, BBSE, BBSE_COSINE = 0, 1, 2, 3
+METHOD_CODES = {"naive": NAIVE, "cosine": COSINE, "bbse": BBSE, "bbse-cosine": BBSE_COSINE}
+
+
+class ShiftRoom(NamedTuple):
+    """Working room of the passes, for K labels and T segments."""
+
+    active: Any  # int64 (K,)
+    counts: Any  # int64 (K,)
+    theta: Any  # float64 (K,)
+    sums: Any  # float64 (K, T): for an active label, row sums of the Gram matrix over its positive segments
+    normal: Any  # float64 (K, K): M'M (t + 1)^2
+    factor: Any  # float64 (K, K): L below the diagonal, D on it
+    weights: Any  # float64 (K,)
+
+
+def shift_room(labels: int, segments: int) -> ShiftRoom:
+    """Room for ``labels`` labels and ``segments`` segments."""
+    return ShiftRoom(
+        np.zeros(labels, np.int64),
+        np.zeros(labels, np.int64),
+        np.zeros(labels),
+        np.zeros((labels, segments)),
+        np.zeros((labels, labels)),
+        np.zeros((labels, labels)),
+        np.zeros(labels),
+    )
+
+
+def decay_table(gamma: float, segments: int, iterations: int) -> Any:
+    """exp(-gamma n) for every count n that can occur, float64 (segments * iterations + 1,)."""
+    return np.array([math.exp(-gamma * n) for n in range(segments * iterations + 1)])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def simple_shift(
+    p: Any, size: int, cosine: Any, use_cosine: bool, tau: float, decay: Any, passes: int, words: Any
+) -> None:
+    """Methods `naive` (passes = 0) and `cosine`: each label on its own.
+
+    Args:
+        p: float64 (T, >= size) probabilities.
+        size: labels in play.
+        cosine: float64 (T - 1,), similarity of neighbouring images.
+        use_cosine: whether the factor applies (not to the audio stream).
+        tau: first threshold.
+        decay: exp(-gamma n), float64.
+        passes: label-shift passes; 0 keeps the threshold.
+        words: uint64 (>= size,), written: the positive segments.
+    """
+    segments = p.shape[0]
+    for j in range(size):
+        word = np.uint64(0)
+        count = 0
+        for _ in range(max(passes, 1)):
+            theta = tau
+            word = np.uint64(0)
+            for t in range(segments):
+                if p[t, j] > theta:
+                    word |= bit(t)
+                    if t + 1 < segments:
+                        count += 1
+                if passes > 0 and t + 1 < segments:
+                    offset = tau * decay[count]
+                    if use_cosine:
+                        offset *= cosine[t]
+                    theta -= offset
+        words[j] = word
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
+    """(normal * scale^2 + I) w = sums[:, segment] * scale by L D L', into ``room.weights``."""
+    low = room.factor
+    w = room.weights
+    square = scale * scale
+    for x in range(size):
+        for z in range(x):
+            value = room.normal[x, z] * square
+            for y in range(z):
+                value -= low[x, y] * low[z, y] * low[y, y]
+            low[x, z] = value / low[z, z]
+        value = room.normal[x, x] * square + 1.0
+        for y in range(x):
+            value -= low[x, y] * low[x, y] * low[y, y]
+        low[x, x] = value
+        value = room.sums[x, segment] * scale
+        for y in range(x):
+            value -= low[x, y] * w[y]
+        w[x] = value
+    for x in range(size):
+        w[x] /= low[x, x]
+    for x in range(size - 1, -1, -1):
+        for y in range(x + 1, size):
+            w[x] -= low[y, x] * w[y]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bbse_shift(
+    p: Any,
+    size: int,
+    gram: Any,
+    peak: Any,
+    cosine: Any,
+    use_cosine: bool,
+    tau: float,
+    decay: Any,
+    passes: int,
+    words: Any,
+    room: Any,
+) -> None:
+    """Methods `bbse` and `bbse-cosine`.
+
+    Args:
+        p: float64 (T, >= size) probabilities; a row without spread is NaN, and no segment from it on is positive.
+        size: labels in play.
+        gram: float64 (T, T), inner products of the rows of ``p``.
+        peak: float64 (>= size,), each label's largest probability.
+        cosine: float64 (T - 1,), similarity of neighbouring images.
+        use_cosine: whether the factor applies.
+        tau: first threshold.
+        decay: exp(-gamma n), float64.
+        passes: label-shift passes, at least 1.
+        words: uint64 (>= size,), written: the positive segments.
+        room: ShiftRoom.
+    """
+    segments = p.shape[0]
+    good = segments
+    for t in range(segments):
+        if gram[t, t] != gram[t, t]:
+            good = t
+            break
+    possible = 0
+    for j in range(size):
+        words[j] = 0
+        room.counts[j] = 0
+        if good < segments or peak[j] > tau:
+            possible += 1
+    if possible == 0:
+        return
+    active, counts, theta, sums, normal = room.active, room.counts, room.theta, room.sums, room.normal
+    for number in range(passes):
+        n = 0
+        if number > 0:
+            for j in range(size):
+                words[j] = 0
+        for t in range(good):
+            for x in range(n):
+                if p[t, active[x]] > theta[x]:
+                    words[active[x]] |= bit(t)
+            if n < possible:
+                for j in range(size):
+                    if words[j] == 0 and p[t, j] > tau:
+                        words[j] = bit(t)
+                        active[n] = j
+                        theta[n] = tau
+                        for v in range(segments):
+                            sums[n, v] = 0.0
+                        for x in range(n + 1):
+                            normal[n, x] = 0.0
+                        n += 1
+            if t + 1 >= good:
+                break
+            if n == 0:
+                continue
+            for x in range(n):
+                here = (words[active[x]] >> np.uint64(t)) & ONE
+                for z in range(x + 1):
+                    there = (words[active[z]] >> np.uint64(t)) & ONE
+                    if here:
+                        normal[x, z] += sums[z, t]
+                    if there:
+                        normal[x, z] += sums[x, t]
+                    if here and there:
+                        normal[x, z] += gram[t, t]
+            for x in range(n):
+                if (words[active[x]] >> np.uint64(t)) & ONE:
+                    counts[active[x]] += 1
+                    for v in range(segments):
+                        sums[x, v] += gram[t, v]
+            solve_ridge(room, n, 1.0 / (t + 1), t + 1)
+            factor = tau
+            if use_cosine:
+                factor *= cosine[t]
+            for x in range(n):
+                j = active[x]
+                theta[x] -= factor * decay[counts[j]] * room.weights[x] * p[t + 1, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bbse_shift_constant(
+    p: Any, size: int, segments: int, norm: float, tau: float, decay: Any, passes: int, words: Any, room: Any
+) -> None:
+    """:func:`bbse_shift` where all rows are the same: M has rank one and w a closed form (Sherman-Morrison).
+
+    Args:
+        p: float64 (>= size,), the row.
+        size: labels in play.
+        segments: T.
+        norm: inner product of the row with itself.
+        tau: first threshold.
+        decay: exp(-gamma n), float64.
+        passes: label-shift passes, at least 1.
+        words: uint64 (>= size,), written.
+        room: ShiftRoom; its counts, theta, active and weights are used.
+    """
+    n = 0
+    active, counts, theta, positives = room.active, room.counts, room.theta, room.weights
+    for j in range(size):
+        words[j] = 0
+        if p[j] > tau:
+            active[n] = j
+            counts[n] = 0
+            n += 1
+    if n == 0:
+        return
+    for _ in range(passes):
+        for x in range(n):
+            words[active[x]] = 0
+            theta[x] = tau
+            positives[x] = 0.0
+        for t in range(segments):
+            square = 0.0
+            for x in range(n):
+                if p[active[x]] > theta[x]:
+                    words[active[x]] |= bit(t)
+                    positives[x] += 1.0
+                    if t + 1 < segments:
+                        counts[x] += 1
+                square += positives[x] * positives[x]
+            if t + 1 == segments:
+                break
+            scale = 1.0 / (t + 1)
+            common = norm * scale / (1.0 + norm * square * scale * scale)
+            for x in range(n):
+                theta[x] -= tau * decay[counts[x]] * positives[x] * common * p[active[x]]

@@ -1,0 +1,198 @@
+"""The three streams of one clip: label selection, label shift, candidates, refinement (docs/design.md 4.2 to 4.6)."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from score.kernels.candidates import (
+    CandidateRoom,
+    candidate_room,
+    count_staying,
+    find_candidates,
+    rank_candidates,
+    window_row,
+)
+from score.kernels.decks import find_deck, make_audio, make_both, make_visual, make_window
+from score.kernels.label_shift import (
+    BBSE,
+    BBSE_COSINE,
+    COSINE,
+    NAIVE,
+    ShiftRoom,
+    bbse_shift,
+    bbse_shift_constant,
+    shift_room,
+    simple_shift,
+)
+from score.kernels.probability import blend
+
+VISUAL, AUDIO, AUDIOVISUAL = 0, 1, 2
+THRESHOLD, ARGMAX = 0, 1
+DECISION_CODES = {"threshold": THRESHOLD, "argmax": ARGMAX}
+
+
+class StreamRoom(NamedTuple):
+    """Working room for one stream."""
+
+    words: Any  # uint64 (C,), positive segments of the labels in play
+    mixed: Any  # float64 (T, C), audiovisual segment probabilities
+    mixed_gram: Any  # float64 (T, T)
+    mixed_peak: Any  # float64 (C,)
+    repeated: Any  # float64 (T, C), the sound's row for every segment
+    shift: ShiftRoom
+    found: CandidateRoom
+
+
+def stream_room(labels: int, segments: int) -> StreamRoom:
+    """Room for a stream of ``labels`` labels and ``segments`` segments."""
+    return StreamRoom(
+        np.zeros(labels, np.uint64),
+        np.zeros((segments, labels)),
+        np.zeros((segments, segments)),
+        np.zeros(labels),
+        np.zeros((segments, labels)),
+        shift_room(labels, segments),
+        candidate_room(labels, segments),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def choose_deck(decks: Any, clip: Any, stream: int, alpha: float, tau: float, select: bool, room: Any) -> int:
+    """The deck of the labels that a stream keeps (4.2)."""
+    if stream == VISUAL:
+        return find_deck(decks, clip.whole_visual, tau, select)
+    if stream == AUDIO:
+        return find_deck(decks, clip.whole_audio, tau, select)
+    whole = room.mixed_peak
+    for x in range(clip.whole_visual.shape[0]):
+        whole[x] = blend(alpha, clip.whole_visual[x], clip.whole_audio[x])
+    return find_deck(decks, whole, tau, select)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def mix(decks: Any, deck: int, clip: Any, alpha: float, room: Any) -> None:
+    """Audiovisual segment probabilities (4.3); their Gram matrix follows from those of picture and sound."""
+    make_both(decks, deck, clip)
+    size = decks.size[deck]
+    p, sound = decks.visual[deck], decks.audio[deck]
+    for j in range(size):
+        room.mixed_peak[j] = blend(alpha, decks.peak[deck, j], sound[j])
+    for t in range(p.shape[0]):
+        for j in range(size):
+            room.mixed[t, j] = blend(alpha, p[t, j], sound[j])
+    beta = 1.0 - alpha
+    for t in range(p.shape[0]):
+        for u in range(t + 1):
+            value = beta * beta * decks.gram[deck, t, u]
+            value += alpha * beta * (decks.cross[deck, t] + decks.cross[deck, u])
+            value += alpha * alpha * decks.norm[deck]
+            room.mixed_gram[t, u] = value
+            room.mixed_gram[u, t] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_positives(
+    decks: Any,
+    deck: int,
+    clip: Any,
+    stream: int,
+    method: int,
+    tau: float,
+    decay: Any,
+    passes: int,
+    room: Any,
+) -> None:
+    """Label shift (4.4): the positive segments of each label of the deck, into ``room.words``.
+
+    The audiovisual stream needs :func:`mix` before.
+    """
+    size = decks.size[deck]
+    segments = clip.image.shape[0]
+    use_cosine = (method == COSINE or method == BBSE_COSINE) and stream != AUDIO
+    turns = 0 if method == NAIVE else passes
+    bbse = method == BBSE or method == BBSE_COSINE
+    if stream == AUDIO:
+        make_audio(decks, deck, clip)
+        sound = decks.audio[deck]
+        if bbse:
+            bbse_shift_constant(
+                sound, size, segments, decks.norm[deck], tau, decay, turns, room.words, room.shift
+            )
+            return
+        for t in range(segments):
+            for j in range(size):
+                room.repeated[t, j] = sound[j]
+        simple_shift(room.repeated, size, clip.cosine, False, tau, decay, turns, room.words)
+        return
+    if stream == VISUAL:
+        make_visual(decks, deck, clip)
+        p, gram, peak = decks.visual[deck], decks.gram[deck], decks.peak[deck]
+    else:
+        p, gram, peak = room.mixed, room.mixed_gram, room.mixed_peak
+    if bbse:
+        bbse_shift(
+            p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, room.words, room.shift
+        )
+    else:
+        simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, room.words)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def window_probability(
+    decks: Any, deck: int, stream: int, alpha: float, window: int, slot: int
+) -> float:
+    """A label's probability in a window whose rows are there."""
+    if stream == VISUAL:
+        return decks.window_visual[deck, window, slot]
+    if stream == AUDIO:
+        return decks.window_audio[deck, window, slot]
+    return blend(alpha, decks.window_visual[deck, window, slot], decks.window_audio[deck, window, slot])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge_candidates(
+    decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, room: Any
+) -> int:
+    """Candidates (4.5) with their own probabilities, ranked by them; returns how many.
+
+    With the argmax decision, ``stays`` says whether the label is its window's best (4.6).
+    """
+    found = room.found
+    n = find_candidates(room.words, decks.size[deck], found)
+    segments = clip.image.shape[0]
+    for x in range(n):
+        window = window_row(found.start[x], found.end[x], segments)
+        if stream != AUDIO:
+            make_window(decks, deck, clip, window, 0)
+        if stream != VISUAL:
+            make_window(decks, deck, clip, window, 1)
+        own = window_probability(decks, deck, stream, alpha, window, found.slot[x])
+        found.probability[x] = own
+        if decision == ARGMAX:
+            best = own == own
+            for j in range(decks.size[deck]):
+                value = window_probability(decks, deck, stream, alpha, window, j)
+                if value > own or (value == own and j < found.slot[x]):
+                    best = False
+                    break
+            found.stays[x] = best
+    rank_candidates(found, n)
+    return n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def refine(found: Any, n: int, refinement: bool, decision: int, tau: float) -> None:
+    """Which of the judged candidates are events, into ``stays`` (4.6)."""
+    if n <= 1 or not refinement:
+        found.stays[:n] = True
+        return
+    if decision == THRESHOLD:
+        stay = count_staying(found, n, tau)
+        for x in range(n):
+            found.stays[found.rank[x]] = x < stay
+        return
+    for x in range(n):
+        if found.stays[x]:
+            return
+    found.stays[found.rank[0]] = True

@@ -1,0 +1,239 @@
+"""Scoring in plain NumPy: docs/design.md 4, sentence by sentence. Slow, and what the kernels are compared with.
+
+Sums over labels run left to right and exp is the C library's, as in the kernels, so that equality can be exact.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache import window_index
+from score.config import ScoreConfig
+
+Floats = NDArray[np.float64]
+Span = tuple[int, int, int]
+"""A candidate: label number, first segment, one past the last segment."""
+
+_exp = np.frompyfunc(math.exp, 1, 1)
+
+
+@dataclass(frozen=True)
+class ClipLogits:
+    """Logits of one clip over C labels.
+
+    Attributes:
+        image: float64 (T, C).
+        video: float64 (W, F, C).
+        audio: float64 (W, C).
+        cosine: float64 (T - 1,), similarity of each image with the next.
+    """
+
+    image: Floats
+    video: Floats
+    audio: Floats
+    cosine: Floats
+
+
+@dataclass
+class Trace:
+    """What a stream went through: the labels in play and, a segment a row, probabilities and thresholds."""
+
+    labels: list[int] = field(default_factory=list)
+    probabilities: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    thresholds: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+
+
+def clip_logits(
+    image: NDArray[Any],
+    video: NDArray[Any],
+    audio: NDArray[Any],
+    text_visual: NDArray[Any],
+    text_audio: NDArray[Any],
+) -> ClipLogits:
+    """Logits of embeddings (T, Dv), (W, F, Dv), (W, Da) with text embeddings (C, Dv), (C, Da)."""
+    picture, sound = text_visual.astype(np.float64).T, text_audio.astype(np.float64).T
+    rows = image.astype(np.float64)
+    norms = np.maximum(np.sqrt((rows * rows).sum(axis=1)), 1e-8)
+    return ClipLogits(
+        image=rows @ picture,
+        video=video.astype(np.float64) @ picture,
+        audio=audio.astype(np.float64) @ sound,
+        cosine=(rows[:-1] * rows[1:]).sum(axis=1) / (norms[:-1] * norms[1:]),
+    )
+
+
+def probability(logits: Floats) -> Floats:
+    """4.1: sigmoid of the z-score along the last axis; NaN for a row without spread."""
+    k = logits.shape[-1]
+    mean = _sum(logits)[..., None] / k
+    std = np.sqrt(_sum((logits - mean) ** 2) / max(k - 1, 1))[..., None]
+    flat = (logits.max(axis=-1, keepdims=True) == logits.min(axis=-1, keepdims=True)) if k > 1 else True
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(flat, np.nan, (logits - mean) / std)
+    return 1.0 / (1.0 + _exp(-z).astype(np.float64))
+
+
+def window_probability(clip: ClipLogits, stream: str, alpha: float, window: int, kept: Sequence[int]) -> Floats:
+    """4.1: a window's probability over the kept labels, (K,)."""
+    columns = list(kept)
+    if stream == "audio":
+        return probability(clip.audio[window][columns])
+    frames = probability(clip.video[window][:, columns])
+    visual: Floats = np.add.accumulate(frames, axis=0)[-1] / len(frames)
+    if stream == "visual":
+        return visual
+    return (1 - alpha) * visual + alpha * probability(clip.audio[window][columns])
+
+
+def select_labels(clip: ClipLogits, stream: str, config: ScoreConfig) -> list[int]:
+    """4.2: the labels that a stream keeps."""
+    everything = range(clip.audio.shape[1])
+    if not config.label_selection:
+        return list(everything)
+    whole = window_probability(clip, stream, config.alpha, 0, everything)
+    return [k for k in everything if whole[k] > config.filter_threshold]
+
+
+def segment_probability(clip: ClipLogits, stream: str, alpha: float, kept: Sequence[int]) -> Floats:
+    """4.3: (T, K) over the kept labels."""
+    columns = list(kept)
+    audio = np.tile(probability(clip.audio[0][columns]), (len(clip.image), 1))
+    if stream == "audio":
+        return audio
+    visual = probability(clip.image[:, columns])
+    return visual if stream == "visual" else (1 - alpha) * visual + alpha * audio
+
+
+def thresholds(p: Floats, cosine: Floats, stream: str, config: ScoreConfig) -> Floats:
+    """4.4: dynamic thresholds, (T, K)."""
+    segments, k = p.shape
+    theta = np.full((segments, k), config.threshold_stage1)
+    if config.method == "naive":
+        return theta
+    n = np.zeros(k)
+    decay = np.array([math.exp(-config.gamma * c) for c in range(segments * config.label_shift_iters + 1)])
+    for _ in range(config.label_shift_iters):
+        for t in range(segments - 1):
+            n += p[t] > theta[t]
+            offset = config.threshold_stage1 * decay[n.astype(np.int64)]
+            if "cosine" in config.method and stream != "audio":
+                offset = offset * cosine[t]
+            if "bbse" in config.method:
+                rows = p[: t + 1]
+                m = rows.T @ (rows > theta[: t + 1]).astype(np.float64) / (t + 1)
+                q = p[t + 1]
+                offset = offset * np.linalg.solve(m.T @ m + np.eye(k), m.T @ q) * q
+            theta[t + 1] = theta[t] - offset
+    return theta
+
+
+def candidates(positive: NDArray[np.bool_]) -> list[Span]:
+    """4.5: joined runs of positive segments, (T, K), as (column, start, end)."""
+    segments = len(positive)
+    found: list[Span] = []
+    first = {k: int(np.argmax(positive[:, k])) for k in range(positive.shape[1]) if positive[:, k].any()}
+    for k in sorted(first, key=lambda column: (first[column], column)):
+        runs: list[list[int]] = []
+        start = None
+        for t in range(segments + 1):
+            on = t < segments and bool(positive[t, k])
+            if on and start is None:
+                start = t
+            elif not on and start is not None:
+                if t - start > 1:
+                    if runs and start <= runs[-1][1] + 1:
+                        runs[-1][1] = t
+                    else:
+                        runs.append([start, t])
+                start = None
+        found += [(k, start, end) for start, end in runs]
+    return found
+
+
+def refine(
+    found: Sequence[Span], windows: Sequence[Floats], config: ScoreConfig
+) -> list[int]:
+    """4.6: which candidates stay, given each one's window probability over the kept labels."""
+    if len(found) <= 1 or not config.refinement:
+        return list(range(len(found)))
+    own = [window[k] for (k, _, _), window in zip(found, windows, strict=True)]
+    if config.decision == "threshold":
+        stay = [i for i, value in enumerate(own) if value > config.threshold_stage2]
+    else:
+        stay = [
+            i
+            for i, ((k, _, _), window) in enumerate(zip(found, windows, strict=True))
+            if not np.isnan(window).any() and int(np.argmax(window)) == k
+        ]
+    return stay or [int(np.argmax([-1.0 if math.isnan(value) else value for value in own]))]
+
+
+def parse_stream(
+    clip: ClipLogits, stream: str, config: ScoreConfig, trace: Trace | None = None
+) -> list[tuple[int, int, int, float]]:
+    """4.2 to 4.6 for one stream: events as (label number, start, end, probability), in order."""
+    kept = select_labels(clip, stream, config)
+    if len(kept) < 2:
+        return []
+    p = segment_probability(clip, stream, config.alpha, kept)
+    theta = thresholds(p, clip.cosine, stream, config)
+    if trace is not None:
+        trace.labels, trace.probabilities, trace.thresholds = kept, p, theta
+    found = candidates(p > theta)
+    windows = [
+        window_probability(clip, stream, config.alpha, window_index(start, end, len(clip.image)), kept)
+        for _, start, end in found
+    ]
+    return [
+        (kept[found[i][0]], found[i][1], found[i][2], float(windows[i][found[i][0]]))
+        for i in refine(found, windows, config)
+    ]
+
+
+def fuse_late(
+    visual: Sequence[tuple[int, int, int, float]],
+    audio: Sequence[tuple[int, int, int, float]],
+    labels: Sequence[str],
+    segments: int,
+) -> list[tuple[int, int, int, float]]:
+    """4.7: where both streams have an event of the same label; the probability is the smaller of the two."""
+    found = []
+    for k in sorted(range(len(labels)), key=lambda number: (labels[number].lower(), labels[number])):
+        both = np.full((2, segments), np.nan)
+        for row, events in enumerate((visual, audio)):
+            for label, start, end, value in events:
+                if label == k:
+                    both[row, start:end] = value
+        on = ~np.isnan(both).any(axis=0)
+        t = 0
+        while t < segments:
+            if on[t]:
+                end = t
+                while end < segments and on[end]:
+                    end += 1
+                found.append((k, t, end, float(both[:, t:end].min())))
+                t = end
+            t += 1
+    return found
+
+
+def score_clip(
+    clip: ClipLogits, labels: Sequence[str], config: ScoreConfig
+) -> dict[str, list[tuple[int, int, int, float]]]:
+    """All three streams of one clip: events as (label number, start, end, probability), in order."""
+    visual, audio = (parse_stream(clip, stream, config) for stream in ("visual", "audio"))
+    if config.fusion == "late":
+        both = fuse_late(visual, audio, labels, len(clip.image))
+    else:
+        both = parse_stream(clip, "audiovisual", config)
+    return {"audiovisual": both, "visual": visual, "audio": audio}
+
+
+def _sum(values: Floats) -> Floats:
+    """Sum along the last axis, left to right."""
+    found: Floats = np.add.accumulate(values, axis=-1)[..., -1]
+    return found
