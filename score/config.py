@@ -118,9 +118,7 @@ class ScoreConfig:
 
 @cache
 def _published() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(
-        resources.files("score").joinpath("published.json").read_text()
-    )
+    found: dict[str, dict[str, Any]] = json.loads(resources.files("score").joinpath("published.json").read_text())
     return found
 
 

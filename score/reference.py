@@ -74,7 +74,7 @@ def probability(logits: Floats) -> Floats:
     flat = (logits.max(axis=-1, keepdims=True) == logits.min(axis=-1, keepdims=True)) if k > 1 else True
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(flat, np.nan, (logits - mean) / std)
-    return 1.0 / (1.0 + _exp(-z).astype(np.float64))
+    return 1.0 / (1.0 + np.asarray(_exp(-z), dtype=np.float64))
 
 
 def window_probability(clip: ClipLogits, stream: str, alpha: float, window: int, kept: Sequence[int]) -> Floats:
@@ -154,13 +154,11 @@ def candidates(positive: NDArray[np.bool_]) -> list[Span]:
     return found
 
 
-def refine(
-    found: Sequence[Span], windows: Sequence[Floats], config: ScoreConfig
-) -> list[int]:
+def refine(found: Sequence[Span], windows: Sequence[Floats], config: ScoreConfig) -> list[int]:
     """4.6: which candidates stay, given each one's window probability over the kept labels."""
     if len(found) <= 1 or not config.refinement:
         return list(range(len(found)))
-    own = [window[k] for (k, _, _), window in zip(found, windows, strict=True)]
+    own = [_own(span, window) for span, window in zip(found, windows, strict=True)]
     if config.decision == "threshold":
         stay = [i for i, value in enumerate(own) if value > config.threshold_stage2]
     else:
@@ -169,7 +167,7 @@ def refine(
             for i, ((k, _, _), window) in enumerate(zip(found, windows, strict=True))
             if not np.isnan(window).any() and int(np.argmax(window)) == k
         ]
-    return stay or [int(np.argmax([-1.0 if math.isnan(value) else value for value in own]))]
+    return stay or [int(np.argmax(own))]
 
 
 def parse_stream(
@@ -189,7 +187,7 @@ def parse_stream(
         for _, start, end in found
     ]
     return [
-        (kept[found[i][0]], found[i][1], found[i][2], float(windows[i][found[i][0]]))
+        (kept[found[i][0]], found[i][1], found[i][2], _own(found[i], windows[i]))
         for i in refine(found, windows, config)
     ]
 
@@ -231,6 +229,12 @@ def score_clip(
     else:
         both = parse_stream(clip, "audiovisual", config)
     return {"audiovisual": both, "visual": visual, "audio": audio}
+
+
+def _own(span: Span, window: Floats) -> float:
+    """A candidate's own probability; 0 where its window has no spread."""
+    value = float(window[span[0]])
+    return 0.0 if math.isnan(value) else value
 
 
 def _sum(values: Floats) -> Floats:

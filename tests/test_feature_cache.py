@@ -110,9 +110,7 @@ def test_rows_are_written_shard_by_shard(tmp_path: Path) -> None:
     )
     assert cache.status().tolist() == [PENDING] * 5
     reason = "no sound: " + "ä" * 600
-    cache.write_shard(
-        1, data["image"][2:4], data["video"][2:4], data["audio"][2:4], [DONE, FAILED], ["", reason]
-    )
+    cache.write_shard(1, data["image"][2:4], data["video"][2:4], data["audio"][2:4], [DONE, FAILED], ["", reason])
     again = FeatureCache.open(tmp_path / "c.zarr")
     assert again.status().tolist() == [PENDING, PENDING, DONE, FAILED, PENDING]
     assert list(again.reasons()) == ["d"]

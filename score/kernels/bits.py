@@ -45,7 +45,7 @@ def span(start: int, end: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def first_run(word: Any) -> tuple[int, int]:
+def first_run(word: Any) -> Any:
     """Start and end of the lowest run of set bits of a word that is not 0."""
     start = trailing_zeros(word)
     end = start + trailing_zeros(~(word >> start))

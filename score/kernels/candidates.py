@@ -76,13 +76,12 @@ def window_row(start: int, end: int, segments: int) -> int:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def rank_candidates(room: Any, n: int) -> None:
-    """Sort into ``rank`` by falling probability, equals in order, NaN last."""
+    """Sort into ``rank`` by falling probability, equals in order."""
     for x in range(n):
         value = room.probability[x]
         y = x
         while y > 0:
-            other = room.probability[room.rank[y - 1]]
-            if not (value > other or (other != other and value == value)):
+            if value <= room.probability[room.rank[y - 1]]:
                 break
             room.rank[y] = room.rank[y - 1]
             y -= 1

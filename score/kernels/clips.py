@@ -6,20 +6,17 @@ import numpy as np
 from numba import njit
 
 from score.kernels.bits import first_run, span
-from score.kernels.candidates import candidate_room
-from score.kernels.decks import Clip, Decks, deck_room, forget
+from score.kernels.decks import Clip, forget
 from score.kernels.probability import standardise, standardise_frames
 from score.kernels.streams import (
     AUDIO,
     AUDIOVISUAL,
     VISUAL,
-    StreamRoom,
     choose_deck,
     find_positives,
     judge_candidates,
     mix,
     refine,
-    stream_room,
 )
 
 STREAMS = 3
@@ -82,9 +79,7 @@ def whole_probabilities(video: Any, audio: Any, visual_out: Any, audio_out: Any)
 @njit(cache=True, nogil=True, error_model="numpy")
 def score_stream(decks: Any, clip: Any, stream: int, setting: Any, room: Any) -> tuple[int, int]:
     """Events of a stream as judged candidates in ``room.found``; returns its deck and how many there are."""
-    deck = choose_deck(
-        decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, room
-    )
+    deck = choose_deck(decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, room)
     if decks.size[deck] < 2:
         return deck, 0
     if stream == AUDIOVISUAL:
@@ -133,7 +128,15 @@ def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def score_clips(
-    image: Any, video: Any, audio: Any, cosine: Any, setting: Any, alphabet: Any, decks: Any, room: Any, found: Any
+    image: Any,
+    video: Any,
+    audio: Any,
+    cosine: Any,
+    setting: Any,
+    alphabet: Any,
+    decks: Any,
+    room: Any,
+    found: Any,
 ) -> None:
     """Score n clips.
 

@@ -48,10 +48,10 @@ class Decks(NamedTuple):
     spare: Any  # float64 (C,)
 
 
-def deck_room(labels: int, segments: int, windows: int) -> Decks:
-    """Decks for one clip at a time, in a bounded amount of memory."""
+def deck_room(labels: int, segments: int, windows: int, most: int = 2048) -> Decks:
+    """Decks for one clip at a time: ``most``, or as many as fit into the bounded room, but never under 4."""
     each = 8 * labels * (2 * windows + segments + 3) + 8 * segments * (segments + 1)
-    most = max(4, min(2048, BYTES_A_CLIP // each))
+    most = max(4, min(most, BYTES_A_CLIP // each))
     table = 1
     while table < 4 * most:
         table *= 2

@@ -56,6 +56,4 @@ def neighbour_cosine(image: Any, out: Any) -> None:
                 product += a * b
                 first += a * a
                 second += b * b
-            out[i, t] = product / (
-                max(math.sqrt(first), SMALLEST_NORM) * max(math.sqrt(second), SMALLEST_NORM)
-            )
+            out[i, t] = product / (max(math.sqrt(first), SMALLEST_NORM) * max(math.sqrt(second), SMALLEST_NORM))

@@ -109,16 +109,14 @@ def find_positives(
     """
     size = decks.size[deck]
     segments = clip.image.shape[0]
-    use_cosine = (method == COSINE or method == BBSE_COSINE) and stream != AUDIO
+    use_cosine = method in (COSINE, BBSE_COSINE) and stream != AUDIO
     turns = 0 if method == NAIVE else passes
-    bbse = method == BBSE or method == BBSE_COSINE
+    bbse = method in (BBSE, BBSE_COSINE)
     if stream == AUDIO:
         make_audio(decks, deck, clip)
         sound = decks.audio[deck]
         if bbse:
-            bbse_shift_constant(
-                sound, size, segments, decks.norm[deck], tau, decay, turns, room.words, room.shift
-            )
+            bbse_shift_constant(sound, size, segments, decks.norm[deck], tau, decay, turns, room.words, room.shift)
             return
         for t in range(segments):
             for j in range(size):
@@ -131,17 +129,13 @@ def find_positives(
     else:
         p, gram, peak = room.mixed, room.mixed_gram, room.mixed_peak
     if bbse:
-        bbse_shift(
-            p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, room.words, room.shift
-        )
+        bbse_shift(p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, room.words, room.shift)
     else:
         simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, room.words)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def window_probability(
-    decks: Any, deck: int, stream: int, alpha: float, window: int, slot: int
-) -> float:
+def window_probability(decks: Any, deck: int, stream: int, alpha: float, window: int, slot: int) -> float:
     """A label's probability in a window whose rows are there."""
     if stream == VISUAL:
         return decks.window_visual[deck, window, slot]
@@ -151,9 +145,7 @@ def window_probability(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def judge_candidates(
-    decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, room: Any
-) -> int:
+def judge_candidates(decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, room: Any) -> int:
     """Candidates (4.5) with their own probabilities, ranked by them; returns how many.
 
     With the argmax decision, ``stays`` says whether the label is its window's best (4.6).
@@ -168,9 +160,10 @@ def judge_candidates(
         if stream != VISUAL:
             make_window(decks, deck, clip, window, 1)
         own = window_probability(decks, deck, stream, alpha, window, found.slot[x])
-        found.probability[x] = own
+        known = own == own  # a window without spread has no probability: it counts as 0
+        found.probability[x] = own if known else 0.0
         if decision == ARGMAX:
-            best = own == own
+            best = known
             for j in range(decks.size[deck]):
                 value = window_probability(decks, deck, stream, alpha, window, j)
                 if value > own or (value == own and j < found.slot[x]):

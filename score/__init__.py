@@ -1,0 +1,42 @@
+"""Stage 2: feature cache to events, metrics and searches, on a CPU. Never imports torch (docs/design.md 2)."""
+
+from typing import TYPE_CHECKING, Any
+
+from score.config import ScoreConfig
+from score.errors import AnnotationError, ScoreError
+
+if TYPE_CHECKING:
+    from score.annotations import Annotations
+    from score.evaluate import Report, evaluate
+    from score.events import Events
+    from score.scoring import score
+
+_HOMES = {
+    "Annotations": "score.annotations",
+    "Events": "score.events",
+    "Report": "score.evaluate",
+    "evaluate": "score.evaluate",
+    "score": "score.scoring",
+}
+
+__all__ = [
+    "AnnotationError",
+    "Annotations",
+    "Events",
+    "Report",
+    "ScoreConfig",
+    "ScoreError",
+    "evaluate",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is heavy when it is first asked for."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'score' has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,91 @@
+"""events.json: the settings, the cache's identity and one record an event."""
+
+import json
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from score.config import ScoreConfig
+from score.errors import ScoreError
+
+if TYPE_CHECKING:
+    from score.events import Events
+
+FORMAT = "av2a-events"
+VERSION = 1
+
+
+def json_files(events: "Events", path: Path) -> dict[Path, str]:
+    """One file; the same events give the same bytes."""
+    head = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": events.config.to_dict(),
+        "cache": events.cache,
+        "segments": events.segments,
+        "segment_seconds": events.segment_seconds,
+        "left_out": events.left_out,
+        "labels": list(events.labels),
+        "clips": list(events.clip_ids),
+    }
+    lines = [f" {json.dumps(name)}: {json.dumps(value)}," for name, value in head.items()]
+    records = ",\n".join(f"  {json.dumps(record)}" for record in events.records())
+    return {path: "{\n" + "\n".join(lines) + '\n "events": [\n' + records + "\n ]\n}\n"}
+
+
+def read_json(path: str | PathLike[str]) -> dict[str, Any]:
+    """The fields of :class:`score.Events` from a file of :func:`json_files`.
+
+    Raises:
+        ScoreError: the file is missing, damaged, or something else.
+    """
+    from score.events import STREAMS
+
+    file = Path(path)
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ScoreError(f"{file} is not there: `av2a score` makes it") from error
+    except OSError as error:
+        raise ScoreError(f"{file}: {error.strerror}") from error
+    except ValueError as error:
+        raise ScoreError(f"{file} is no events file, or damaged ({error}): score again") from error
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ScoreError(f"{file} is no events file of av2a: `av2a score -o {file.stem}.json` makes one")
+    if found.get("version") != VERSION:
+        raise ScoreError(f"{file} has events format {found.get('version')}, this av2a reads {VERSION}: score again")
+    try:
+        clips = {clip: number for number, clip in enumerate(found["clips"])}
+        labels = {label: number for number, label in enumerate(found["labels"])}
+        seconds = float(found["segment_seconds"])
+        rows = [
+            (
+                clips[record["clip"]],
+                STREAMS.index(record["stream"]),
+                labels[record["label"]],
+                round(record["onset"] / seconds),
+                round(record["offset"] / seconds),
+                float(record["score"]),
+            )
+            for record in found["events"]
+        ]
+        columns = list(zip(*rows, strict=True)) or [()] * 6
+        return {
+            "config": ScoreConfig.from_dict(found["config"]),
+            "clip_ids": tuple(clips),
+            "labels": tuple(labels),
+            "clip": np.array(columns[0], dtype=np.int32),
+            "stream_number": np.array(columns[1], dtype=np.int8),
+            "label": np.array(columns[2], dtype=np.int32),
+            "start": np.array(columns[3], dtype=np.int16),
+            "end": np.array(columns[4], dtype=np.int16),
+            "score": np.array(columns[5], dtype=np.float64),
+            "segments": int(found["segments"]),
+            "segment_seconds": seconds,
+            "cache": dict(found["cache"]),
+            "left_out": dict(found["left_out"]),
+        }
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ScoreError(f"{file} is damaged ({type(error).__name__}: {error}): score again") from error

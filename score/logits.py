@@ -1,0 +1,63 @@
+"""Logits of a whole batch of clips: what scoring and search start from, made once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache import Features, TextSet
+from score.errors import ScoreError
+from score.kernels.similarity import logits, neighbour_cosine
+
+MOST_SEGMENTS = 64
+"""A label's timeline is one machine word."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logits:
+    """Logits of n clips over C labels, float64.
+
+    Attributes:
+        rows: int64 (n,), the clips' rows in the cache.
+        image: (n, T, C).
+        video: (n, W, F, C).
+        audio: (n, W, C).
+        cosine: (n, T - 1), similarity of each image with the next.
+    """
+
+    rows: NDArray[np.int64]
+    image: NDArray[np.float64]
+    video: NDArray[np.float64]
+    audio: NDArray[np.float64]
+    cosine: NDArray[np.float64]
+
+
+def make_logits(features: Features, text: TextSet) -> Logits:
+    """Inner products of embeddings with a text set's.
+
+    Raises:
+        ScoreError: more than 64 segments a clip.
+    """
+    segments = features.image.shape[1]
+    if segments > MOST_SEGMENTS:
+        raise ScoreError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be scored")
+    visual = np.ascontiguousarray(text.visual.T, dtype=np.float64)
+    audio = np.ascontiguousarray(text.audio.T, dtype=np.float64)
+    image = np.ascontiguousarray(features.image, dtype=np.float32)
+    cosine = np.empty((len(image), segments - 1))
+    neighbour_cosine(image, cosine)
+    return Logits(
+        features.rows,
+        _products(image, visual),
+        _products(features.video, visual),
+        _products(features.audio, audio),
+        cosine,
+    )
+
+
+def _products(embeddings: NDArray[Any], text: NDArray[np.float64]) -> NDArray[np.float64]:
+    flat = np.ascontiguousarray(embeddings, dtype=np.float32).reshape(-1, embeddings.shape[-1])
+    out = np.empty((len(flat), text.shape[1]))
+    logits(flat, text, out)
+    return out.reshape(*embeddings.shape[:-1], text.shape[1])

@@ -1,0 +1,40 @@
+"""Running the installed `av2a` command as people do: a process, its output, its exit code."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+AV2A = Path(sys.executable).with_name("av2a")
+
+
+@dataclass(frozen=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def av2a(*words: object, cwd: Path) -> Done:
+    """Run the command in ``cwd``; no call of it may ever show a traceback."""
+    done = subprocess.run(
+        [str(AV2A), *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def refusal(*words: object, cwd: Path, code: int = 1) -> str:
+    """The one line in which the command refuses."""
+    done = av2a(*words, cwd=cwd)
+    assert done.code == code, (done.code, done.out, done.err)
+    line = done.err.strip()
+    if code == 1:
+        assert line.startswith("Error: "), line
+        assert "\n" not in line, line
+    return line
