@@ -11,6 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from feature_cache import FeatureCache
+from score import ScoreConfig
+from score.reference import ClipLogits, clip_logits
 
 FOLDER = Path(__file__).parent / "golden" / "scoring"
 NAMES = ("language_bind_llp", "language_bind_ave", "clip_clap_llp", "clip_clap_ave")
@@ -61,6 +63,17 @@ class GoldenSet:
         )
         return cache
 
+    def clip_logits(self, number: int) -> ClipLogits:
+        """Logits of one clip, as the reference takes them."""
+        video = self.features["video"][number]
+        return clip_logits(
+            self.features["image"][number],
+            video if video.ndim == 3 else video[:, None],
+            self.features["audio"][number],
+            self.features["text_visual"],
+            self.features["text_audio"],
+        )
+
     def published(self) -> dict[str, Any]:
         """The result under the settings of the paper: the first configuration."""
         found: dict[str, Any] = self.official["results"][0]
@@ -76,3 +89,19 @@ class GoldenSet:
             ("llp_test_pd.csv", "AVVP_test_pd.csv"),
         ):
             shutil.copyfile(FOLDER / golden, folder / name)
+
+
+def golden_config(name: str, given: dict[str, Any]) -> ScoreConfig:
+    """A golden configuration in our names; LLP sets decide by threshold, AVE sets by the best label."""
+    return ScoreConfig(
+        alpha=given["alpha"],
+        filter_threshold=given["tauf"],
+        threshold_stage1=given["tau1"],
+        threshold_stage2=given["tau2"],
+        gamma=given["gamma"],
+        method=given["method"],
+        fusion=given["fusion"],
+        label_selection=given["filter"],
+        refinement=given["refine"],
+        decision="argmax" if name.endswith("_ave") else "threshold",
+    )
