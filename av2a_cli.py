@@ -53,18 +53,14 @@ def examples(*lines: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         command.__doc__ = (
-            (command.__doc__ or "").rstrip()
-            + "\n\n\b\nExamples:\n"
-            + "\n".join(f"  {line}" for line in lines)
+            (command.__doc__ or "").rstrip() + "\n\n\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
         )
         return command
 
     return add
 
 
-@click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="av2a")
 def main() -> None:
     """Find which events are seen, heard or both in videos, and when, for any labels.
@@ -138,9 +134,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Take the sound from WAV files of the same names in this folder.",
 )
-@click.option(
-    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode."
-)
+@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode.")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "bfloat16"]),
@@ -156,12 +150,8 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="How embeddings are stored.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
-@click.option(
-    "--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Frames or windows a pass."
-)
-@click.option(
-    "--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache."
-)
+@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Frames or windows a pass.")
+@click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
 @examples(
     "av2a extract",
@@ -182,9 +172,7 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
             err=True,
         )
     with _progress("extracting") as progress:
-        summary = extract_videos(
-            videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options
-        )
+        summary = extract_videos(videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options)
     for clip, reason in summary.failed.items():
         click.echo(f"failed: {clip}: {reason}", err=True)
     click.echo(
@@ -231,26 +219,18 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     unit = click.FloatRange(0, 1)
     options = [
         click.option("--alpha", type=unit, help="Weight of sound against picture in the audiovisual stream."),
-        click.option(
-            "--filter-threshold", type=unit, help="Labels whose whole-clip probability exceeds it are kept."
-        ),
+        click.option("--filter-threshold", type=unit, help="Labels whose whole-clip probability exceeds it are kept."),
         click.option("--threshold-stage1", type=unit, help="Where the segment thresholds start."),
         click.option("--threshold-stage2", type=unit, help="A candidate's own probability must exceed it."),
         click.option("--gamma", type=click.FloatRange(0), help="How fast thresholds stop falling."),
-        click.option(
-            "--method", type=click.Choice(["naive", "cosine", "bbse", "bbse-cosine"]), help="Label shift."
-        ),
-        click.option(
-            "--fusion", type=click.Choice(["early", "late"]), help="How the audiovisual stream is made."
-        ),
+        click.option("--method", type=click.Choice(["naive", "cosine", "bbse", "bbse-cosine"]), help="Label shift."),
+        click.option("--fusion", type=click.Choice(["early", "late"]), help="How the audiovisual stream is made."),
         click.option(
             "--decision",
             type=click.Choice(["threshold", "argmax"]),
             help="Refinement: several events at a time (LLP), or the best label only (AVE).",
         ),
-        click.option(
-            "--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first."
-        ),
+        click.option("--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first."),
         click.option("--refinement/--no-refinement", default=None, help="Check each candidate as a whole."),
         click.option("--label-shift-iters", type=click.IntRange(1), help="Passes over the segments."),
         click.option(
@@ -287,9 +267,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="File for the events: .json, .csv or .tsv.",
 )
-@click.option(
-    "--format", "file_format", type=click.Choice(["json", "csv", "tsv"]), help="Whatever the file's ending."
-)
+@click.option("--format", "file_format", type=click.Choice(["json", "csv", "tsv"]), help="Whatever the file's ending.")
 @click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
 @examples(
     "av2a score --alpha 0.5",
@@ -311,6 +289,8 @@ def score(
     opened = FeatureCache.open(cache)
     config = _config(opened.backbone, config_file, parameters)
     events = run(opened, config, text=text, threads=threads)
+    if not events.clip_ids:
+        raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
     events.write(output, format=file_format)
     _print_config(config, opened.backbone, parameters, config_file)
     counts = events.counts()
@@ -321,11 +301,8 @@ def score(
     )
     left = ", ".join(f"{count} {why}" for why, count in events.left_out.items() if count)
     click.echo(
-        f"{len(events)} events in {len(events.clip_ids)} clips -> {output}"
-        + (f" (left out: {left})" if left else "")
+        f"{len(events)} events in {len(events.clip_ids)} clips -> {output}" + (f" (left out: {left})" if left else "")
     )
-    if not events.clip_ids:
-        raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
 
 
 @main.command()
@@ -346,9 +323,7 @@ def score(
     help="As the official script: visual predictions evaluated as if they were the audio ones.",
 )
 @click.option("--per-class", is_flag=True, help="Figures of each label too.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON."
-)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @examples(
     "av2a evaluate events.json --annotations annotations --dataset llp --split test",
@@ -377,29 +352,26 @@ def evaluate(
 
 
 def _config(backbone: str, config_file: Path | None, parameters: Mapping[str, Any]) -> "ScoreConfig":
+    """Options first, then the file, then what is published for the backbone."""
     from score import ScoreConfig
+    from score.config import read_parameters
 
-    base = ScoreConfig.read(config_file) if config_file else ScoreConfig.published(backbone)
-    return base.replace(**parameters)
+    from_file = read_parameters(config_file) if config_file else {}
+    return ScoreConfig.for_backbone(backbone, {**from_file, **parameters})
 
 
 def _print_config(
     config: "ScoreConfig", backbone: str, parameters: Mapping[str, Any], config_file: Path | None
 ) -> None:
     origin = str(config_file) if config_file else f"published for {backbone}"
-    parts = [
-        f"{name}={value}" + (" (given)" if name in parameters else "")
-        for name, value in config.to_dict().items()
-    ]
+    parts = [f"{name}={value}" + (" (given)" if name in parameters else "") for name, value in config.to_dict().items()]
     click.echo(f"settings ({origin} unless given): " + " ".join(parts))
 
 
 def _print_report(report: "Report", split: str, per_class: bool) -> None:
     click.echo(f"{report.n_found} of {report.n_split} clips of the {split} split")
     if report.paper_protocol:
-        click.echo(
-            "paper protocol: visual predictions stand in for the audio ones, as in the official script"
-        )
+        click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
     for header, rows in report.tables(per_class=per_class):
         _table(header, rows)
 

@@ -83,13 +83,23 @@ class ScoreConfig:
         Raises:
             ScoreError: none are known for that backbone.
         """
+        return cls.for_backbone(backbone, {})
+
+    @classmethod
+    def for_backbone(cls, backbone: str, given: Mapping[str, Any]) -> Self:
+        """The parameters given, the rest as published for a backbone.
+
+        Raises:
+            ScoreError: nothing is published and a parameter is missing, or a value is out of range.
+        """
         known = _published()
-        if backbone not in known:
+        missing = [name for name in (*_UNIT, "gamma") if name not in given]
+        if backbone not in known and missing:
             raise ScoreError(
-                f"no published settings for backbone {backbone!r} (only {', '.join(known)}): give all of "
-                "them, in a file with --config or in a ScoreConfig"
+                f"no published settings for backbone {backbone!r} (only {', '.join(known)}): "
+                f"give {', '.join(missing)} too"
             )
-        return cls(**known[backbone])
+        return cls.from_dict({**known.get(backbone, {}), **given})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

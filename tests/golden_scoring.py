@@ -11,7 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from feature_cache import FeatureCache
-from score import ScoreConfig
+from score import Events, ScoreConfig
+from score.events import STREAMS as OUR_STREAMS
 from score.reference import ClipLogits, clip_logits
 
 FOLDER = Path(__file__).parent / "golden" / "scoring"
@@ -78,6 +79,31 @@ class GoldenSet:
         """The result under the settings of the paper: the first configuration."""
         found: dict[str, Any] = self.official["results"][0]
         return found
+
+    def official_events(self, number: int) -> Events:
+        """The official events of a configuration, as ours."""
+        rows = []
+        places = {label.lower(): k for k, label in enumerate(self.official["labels"])}
+        for clip, streams in enumerate(self.official["results"][number]["events"]):
+            by_stream = {STREAMS[name]: found for name, found in zip(self.official["streams"], streams, strict=True)}
+            for k, stream in enumerate(OUR_STREAMS):
+                rows += [(clip, k, places[label], start, end) for label, start, end in by_stream[stream]]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 5)
+        return Events(
+            config=golden_config(self.name, self.official["results"][number]["config"]),
+            clip_ids=tuple(self.official["videos"]),
+            labels=tuple(self.official["labels"]),
+            clip=table[:, 0].astype(np.int32),
+            stream_number=table[:, 1].astype(np.int8),
+            label=table[:, 2].astype(np.int32),
+            start=table[:, 3].astype(np.int16),
+            end=table[:, 4].astype(np.int16),
+            score=np.ones(len(table)),
+            segments=10,
+            segment_seconds=1.0,
+            cache={},
+            left_out={},
+        )
 
     @staticmethod
     def write_annotations(folder: Path) -> None:
