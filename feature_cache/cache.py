@@ -427,10 +427,7 @@ class FeatureCache:
             [np.frombuffer(digest.digest(), dtype=np.uint8) for digest in digests]
         )
         layout.array(self._group, "reason")[part] = np.stack(
-            [
-                layout.encode_reason(reason if code == FAILED else "")
-                for code, reason in zip(codes, texts, strict=True)
-            ]
+            [layout.encode_reason(reason if code == FAILED else "") for code, reason in zip(codes, texts, strict=True)]
         )
         layout.array(self._group, "status")[part] = codes
 

@@ -62,9 +62,7 @@ def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> zarr.Grou
         )
     missing = _REQUIRED - found.keys()
     if missing:
-        raise CacheError(
-            f"{name} is damaged (no {', '.join(sorted(missing))}): extract again, overwriting it"
-        )
+        raise CacheError(f"{name} is damaged (no {', '.join(sorted(missing))}): extract again, overwriting it")
     return zarr.open_group(os.fspath(path), mode=mode, zarr_format=3)
 
 

@@ -74,15 +74,11 @@ def write_text(
         raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
     entry = group.create_group(f"{TEXT_GROUP}/{name}", overwrite=True)
     for kind, table in (("visual", visual), ("audio", audio)):
-        add_array(
-            entry, kind, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim")
-        )
+        add_array(entry, kind, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim"))
         target = entry[kind]
         assert isinstance(target, zarr.Array)
         target[:] = np.asarray(table, dtype=np.float32)
-    entry.attrs.update(
-        {"labels": list(labels), "prompts": {kind: list(lines) for kind, lines in prompts.items()}}
-    )
+    entry.attrs.update({"labels": list(labels), "prompts": {kind: list(lines) for kind, lines in prompts.items()}})
 
 
 def text_names(group: zarr.Group) -> list[str]:
