@@ -1,11 +1,11 @@
 """Random small CLIP and CLAP models on disk, in the layout of a checkpoint folder."""
 
 import json
-import logging
-import warnings
 from pathlib import Path
 
 import torch
+
+from extract.backbones.weights import quiet
 
 CLIP_CONFIG = {
     "model_cfg": {
@@ -26,8 +26,7 @@ CLIP_CONFIG = {
 def make_checkpoint(folder: Path, seed: int = 0) -> Path:
     """Write clip/ and clap/ with seeded random weights; returns the folder."""
     torch.manual_seed(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         _make_clip(folder / "clip")
         _make_clap(folder / "clap")
     return folder
@@ -39,9 +38,7 @@ def _make_clip(folder: Path) -> None:
 
     folder.mkdir(parents=True)
     (folder / "open_clip_config.json").write_text(json.dumps(CLIP_CONFIG))
-    logging.disable(logging.WARNING)
     model = open_clip.create_model_and_transforms(f"local-dir:{folder}", load_weights=False)[0]
-    logging.disable(logging.NOTSET)
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
 
 

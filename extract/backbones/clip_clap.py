@@ -1,0 +1,118 @@
+"""The `clip_clap` backbone: CLIP ViT-B/32 for frames, CLAP for sound (docs/design.md 5)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from extract.backbones import clap_tower, clip_tower
+from extract.backbones.base import TextEmbeddings
+from extract.backbones.clap_tower import ClapTower
+from extract.backbones.clip_tower import ClipTower
+from extract.backbones.weights import from_hub
+from extract.errors import ExtractError
+
+VISUAL_PROMPT = "A {label}"
+AUDIO_PROMPT = "This is a sound of {label}"
+
+_LAYOUT = f"DIR/clip/ ({' or '.join(clip_tower.WEIGHT_FILES)}) and DIR/clap/ (the files of {clap_tower.REPOSITORY})"
+
+
+class ClipClap:
+    """Two encoders under one name; see :class:`extract.backbones.base.Backbone` for the members."""
+
+    frames_per_window = 8
+
+    def __init__(
+        self, clip: ClipTower, clap: ClapTower, *, name: str, default_labels: str, origin: dict[str, str]
+    ) -> None:
+        """Join two loaded towers; ``origin`` says where the weights of "clip" and "clap" came from."""
+        self.name = name
+        self.default_labels = default_labels
+        self.visual_dim, self.audio_dim = clip.dim, clap.dim
+        self.image_size = clip.image_size
+        self.sample_rate, self.window_samples = clap.mel.sample_rate, clap.mel.window_samples
+        self._clip, self._clap = clip, clap
+        self._origin = origin
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path,
+        device: torch.device,
+        precision: str,
+        *,
+        name: str,
+        default_labels: str,
+        origin: str | None = None,
+    ) -> "ClipClap":
+        """Load clip/ and clap/ of a folder.
+
+        Raises:
+            ExtractError: a part is missing or damaged.
+        """
+        for part in ("clip", "clap"):
+            if not (folder / part).is_dir():
+                raise ExtractError(f"checkpoint folder {folder} has no {part}/: it needs {_LAYOUT}")
+        clip = ClipTower.from_folder(folder / "clip", device, precision)
+        clap = ClapTower.from_folder(folder / "clap", device, precision)
+        where = {part: origin or f"{folder.name}/{part}" for part in ("clip", "clap")}
+        return cls(clip, clap, name=name, default_labels=default_labels, origin=where)
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        """uint8 (n, 3, S, S) to float32 (n, Dv), raw CLIP features."""
+        return self._clip.encode_frames(frames)
+
+    def encode_audio(self, waves: Sequence[Tensor]) -> Tensor:
+        """n waveforms to float32 (n, Da), unit length."""
+        return self._clap.encode_audio(waves)
+
+    def encode_text(self, labels: Sequence[str]) -> TextEmbeddings:
+        """C labels, put into the prompts as written, to (C, Dv) and (C, Da)."""
+        visual = [VISUAL_PROMPT.format(label=label) for label in labels]
+        audio = [AUDIO_PROMPT.format(label=label) for label in labels]
+        return TextEmbeddings(
+            self._clip.encode_text(visual).cpu().numpy(),
+            self._clap.encode_text(audio).cpu().numpy(),
+            {"visual": visual, "audio": audio},
+        )
+
+    def attributes(self) -> dict[str, Any]:
+        """Origins, hashes, preprocessing and prompts."""
+        return {
+            "clip": {"origin": self._origin["clip"], **self._clip.attributes()},
+            "clap": {"origin": self._origin["clap"], **self._clap.attributes()},
+            "prompts": {"visual": VISUAL_PROMPT, "audio": AUDIO_PROMPT},
+        }
+
+
+def load(checkpoint: Path | None, device: torch.device, precision: str) -> ClipClap:
+    """Load from a folder, or the published weights from the hub (or what it left in its cache).
+
+    Raises:
+        ExtractError: weights are missing or damaged; says which, and how to place them.
+    """
+    if checkpoint is not None:
+        return ClipClap.from_folder(checkpoint, device, precision, name="clip_clap", default_labels="llp", origin=None)
+    clip = from_hub(clip_tower.REPOSITORY, clip_tower.WEIGHT_FILES[:1])
+    clap = from_hub(clap_tower.REPOSITORY, clap_tower.WEIGHT_FILES, clap_tower.CONFIG_FILES)
+    missing = [
+        name for name, folder in ((clip_tower.REPOSITORY, clip), (clap_tower.REPOSITORY, clap)) if folder is None
+    ]
+    if clip is None or clap is None:
+        raise ExtractError(
+            f"no weights of {' and '.join(missing)} here and the model hub cannot be reached: "
+            f"place them as {_LAYOUT}, then give --checkpoint DIR"
+        )
+    return ClipClap(
+        ClipTower.from_folder(clip, device, precision, own_config=False),
+        ClapTower.from_folder(clap, device, precision),
+        name="clip_clap",
+        default_labels="llp",
+        origin={
+            "clip": f"{clip_tower.REPOSITORY}@{clip.name}",
+            "clap": f"{clap_tower.REPOSITORY}@{clap.name}",
+        },
+    )

@@ -1,0 +1,64 @@
+"""Label sets: by name from the package, or from a person's text file."""
+
+import re
+from pathlib import Path
+
+from extract.errors import ExtractError
+
+_FOLDER = Path(__file__).with_name("labels")
+
+
+def label_set_names() -> list[str]:
+    """Names of the packaged label sets, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.txt"))
+
+
+def read_labels(path: Path) -> list[str]:
+    """Labels of a text file, one a line.
+
+    Spaces around a label are dropped; empty lines and lines that begin with '#' are skipped.
+
+    Raises:
+        ExtractError: the file cannot be read, holds fewer than two labels, or one twice (case aside).
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ExtractError(f"label file {path} cannot be read: {reason}") from error
+    labels: list[str] = []
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        label = line.strip()
+        if not label or label.startswith("#"):
+            continue
+        before = lines.setdefault(label.lower(), number)
+        if before != number:
+            raise ExtractError(f"label file {path}, line {number}: {label!r} is on line {before} already")
+        labels.append(label)
+    if len(labels) < 2:
+        raise ExtractError(f"label file {path} has {len(labels)} label(s): at least 2, one a line, are needed")
+    return labels
+
+
+def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
+    """A label set from the name of a packaged one, or from a text file.
+
+    Returns:
+        Its name and its labels. A file's name without its ending is the set's name, with '_' for what a
+        text set's name in a cache may not hold; a file equal to a packaged set has that set's name.
+
+    Raises:
+        ExtractError: no such set or file, or a file that cannot be used.
+    """
+    if str(spec) in label_set_names():
+        return str(spec), read_labels(_FOLDER / f"{spec}.txt")
+    path = Path(spec)
+    if not path.is_file():
+        raise ExtractError(f"no label set {str(spec)!r} ({', '.join(label_set_names())}) and no file of that name")
+    labels = read_labels(path)
+    for name in label_set_names():
+        if read_labels(_FOLDER / f"{name}.txt") == labels:
+            return name, labels
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem).lstrip("_.-")[:64]
+    return name or "labels", labels

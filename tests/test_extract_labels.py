@@ -1,0 +1,60 @@
+"""Label sets by name and from files."""
+
+from pathlib import Path
+
+import pytest
+
+from extract import ExtractError, resolve_labels
+from extract.label_sets import label_set_names
+
+
+def test_packaged_sets() -> None:
+    assert {"ave", "llp"} <= set(label_set_names())
+    name, labels = resolve_labels("llp")
+    assert (name, len(labels), labels[0], labels[5]) == ("llp", 25, "Speech", "Frying_(food)")
+    name, labels = resolve_labels("ave")
+    assert (name, len(labels), labels[2]) == ("ave", 28, "baby cry, infant cry")
+
+
+@pytest.mark.parametrize("name", label_set_names())
+def test_packaged_sets_are_sound(name: str) -> None:
+    assert resolve_labels(name)[0] == name
+
+
+def test_file(tmp_path: Path) -> None:
+    path = tmp_path / "my labels (2).txt"
+    path.write_bytes("\ufeff# mine\r\n\r\n  Dog \r\nChant d'été\r\n# x\r\n".encode())
+    assert resolve_labels(path) == ("my_labels_2_", ["Dog", "Chant d'été"])
+    assert resolve_labels(str(path))[1] == ["Dog", "Chant d'été"]
+    odd = tmp_path / "_é_.txt"
+    odd.write_text("a\nb\n")
+    assert resolve_labels(odd)[0] == "labels"
+
+
+def test_file_equal_to_a_packaged_set_has_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("\n".join(resolve_labels("ave")[1]))
+    assert resolve_labels(path)[0] == "ave"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has 0 label"),
+        (b"# a\n\nDog\n", "has 1 label"),
+        (b"Dog\nCat\n\ndog\n", "line 4: 'dog' is on line 1 already"),
+        (b"Dog\n\xff\xfe\n", "no UTF-8 text"),
+    ],
+)
+def test_files_that_cannot_be_used(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(content)
+    with pytest.raises(ExtractError, match=said):
+        resolve_labels(path)
+
+
+def test_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(ExtractError, match=r"no label set 'nope' \(ave, .*llp\) and no file"):
+        resolve_labels("nope")
+    with pytest.raises(ExtractError, match="no label set"):
+        resolve_labels(tmp_path)

@@ -1,0 +1,114 @@
+"""Frames to pixels and sound to log-mel, against the official transforms' outputs."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from extract.audio_features import LogMel, MelConfig, fit_window, slaney_filters
+from extract.preprocess import fit_frames, normalise, resized_shape
+
+GOLDEN = Path(__file__).parent / "golden" / "clip_clap"
+FRAMES = np.load(GOLDEN / "preprocess.npz")
+SOUNDS = np.load(GOLDEN / "logmel.npz")
+
+
+@pytest.mark.parametrize("size", sorted(name.split("_")[0] for name in FRAMES.files if "frames" in name))
+@pytest.mark.parametrize("layout", ["planar", "interleaved"])
+def test_pixels_equal_the_official_ones(size: str, layout: str) -> None:
+    frames = torch.from_numpy(FRAMES[f"{size}_frames"]).permute(0, 3, 1, 2)
+    if layout == "planar":
+        frames = frames.contiguous()
+    found = fit_frames(frames, 224).numpy()
+    np.testing.assert_array_equal(found, FRAMES[f"{size}_uint8_after_crop"])
+
+
+def test_frames_one_by_one_equal_frames_together() -> None:
+    frames = torch.from_numpy(FRAMES["240x320_frames"]).permute(0, 3, 1, 2)
+    single = torch.cat([fit_frames(frame[None], 64) for frame in frames])
+    assert torch.equal(single, fit_frames(frames, 64))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [(240, 320, (224, 298)), (320, 180, (398, 224)), (224, 224, (224, 224)), (2, 1000, (224, 112_000))],
+)
+def test_resized_shape(height: int, width: int, expected: tuple[int, int]) -> None:
+    assert resized_shape(height, width, 224) == expected
+
+
+@pytest.mark.parametrize("frames", [torch.zeros(1, 3, 8, 8), torch.zeros(3, 8, 8, dtype=torch.uint8)])
+def test_frames_of_another_type_are_refused(frames: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="must be uint8"):
+        fit_frames(frames, 8)
+
+
+def test_normalise() -> None:
+    frames = torch.tensor([0, 255, 51], dtype=torch.uint8).view(1, 3, 1, 1)
+    found = normalise(frames, (0.5, 0.5, 0.2), (0.5, 0.25, 1.0)).view(-1)
+    assert found.tolist() == pytest.approx([-1.0, 2.0, 0.0])
+    assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", sorted(name.removesuffix("_wave") for name in SOUNDS.files if "wave" in name))
+def test_log_mel_equals_the_official_one(name: str) -> None:
+    config = MelConfig()
+    wave = fit_window(torch.from_numpy(SOUNDS[f"{name}_wave"]), config.window_samples)
+    found = LogMel(config)(wave[None])[0].numpy()
+    expected = SOUNDS[f"{name}_mel"]
+    assert found.shape == (1001, 64)
+    assert found.dtype == np.float32
+    tolerance = 2e-5 if name.startswith("noise") else 3e-3
+    assert np.abs(found - expected).max() <= tolerance
+
+
+def test_log_mel_does_not_depend_on_the_batch() -> None:
+    config = MelConfig(window_samples=48_000)
+    waves = torch.randn(9, 48_000, generator=torch.Generator().manual_seed(0))
+    log_mel = LogMel(config)
+    together = log_mel(waves)
+    assert together.shape == (9, 101, 64)
+    torch.testing.assert_close(torch.cat([log_mel(wave[None]) for wave in waves]), together)
+
+
+def test_silence_is_the_floor() -> None:
+    found = LogMel(MelConfig())(torch.zeros(1, 4800))
+    assert torch.equal(found, torch.full((1, 11, 64), -100.0))
+
+
+def test_filters_have_unit_area() -> None:
+    config = MelConfig(fft_size=65_536)
+    area = slaney_filters(config).sum(0) * config.sample_rate / config.fft_size
+    assert area.tolist() == pytest.approx([1.0] * 64, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("length", "samples", "expected"),
+    [
+        (2, 6, [0, 1, 0, 1, 0, 1]),
+        (3, 7, [0, 1, 2, 0, 1, 2, 0]),
+        (4, 6, [0, 1, 2, 3, 0, 0]),
+        (5, 5, [0, 1, 2, 3, 4]),
+        (8, 5, [1, 2, 3, 4, 5]),
+        (9, 5, [2, 3, 4, 5, 6]),
+        (0, 3, [0, 0, 0]),
+    ],
+)
+def test_fit_window(length: int, samples: int, expected: list[int]) -> None:
+    padded = fit_window(torch.arange(length, dtype=torch.float32), samples)
+    assert padded.tolist() == [float(value) for value in expected]
+
+
+def test_mel_config_of_a_checkpoint() -> None:
+    stored = {
+        "sampling_rate": 48_000, "max_length_s": 10, "fft_window_size": 1024, "hop_length": 480,
+        "feature_size": 64, "frequency_max": 14_000,
+    }  # fmt: skip
+    assert MelConfig.from_preprocessor({**stored, "frequency_min": 50}) == MelConfig()
+    assert MelConfig.from_preprocessor({**stored, "frequency_min": 0}).lowest == 0
+    assert MelConfig.from_preprocessor(stored).lowest == 50
+    assert math.isclose(MelConfig.from_preprocessor(stored).highest, 14_000)
+    with pytest.raises(KeyError):
+        MelConfig.from_preprocessor({"sampling_rate": 48_000})
