@@ -7,15 +7,15 @@ from score.errors import AnnotationError, ScoreError
 
 if TYPE_CHECKING:
     from score.annotations import Annotations
-    from score.evaluate import Report, evaluate
+    from score.evaluation import Report, evaluate
     from score.events import Events
     from score.scoring import score
 
 _HOMES = {
     "Annotations": "score.annotations",
     "Events": "score.events",
-    "Report": "score.evaluate",
-    "evaluate": "score.evaluate",
+    "Report": "score.evaluation",
+    "evaluate": "score.evaluation",
     "score": "score.scoring",
 }
 

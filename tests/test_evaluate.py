@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from score import AnnotationError, Annotations, ScoreConfig, evaluate
-from score.evaluate import LLP_FIGURES
+from score.evaluation import LLP_FIGURES
 from score.events import STREAMS, Events
 from score.kernels.figures import clip_figures
 from tests.golden_scoring import FIGURES, FOLDER, NAMES, GoldenSet

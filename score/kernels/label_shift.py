@@ -175,6 +175,10 @@ def bbse_shift(
                             normal[n, x] = 0.0
                         n += 1
             if t + 1 >= good:
+                if good < segments:  # its count still matters to a later pass
+                    for x in range(n):
+                        if (words[active[x]] >> np.uint64(t)) & ONE:
+                            counts[active[x]] += 1
                 break
             if n == 0:
                 continue

@@ -1,0 +1,146 @@
+"""Sweeper: figures of any batch of settings over all clips of a split, in threads."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache import DONE, FeatureCache
+from score.annotations.truth import Annotations
+from score.evaluation import LLP_FIGURES, check_coverage, name_figures, true_words
+from score.kernels.streams import DECISION_CODES
+from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, sweep_clips, sweep_room
+from score.logits import Logits, make_logits
+from score.scoring import alphabetical
+from score.tuning.plan import Plan, make_plan
+from score.tuning.space import Space
+
+BLOCKS = 32
+"""Clips are summed in so many blocks, in order, so that sums do not depend on the number of threads."""
+
+
+def gather_logits(cache: FeatureCache, text: str | None, rows: NDArray[np.int64]) -> Logits:
+    """Logits of the given rows of a cache, in that order."""
+    labels = cache.text(text)
+    parts: list[Logits] = []
+    for start in range(0, len(rows), 256):
+        parts.append(make_logits(cache.read(rows[start : start + 256]), labels))
+    return Logits(*(np.concatenate([getattr(part, name) for part in parts]) for name in Logits.__dataclass_fields__))
+
+
+class Sweeper:
+    """Holds the logits and the truth of a split, and scores batches of settings on them."""
+
+    def __init__(
+        self,
+        cache: FeatureCache,
+        annotations: Annotations,
+        text: str | None = None,
+        *,
+        partial: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        """Read what is needed, once.
+
+        Raises:
+            AnnotationError: clips of the split are missing from the cache, or labels do not fit.
+            CacheError: the cache cannot be read.
+        """
+        labels = cache.text(text)
+        done = np.flatnonzero(cache.status() == DONE)
+        ids = [cache.clip_ids[row] for row in done]
+        missing = annotations.missing(ids)
+        check_coverage(missing, annotations, partial)
+        truth = annotations.align(ids, labels.labels, cache.segments, cache.segment_seconds)
+        self.kind = annotations.kind
+        self.labels = labels.labels
+        self.n_found = len(truth.rows)
+        self.n_split = len(annotations.clip_ids)
+        self.clip_ids = [ids[row] for row in truth.rows]
+        self.segments = cache.segments
+        self.logits = gather_logits(cache, labels.name, done[truth.rows])
+        self.true = true_words(truth)
+        self.first = truth.first
+        self.alphabet = alphabetical(labels.labels)
+        self.threads = threads or os.cpu_count() or 1
+        self._rooms: SimpleQueue[SweepRoom] = SimpleQueue()
+        for _ in range(self.threads):
+            self._rooms.put(sweep_room(len(self.labels), self.segments, self.logits.audio.shape[1]))
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Names of the columns of :meth:`metrics`."""
+        return ("accuracy",) if self.kind == "ave" else LLP_FIGURES
+
+    def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
+        """Figures in percent, float64 (S, 10), or (S, 1) for AVE.
+
+        Args:
+            settings: structured (S,) of dtype ``PARAMETERS``.
+            space: for what is fixed.
+        """
+        found = self.per_clip(settings, space, BLOCKS)
+        return self._figures(found.sum(axis=0) / self.n_found)
+
+    def per_clip(self, settings: NDArray[Any], space: Space, blocks: int | None = None) -> NDArray[np.float64]:
+        """Figures of each clip (or sums over ``blocks`` blocks of clips), as fractions.
+
+        Returns:
+            float64 (clips or blocks, S, 9): segment level visual, audio, audiovisual, Event@AV; event level; accuracy.
+        """
+        plan = make_plan(settings, space, self.segments)
+        fixed = Fixed(
+            space.label_selection,
+            space.refinement,
+            DECISION_CODES[space.decision],
+            space.label_shift_iters,
+            self.kind == "ave",
+        )
+        count = self.n_found if blocks is None else min(blocks, self.n_found)
+        edges = np.linspace(0, self.n_found, count + 1).astype(np.int64)
+
+        def work(block: int) -> NDArray[np.float64]:
+            return self._sweep(int(edges[block]), int(edges[block + 1]), plan, fixed)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.stack(list(pool.map(work, range(count))))
+
+    def _sweep(self, start: int, end: int, plan: Plan, fixed: Fixed) -> NDArray[np.float64]:
+        part = slice(start, end)
+        side = np.zeros((len(plan.sides.threshold_stage2), SIDE_FIGURES))
+        mixed = np.zeros((len(plan.mixed.threshold_stage2), MIXED_FIGURES))
+        room = self._rooms.get()
+        try:
+            sweep_clips(
+                self.logits.image[part],
+                self.logits.video[part],
+                self.logits.audio[part],
+                self.logits.cosine[part],
+                self.true[part],
+                self.first[part],
+                plan.sides,
+                plan.mixed,
+                plan.decays,
+                fixed,
+                self.alphabet,
+                room,
+                side,
+                mixed,
+            )
+        finally:
+            self._rooms.put(room)
+        sides = side[plan.side_leaf]
+        both = sides[:, 6:9].copy()
+        early = plan.mixed_leaf >= 0
+        both[early] = mixed[plan.mixed_leaf[early]]
+        return np.column_stack(
+            [sides[:, 0], sides[:, 1], both[:, 0], sides[:, 2], sides[:, 3], sides[:, 4], both[:, 1], sides[:, 5], both[:, 2]]
+        )  # fmt: skip
+
+    def _figures(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.kind == "ave":
+            return 100.0 * means[..., 8:9]
+        return name_figures(means[..., 0:4], means[..., 4:8])
