@@ -9,9 +9,9 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import ONE, bit
+from score.kernels.jit import inner, kernel
 
 NAIVE, COSINE, BBSE, BBSE_COSINE = 0, 1, 2, 3
 METHOD_CODES = {"naive": NAIVE, "cosine": COSINE, "bbse": BBSE, "bbse-cosine": BBSE_COSINE}
@@ -47,7 +47,7 @@ def decay_table(gamma: float, segments: int, iterations: int) -> Any:
     return np.array([math.exp(-gamma * n) for n in range(segments * iterations + 1)])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def simple_shift(
     p: Any, size: int, cosine: Any, use_cosine: bool, tau: float, decay: Any, passes: int, words: Any
 ) -> None:
@@ -83,7 +83,7 @@ def simple_shift(
         words[j] = word
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
     """(normal * scale^2 + I) w = sums[:, segment] * scale by L D L', into ``room.weights``."""
     low = room.factor
@@ -110,7 +110,7 @@ def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
             w[x] -= low[y, x] * w[y]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def bbse_shift(
     p: Any,
     size: int,
@@ -206,7 +206,7 @@ def bbse_shift(
                 theta[x] -= factor * decay[counts[j]] * room.weights[x] * p[t + 1, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def bbse_shift_constant(
     p: Any, size: int, segments: int, norm: float, tau: float, decay: Any, passes: int, words: Any, room: Any
 ) -> None:
