@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from score.kernels.jit import inner
 
 ONE = np.uint64(1)
 
@@ -30,13 +32,13 @@ def trailing_zeros(_context: Any, _word: Any) -> Any:
     return types.uint64(types.uint64), generate
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inner
 def bit(segment: int) -> Any:
     """The word with one segment set."""
     return ONE << np.uint64(segment)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def span(start: int, end: int) -> Any:
     """The word with segments start ... end - 1 set, 0 <= start < end <= 64."""
     if end - start == 64:
@@ -44,7 +46,7 @@ def span(start: int, end: int) -> Any:
     return ((ONE << np.uint64(end - start)) - ONE) << np.uint64(start)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def first_run(word: Any) -> Any:
     """Start and end of the lowest run of set bits of a word that is not 0."""
     start = trailing_zeros(word)
@@ -52,7 +54,7 @@ def first_run(word: Any) -> Any:
     return np.int64(start), np.int64(end)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def smooth(word: Any) -> Any:
     """Drop runs of one segment, then close holes of one segment (docs/design.md 4.5)."""
     word = word & ((word << ONE) | (word >> ONE))

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import first_run, smooth, span, trailing_zeros
+from score.kernels.jit import inner
 
 
 class CandidateRoom(NamedTuple):
@@ -34,7 +34,7 @@ def candidate_room(labels: int, segments: int) -> CandidateRoom:
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def find_candidates(words: Any, size: int, room: Any) -> int:
     """Fill slot, start and end in the order of 4.5; returns how many.
 
@@ -68,13 +68,13 @@ def find_candidates(words: Any, size: int, room: Any) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@inner
 def window_row(start: int, end: int, segments: int) -> int:
     """Row of the window [start, end), as ``feature_cache.window_index``."""
     return 1 + start * (segments - 1) - start * (start - 1) // 2 + end - start - 2
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def rank_candidates(room: Any, n: int) -> None:
     """Sort into ``rank`` by falling probability, equals in order."""
     for x in range(n):
@@ -88,7 +88,7 @@ def rank_candidates(room: Any, n: int) -> None:
         room.rank[y] = x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def count_staying(room: Any, n: int, tau: float) -> int:
     """How many of the ranked candidates stay in refinement by threshold (4.6): the first so many."""
     if n <= 1:

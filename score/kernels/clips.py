@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import first_run, span
 from score.kernels.decks import Clip, forget
+from score.kernels.jit import inner, kernel
 from score.kernels.probability import standardise, standardise_frames
 from score.kernels.streams import (
     AUDIO,
@@ -60,23 +60,24 @@ def found_room(clips: int, labels: int, segments: int) -> Found:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def whole_probabilities(video: Any, audio: Any, visual_out: Any, audio_out: Any) -> None:
+@inner
+def whole_probabilities(video: Any, audio: Any, everything: Any, spare: Any, visual_out: Any, audio_out: Any) -> None:
     """Probabilities of window 0 over all labels, which label selection compares (4.2).
 
     Args:
         video: float64 (W, F, C).
         audio: float64 (W, C).
+        everything: int64 (C,), 0 ... C - 1.
+        spare: float64 (C,), working room.
         visual_out: float64 (C,), written.
         audio_out: float64 (C,), written.
     """
     labels = audio.shape[1]
-    everything = np.arange(labels)
-    standardise_frames(video[0], everything, labels, visual_out, np.empty(labels))
+    standardise_frames(video[0], everything, labels, visual_out, spare)
     standardise(audio[0], everything, labels, audio_out)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def score_stream(decks: Any, clip: Any, stream: int, setting: Any, room: Any) -> tuple[int, int]:
     """Events of a stream as judged candidates in ``room.found``; returns its deck and how many there are."""
     deck = choose_deck(decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, room)
@@ -93,7 +94,7 @@ def score_stream(decks: Any, clip: Any, stream: int, setting: Any, room: Any) ->
     return deck, n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
     """Audiovisual events as the intersection of the other streams' timelines (4.7).
 
@@ -126,7 +127,7 @@ def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
     found.count[i, AUDIOVISUAL] = n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def score_clips(
     image: Any,
     video: Any,
@@ -154,9 +155,10 @@ def score_clips(
     labels = image.shape[2]
     whole_visual = np.empty(labels)
     whole_audio = np.empty(labels)
+    everything, spare = np.arange(labels), np.empty(labels)
     words = np.zeros((2, labels), np.uint64)
     for i in range(image.shape[0]):
-        whole_probabilities(video[i], audio[i], whole_visual, whole_audio)
+        whole_probabilities(video[i], audio[i], everything, spare, whole_visual, whole_audio)
         clip = Clip(image[i], video[i], audio[i], cosine[i], whole_visual, whole_audio)
         forget(decks)
         for stream in (VISUAL, AUDIO, AUDIOVISUAL):

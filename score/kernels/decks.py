@@ -7,9 +7,9 @@ label sets; what depends on the set alone is computed once and looked up afterwa
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import bit
+from score.kernels.jit import inner, lean
 from score.kernels.probability import standardise, standardise_frames
 
 BYTES_A_CLIP = 48 << 20
@@ -76,7 +76,7 @@ def deck_room(labels: int, segments: int, windows: int, most: int = 2048) -> Dec
     )
 
 
-@njit(cache=True, nogil=True)
+@lean
 def forget(decks: Any) -> None:
     """Empty the decks; needed before another clip."""
     if decks.used[0] > 0:
@@ -84,14 +84,14 @@ def forget(decks: Any) -> None:
         decks.table[:] = -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def reserve(decks: Any, n: int) -> None:
     """Make sure that ``n`` more decks fit, forgetting all if they do not."""
     if decks.used[0] + n > decks.size.shape[0]:
         forget(decks)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def find_deck(decks: Any, whole: Any, tau: float, select: bool) -> int:
     """The deck of the labels whose probability in ``whole`` (C,) exceeds ``tau`` (4.2); all if not ``select``."""
     labels = whole.shape[0]
@@ -131,7 +131,7 @@ def find_deck(decks: Any, whole: Any, tau: float, select: bool) -> int:
     return at
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lean
 def make_visual(decks: Any, deck: int, clip: Any) -> None:
     """Segment probabilities of the images (4.3) and their Gram matrix."""
     if decks.made[deck, 0]:
@@ -156,7 +156,7 @@ def make_visual(decks: Any, deck: int, clip: Any) -> None:
         decks.peak[deck, j] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lean
 def make_audio(decks: Any, deck: int, clip: Any) -> None:
     """The sound's probabilities (4.3): those of window 0, for every segment."""
     if decks.made[deck, 1]:
@@ -171,7 +171,7 @@ def make_audio(decks: Any, deck: int, clip: Any) -> None:
     decks.norm[deck] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lean
 def make_both(decks: Any, deck: int, clip: Any) -> None:
     """Tables of picture and sound, and the inner products between them."""
     if decks.made[deck, 2]:
@@ -186,7 +186,7 @@ def make_both(decks: Any, deck: int, clip: Any) -> None:
         decks.cross[deck, t] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def make_window(decks: Any, deck: int, clip: Any, window: int, kind: int) -> None:
     """A window's probabilities by its picture (kind 0) or its sound (kind 1) over the deck's labels (4.6)."""
     if decks.seen[deck, window, kind]:

@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import first_run, popcount, span
+from score.kernels.jit import inner, kernel
 
 TP, FP, FN = 0, 1, 2
 
 
-@njit(cache=True, nogil=True)
+@inner
 def count_segments(predicted: Any, true: Any, counts: Any) -> None:
     """Add one label's segment counts to int64 (3,) TP, FP, FN."""
     counts[TP] += np.int64(popcount(predicted & true))
@@ -18,7 +18,7 @@ def count_segments(predicted: Any, true: Any, counts: Any) -> None:
     counts[FN] += np.int64(popcount(true & ~predicted))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def has_match(start: int, end: int, others: Any) -> bool:
     """Whether some run of ``others`` has an IoU of at least 0.5 with [start, end)."""
     own = span(start, end)
@@ -32,7 +32,7 @@ def has_match(start: int, end: int, others: Any) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@inner
 def count_events(predicted: Any, true: Any, counts: Any) -> None:
     """Add one label's event counts to int64 (3,): events are runs, matched at IoU 0.5."""
     rest = predicted
@@ -51,13 +51,13 @@ def count_events(predicted: Any, true: Any, counts: Any) -> None:
             counts[FN] += 1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def f1(counts: Any) -> float:
     """2 TP / (2 TP + FP + FN) of a label that occurs."""
     return 2.0 * counts[TP] / (2.0 * counts[TP] + counts[FP] + counts[FN])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def clip_figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, event: Any) -> None:
     """Mean F1 over the labels that occur in one clip, 1.0 if none does.
 
@@ -92,7 +92,7 @@ def clip_figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, 
             out[part] = total / labels if labels > 0 else 1.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, event: Any) -> None:
     """:func:`clip_figures` of n clips.
 
@@ -107,7 +107,7 @@ def figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, event
         clip_figures(predicted[i], true[i], paper_protocol, segment[i], event[i])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def label_counts(predicted: Any, true: Any, paper_protocol: bool, counts: Any) -> None:
     """Counts of each label over all clips.
 

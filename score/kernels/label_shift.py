@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from score.kernels.bits import ONE, bit
-from score.kernels.jit import inner, kernel
+from score.kernels.jit import inner, lean
 
 NAIVE, COSINE, BBSE, BBSE_COSINE = 0, 1, 2, 3
 METHOD_CODES = {"naive": NAIVE, "cosine": COSINE, "bbse": BBSE, "bbse-cosine": BBSE_COSINE}
@@ -47,7 +47,7 @@ def decay_table(gamma: float, segments: int, iterations: int) -> Any:
     return np.array([math.exp(-gamma * n) for n in range(segments * iterations + 1)])
 
 
-@kernel
+@lean
 def simple_shift(
     p: Any, size: int, cosine: Any, use_cosine: bool, tau: float, decay: Any, passes: int, words: Any
 ) -> None:
@@ -110,7 +110,7 @@ def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
             w[x] -= low[y, x] * w[y]
 
 
-@kernel
+@lean
 def bbse_shift(
     p: Any,
     size: int,

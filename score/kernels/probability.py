@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from score.kernels.jit import inner, lean
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lean
 def standardise(row: Any, kept: Any, size: int, out: Any) -> None:
     """Sigmoid of the z-score (K - 1) of ``row[kept[:size]]``, into ``out[:size]``.
 
@@ -41,7 +42,7 @@ def standardise(row: Any, kept: Any, size: int, out: Any) -> None:
         out[i] = 1.0 / (1.0 + math.exp(-((row[kept[i]] - mean) / std)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lean
 def standardise_frames(rows: Any, kept: Any, size: int, out: Any, spare: Any) -> None:
     """Mean over F frame rows of their probabilities, each standardised on its own.
 
@@ -64,7 +65,7 @@ def standardise_frames(rows: Any, kept: Any, size: int, out: Any, spare: Any) ->
         out[i] /= frames
 
 
-@njit(cache=True, nogil=True)
+@inner
 def blend(alpha: float, visual: float, audio: float) -> float:
     """The audiovisual probability: (1 - alpha) visual + alpha audio."""
     return (1.0 - alpha) * visual + alpha * audio

@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from score.kernels.jit import kernel
 
 SMALLEST_NORM = 1e-8
 """A shorter embedding is taken to be this long in a cosine, so that a black frame gives 0 and not NaN."""
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def logits(embeddings: Any, text: Any, out: Any) -> None:
     """Inner products, each summed in the order of the dimensions, whatever the shapes.
 
@@ -39,7 +40,7 @@ def logits(embeddings: Any, text: Any, out: Any) -> None:
                 total[c] += np.float64(x[d]) * text[d, c]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def neighbour_cosine(image: Any, out: Any) -> None:
     """Cosine similarity of each image with the next.
 

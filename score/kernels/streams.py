@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.candidates import (
     CandidateRoom,
@@ -14,6 +13,7 @@ from score.kernels.candidates import (
     window_row,
 )
 from score.kernels.decks import find_deck, make_audio, make_both, make_visual, make_window
+from score.kernels.jit import inner
 from score.kernels.label_shift import (
     BBSE,
     BBSE_COSINE,
@@ -57,7 +57,7 @@ def stream_room(labels: int, segments: int) -> StreamRoom:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def choose_deck(decks: Any, clip: Any, stream: int, alpha: float, tau: float, select: bool, room: Any) -> int:
     """The deck of the labels that a stream keeps (4.2)."""
     if stream == VISUAL:
@@ -70,7 +70,7 @@ def choose_deck(decks: Any, clip: Any, stream: int, alpha: float, tau: float, se
     return find_deck(decks, whole, tau, select)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def mix(decks: Any, deck: int, clip: Any, alpha: float, room: Any) -> None:
     """Audiovisual segment probabilities (4.3); their Gram matrix follows from those of picture and sound."""
     make_both(decks, deck, clip)
@@ -91,7 +91,7 @@ def mix(decks: Any, deck: int, clip: Any, alpha: float, room: Any) -> None:
             room.mixed_gram[u, t] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def find_positives(
     decks: Any,
     deck: int,
@@ -134,7 +134,7 @@ def find_positives(
         simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, room.words)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def window_probability(decks: Any, deck: int, stream: int, alpha: float, window: int, slot: int) -> float:
     """A label's probability in a window whose rows are there."""
     if stream == VISUAL:
@@ -144,7 +144,7 @@ def window_probability(decks: Any, deck: int, stream: int, alpha: float, window:
     return blend(alpha, decks.window_visual[deck, window, slot], decks.window_audio[deck, window, slot])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def judge_candidates(decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, room: Any) -> int:
     """Candidates (4.5) with their own probabilities, ranked by them; returns how many.
 
@@ -174,7 +174,7 @@ def judge_candidates(decks: Any, deck: int, clip: Any, stream: int, alpha: float
     return n
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def refine(found: Any, n: int, refinement: bool, decision: int, tau: float) -> None:
     """Which of the judged candidates are events, into ``stays`` (4.6)."""
     if n <= 1 or not refinement:

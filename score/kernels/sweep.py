@@ -9,11 +9,11 @@ come from one ranking of the candidates.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import first_run
 from score.kernels.clips import whole_probabilities
 from score.kernels.decks import Clip, deck_room, forget, reserve
+from score.kernels.jit import inner, lean
 from score.kernels.streams import (
     AUDIO,
     AUDIOVISUAL,
@@ -81,7 +81,10 @@ class SweepRoom(NamedTuple):
     mixed_true: Any
     whole_visual: Any
     whole_audio: Any
+    everything: Any
     means: Any
+    side_row: Any
+    mixed_row: Any
 
 
 def sweep_room(labels: int, segments: int, windows: int) -> SweepRoom:
@@ -99,11 +102,14 @@ def sweep_room(labels: int, segments: int, windows: int) -> SweepRoom:
         true_room(labels),
         np.zeros(labels),
         np.zeros(labels),
+        np.arange(labels),
         np.zeros(2),
+        np.zeros(SIDE_FIGURES),
+        np.zeros(MIXED_FIGURES),
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def staying(found: Any, n: int, fixed: Any, tau: float, before: int) -> int:
     """How many ranked candidates stay at ``tau``, which falls from call to call; ``before`` is the last answer.
 
@@ -117,7 +123,7 @@ def staying(found: Any, n: int, fixed: Any, tau: float, before: int) -> int:
     return max(stay, 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def add_staying(
     tally: Any, true: Any, decks: Any, deck: int, found: Any, n: int, fixed: Any, before: int, stay: int
 ) -> None:
@@ -133,7 +139,7 @@ def add_staying(
         add_candidate(tally, true, decks.kept[deck, found.slot[x]], found.start[x], found.end[x])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def segment_accuracy(label: int, start: int, end: int, first: Any, segments: int) -> float:
     """Share of segments whose class is the true one, nothing being a class; one event each (label -1: none)."""
     right = 0
@@ -144,15 +150,17 @@ def segment_accuracy(label: int, start: int, end: int, first: Any, segments: int
     return right / segments
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def sweep_sides(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, alphabet: Any, room: Any, out: Any) -> None:
+@inner
+def sweep_sides(
+    clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, alphabet: Any, room: Any, out: Any
+) -> None:
     """Add the figures of picture and sound, and of late fusion, at every leaf to ``out``, float64 (L, 9)."""
     decks = room.decks
     segments = clip.image.shape[0]
     either = 0
     for k in range(room.visual_true.words.shape[0]):
         either += room.visual_true.words[k] != 0 or room.audio_true.words[k] != 0
-    row = np.zeros(SIDE_FIGURES)
+    row = room.side_row
     means = room.means
     for p in range(passes.method.shape[0]):
         tau = passes.filter_threshold[p]
@@ -195,9 +203,7 @@ def sweep_sides(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, alp
                 row[0], row[3] = means[0], means[1]
                 tally_means(room.audio_tally, room.audio_true, means)
                 row[1], row[4] = means[0], means[1]
-                added_means(
-                    room.visual_tally, room.visual_true, room.audio_tally, room.audio_true, either, means
-                )
+                added_means(room.visual_tally, room.visual_true, room.audio_tally, room.audio_true, either, means)
                 row[2], row[5] = means[0], means[1]
                 if passes.late[p]:
                     clear_tally(room.mixed_tally)
@@ -218,19 +224,15 @@ def sweep_sides(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, alp
                 out[leaf, x] += row[x]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inner
 def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, room: Any, out: Any) -> None:
     """Add the figures of the audiovisual stream (early fusion) at every leaf to ``out``, float64 (L, 3)."""
     decks = room.decks
     segments = clip.image.shape[0]
-    row = np.zeros(MIXED_FIGURES)
-    last_deck = -1
-    last_alpha = -1.0
+    row = room.mixed_row
     for p in range(passes.method.shape[0]):
         alpha = passes.alpha[p]
-        if decks.used[0] + 1 > decks.size.shape[0]:
-            forget(decks)
-            last_deck = -1
+        reserve(decks, 1)
         deck = choose_deck(
             decks, clip, AUDIOVISUAL, alpha, passes.filter_threshold[p], fixed.label_selection, room.mixed
         )
@@ -250,7 +252,8 @@ def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, roo
             new = staying(found, n, fixed, passes.threshold_stage2[leaf], stay)
             if begin or new != stay:
                 add_staying(room.mixed_tally, room.mixed_true, decks, deck, found, n, fixed, stay, new)
-                tally_means(room.mixed_tally, room.mixed_true, row[:2])
+                tally_means(room.mixed_tally, room.mixed_true, room.means)
+                row[0], row[1] = room.means[0], room.means[1]
                 if fixed.accuracy:
                     at = n
                     if new < 0:
@@ -271,7 +274,7 @@ def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, roo
                 out[leaf, x] += row[x]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@lean
 def sweep_clips(
     image: Any,
     video: Any,
@@ -307,7 +310,7 @@ def sweep_clips(
         mixed_sums: float64 (L', 3), added to.
     """
     for i in range(image.shape[0]):
-        whole_probabilities(video[i], audio[i], room.whole_visual, room.whole_audio)
+        whole_probabilities(video[i], audio[i], room.everything, room.decks.spare, room.whole_visual, room.whole_audio)
         clip = Clip(image[i], video[i], audio[i], cosine[i], room.whole_visual, room.whole_audio)
         forget(room.decks)
         set_truth(room.visual_true, true[i, VISUAL])

@@ -7,10 +7,10 @@ with a prediction have to be looked at: the others count with an F1 of 0.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from score.kernels.bits import popcount, span
 from score.kernels.figures import FN, FP, TP, count_events
+from score.kernels.jit import inner
 
 
 class Tally(NamedTuple):
@@ -53,7 +53,7 @@ def true_room(labels: int) -> TrueCounts:
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def set_truth(room: Any, words: Any) -> None:
     """Take the truth of a clip, uint64 (C,)."""
     room.labels[0] = 0
@@ -66,7 +66,7 @@ def set_truth(room: Any, words: Any) -> None:
             room.labels[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def clear_tally(tally: Any) -> None:
     """Forget all predictions."""
     for x in range(tally.state[0]):
@@ -75,7 +75,7 @@ def clear_tally(tally: Any) -> None:
     tally.state[1] = 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def add_word(tally: Any, true: Any, label: int, word: Any) -> None:
     """Add predicted segments of a label; ``word`` is not 0."""
     if tally.words[label] == 0:
@@ -93,13 +93,13 @@ def add_word(tally: Any, true: Any, label: int, word: Any) -> None:
     count_events(whole, true.words[label], tally.event[label])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def add_candidate(tally: Any, true: Any, label: int, start: int, end: int) -> None:
     """Add a predicted event."""
     add_word(tally, true, label, span(start, end))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def tally_means(tally: Any, true: Any, out: Any) -> None:
     """Mean F1 over the labels that occur: float64 (2,), segment level and event level."""
     labels = true.labels[0] + tally.state[1]
@@ -121,7 +121,7 @@ def tally_means(tally: Any, true: Any, out: Any) -> None:
     out[1] = event / labels
 
 
-@njit(cache=True, nogil=True)
+@inner
 def added_means(visual: Any, visual_true: Any, audio: Any, audio_true: Any, either: int, out: Any) -> None:
     """:func:`tally_means` of the counts of picture and sound added up (Event@AV).
 

@@ -1,0 +1,1 @@
+"""Search: figures of many settings at once, and the best of them."""

@@ -13,9 +13,7 @@ from score.errors import ScoreError
 
 NUMBERS = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")
 CHOICES = ("method", "fusion")
-PARAMETERS = np.dtype(
-    [*((name, np.float64) for name in NUMBERS), ("method", "U11"), ("fusion", "U5")]
-)
+PARAMETERS = np.dtype([*((name, np.float64) for name in NUMBERS), ("method", "U11"), ("fusion", "U5")])
 """A setting of a search, one field a parameter that it varies."""
 
 MOST_SETTINGS = 20_000_000

@@ -136,9 +136,8 @@ class Sweeper:
         both = sides[:, 6:9].copy()
         early = plan.mixed_leaf >= 0
         both[early] = mixed[plan.mixed_leaf[early]]
-        return np.column_stack(
-            [sides[:, 0], sides[:, 1], both[:, 0], sides[:, 2], sides[:, 3], sides[:, 4], both[:, 1], sides[:, 5], both[:, 2]]
-        )  # fmt: skip
+        columns = [*sides.T[:2], both[:, 0], *sides.T[2:5], both[:, 1], sides[:, 5], both[:, 2]]
+        return np.column_stack(columns)
 
     def _figures(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.kind == "ave":
