@@ -1,8 +1,8 @@
 """Space: which settings a search tries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from score.errors import ScoreError
 
 NUMBERS = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")
 CHOICES = ("method", "fusion")
+SLOWEST_FIRST = ("method", "fusion", "filter_threshold", "alpha", "threshold_stage1", "gamma", "threshold_stage2")
+"""The order of a grid: neighbours share most of the work."""
 PARAMETERS = np.dtype([*((name, np.float64) for name in NUMBERS), ("method", "U11"), ("fusion", "U5")])
 """A setting of a search, one field a parameter that it varies."""
 
@@ -99,38 +101,41 @@ class Space:
             "label_shift_iters": self.label_shift_iters,
         }
 
+    @property
+    def size(self) -> int:
+        """Number of combinations."""
+        return math.prod(len(getattr(self, name)) for name in SLOWEST_FIRST)
+
     def grid(self) -> NDArray[Any]:
-        """Every combination, structured (S,) of dtype ``PARAMETERS``, the last parameters changing fastest.
+        """Every combination, structured (S,) of dtype ``PARAMETERS``, in the order of ``SLOWEST_FIRST``.
 
         Raises:
             ScoreError: more settings than can be kept.
         """
-        lists = [getattr(self, name) for name in (*CHOICES, *NUMBERS)]
-        size = int(np.prod([float(len(values)) for values in lists]))
+        lists = [getattr(self, name) for name in SLOWEST_FIRST]
+        size = self.size
         if size > MOST_SETTINGS:
             raise ScoreError(f"{size:,} settings: at most {MOST_SETTINGS:,} at a time, use coarser steps")
         found = np.zeros(size, dtype=PARAMETERS)
         shape = tuple(len(values) for values in lists)
         places = np.unravel_index(np.arange(size), shape)
-        for name, values, place in zip((*CHOICES, *NUMBERS), lists, places, strict=True):
+        for name, values, place in zip(SLOWEST_FIRST, lists, places, strict=True):
             found[name] = np.array(values)[place]
         return found
 
-    def spread(self, units: NDArray[np.float64], rng: np.random.Generator) -> NDArray[Any]:
-        """Settings from points of the unit cube, (S, 5): numbers between the extremes given, choices at random."""
+    def spread(self, units: NDArray[np.float64]) -> NDArray[Any]:
+        """Settings from points of the unit cube, (S, 7): numbers between the extremes given, choices in equal parts.
+
+        The settings come sorted by label selection, so that neighbours share work.
+        """
         found = np.zeros(len(units), dtype=PARAMETERS)
         for column, name in enumerate(NUMBERS):
             low, high = min(getattr(self, name)), max(getattr(self, name))
             found[name] = low + units[:, column] * (high - low)
-        for name in CHOICES:
+        for column, name in enumerate(CHOICES, start=len(NUMBERS)):
             values = np.array(getattr(self, name))
-            found[name] = values[rng.integers(len(values), size=len(units))]
-        return found
-
-
-def combinations(values: Iterable[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """Cartesian product as a list."""
-    return list(product(*values))
+            found[name] = values[np.minimum((units[:, column] * len(values)).astype(int), len(values) - 1)]
+        return found[np.argsort(found["filter_threshold"], kind="stable")]
 
 
 def parse_values(name: str, text: str) -> tuple[float, ...]:

@@ -1,6 +1,7 @@
 """Sweeper: figures of any batch of settings over all clips of a split, in threads."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
@@ -18,6 +19,7 @@ from score.scoring import alphabetical
 from score.tuning.plan import Plan, make_plan
 from score.tuning.space import Space
 
+_COLUMNS = 9
 BLOCKS = 32
 """Clips are summed in so many blocks, in order, so that sums do not depend on the number of threads."""
 
@@ -57,6 +59,7 @@ class Sweeper:
         truth = annotations.align(ids, labels.labels, cache.segments, cache.segment_seconds)
         self.kind = annotations.kind
         self.labels = labels.labels
+        self.text_bytes = labels.visual.tobytes() + labels.audio.tobytes()
         self.n_found = len(truth.rows)
         self.n_split = len(annotations.clip_ids)
         self.clip_ids = [ids[row] for row in truth.rows]
@@ -76,22 +79,50 @@ class Sweeper:
         return ("accuracy",) if self.kind == "ave" else LLP_FIGURES
 
     def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
-        """Figures in percent, float64 (S, 10), or (S, 1) for AVE.
+        """Figures of each setting in percent, float64 (S, 10), or (S, 1) for AVE.
 
         Args:
             settings: structured (S,) of dtype ``PARAMETERS``.
             space: for what is fixed.
         """
-        found = self.per_clip(settings, space, BLOCKS)
-        return self._figures(found.sum(axis=0) / self.n_found)
+        plan, fixed = self._plan(settings, space)
+        edges = self._edges()
 
-    def per_clip(self, settings: NDArray[Any], space: Space, blocks: int | None = None) -> NDArray[np.float64]:
-        """Figures of each clip (or sums over ``blocks`` blocks of clips), as fractions.
+        def work(block: int) -> NDArray[np.float64]:
+            return self._sweep(edges[block], edges[block + 1], plan, fixed)
 
-        Returns:
-            float64 (clips or blocks, S, 9): segment level visual, audio, audiovisual, Event@AV; event level; accuracy.
+        return self._figures(self._sum(work, len(edges) - 1) / self.n_found)
+
+    def metrics_and_ceiling(
+        self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """:meth:`metrics`, and each clip's best objective.
+
+        Args:
+            settings: structured (S,) of dtype ``PARAMETERS``.
+            space: for what is fixed.
+            objective: number of the figure.
+            ceiling: float64 (clips,), raised where a setting does better.
         """
-        plan = make_plan(settings, space, self.segments)
+        plan, fixed = self._plan(settings, space)
+        edges = self._edges()
+
+        def work(block: int) -> NDArray[np.float64]:
+            total = np.zeros((len(settings), _COLUMNS))
+            for clip in range(edges[block], edges[block + 1]):
+                values = self._sweep(clip, clip + 1, plan, fixed)
+                ceiling[clip] = max(ceiling[clip], self._figures(values)[:, objective].max())
+                total += values
+            return total
+
+        return self._figures(self._sum(work, len(edges) - 1) / self.n_found)
+
+    def per_clip(self, setting: NDArray[Any], space: Space) -> NDArray[np.float64]:
+        """Figures of one setting, a structured (1,), for each clip: float64 (clips, figures) in percent."""
+        plan, fixed = self._plan(setting, space)
+        return self._figures(np.concatenate([self._sweep(clip, clip + 1, plan, fixed) for clip in range(self.n_found)]))
+
+    def _plan(self, settings: NDArray[Any], space: Space) -> tuple[Plan, Fixed]:
         fixed = Fixed(
             space.label_selection,
             space.refinement,
@@ -99,16 +130,30 @@ class Sweeper:
             space.label_shift_iters,
             self.kind == "ave",
         )
-        count = self.n_found if blocks is None else min(blocks, self.n_found)
-        edges = np.linspace(0, self.n_found, count + 1).astype(np.int64)
+        return make_plan(settings, space, self.segments), fixed
 
-        def work(block: int) -> NDArray[np.float64]:
-            return self._sweep(int(edges[block]), int(edges[block + 1]), plan, fixed)
+    def _edges(self) -> list[int]:
+        count = min(BLOCKS, self.n_found)
+        return [self.n_found * block // count for block in range(count + 1)]
 
+    def _sum(self, work: Callable[[int], NDArray[np.float64]], blocks: int) -> NDArray[np.float64]:
+        """Sum over blocks in their order, in threads."""
         with ThreadPoolExecutor(self.threads) as pool:
-            return np.stack(list(pool.map(work, range(count))))
+            found = pool.map(work, range(blocks))
+            try:
+                total = next(found)
+                for part in found:
+                    total = total + part
+            except KeyboardInterrupt:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return total
 
     def _sweep(self, start: int, end: int, plan: Plan, fixed: Fixed) -> NDArray[np.float64]:
+        """Sums over some clips, as fractions: float64 (S, 9).
+
+        Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
+        """
         part = slice(start, end)
         side = np.zeros((len(plan.sides.threshold_stage2), SIDE_FIGURES))
         mixed = np.zeros((len(plan.mixed.threshold_stage2), MIXED_FIGURES))

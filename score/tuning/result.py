@@ -1,0 +1,170 @@
+"""SearchResult: every setting tried with its figures, and the best of them."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from score.config import ScoreConfig
+from score.errors import ScoreError
+from score.tuning.space import CHOICES, NUMBERS, Space
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One setting of a search.
+
+    Attributes:
+        index: its row in the result.
+        config: the setting.
+        metrics: its figures in percent, by name.
+    """
+
+    index: int
+    config: ScoreConfig
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchResult:
+    """What a search found.
+
+    Attributes:
+        parameters: structured (S,), one row a setting: alpha, filter_threshold, threshold_stage1, threshold_stage2,
+            gamma, method, fusion.
+        metrics: float64 (S, 10) in percent ((S, 1) for AVE), a column for each of ``metric_names``.
+        metric_names: names of the columns.
+        objectives: what was looked for; several give a Pareto set.
+        space: the space that was searched.
+        n_found: clips scored.
+        n_split: clips of the split.
+        complete: whether the search went to its end.
+        ceiling: float64 (clips,), the best objective that any setting reaches for each clip, in percent; None if
+            it was not asked for.
+    """
+
+    parameters: NDArray[Any]
+    metrics: NDArray[np.float64]
+    metric_names: tuple[str, ...]
+    objectives: tuple[str, ...]
+    space: Space
+    n_found: int
+    n_split: int
+    complete: bool = True
+    ceiling: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        """Number of settings tried."""
+        return len(self.parameters)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """One figure of every setting, float64 (S,).
+
+        Raises:
+            ScoreError: no such figure.
+        """
+        found: NDArray[np.float64] = self.metrics[:, self.metric_names.index(check_objective(name, self.metric_names))]
+        return found
+
+    def tried(self, index: int) -> Tried:
+        """The setting in a row."""
+        return Tried(
+            int(index),
+            self.space.config(self.parameters[index]),
+            dict(zip(self.metric_names, self.metrics[index].tolist(), strict=True)),
+        )
+
+    @property
+    def best(self) -> Tried:
+        """The setting with the largest (first) objective; the first of equals."""
+        return self.top(1)[0]
+
+    def top(self, n: int = 10, objective: str | None = None) -> list[Tried]:
+        """The best settings by one objective, best first; equals in the order of the rows."""
+        if not len(self):
+            raise ScoreError("no setting was tried")
+        values = self.column(objective or self.objectives[0])
+        return [self.tried(index) for index in np.argsort(-values, kind="stable")[:n]]
+
+    def pareto(self, objectives: Sequence[str] | None = None) -> list[Tried]:
+        """Settings that no other beats in one objective without losing in another, by falling first objective.
+
+        Of settings with equal figures the first stands for all.
+        """
+        names = tuple(objectives or self.objectives)
+        table = np.column_stack([self.column(name) for name in names])
+        return [self.tried(index) for index in pareto_rows(table)]
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write all settings and figures as one table."""
+        with Path(path).open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow([*NUMBERS, *CHOICES, *self.metric_names])
+            for setting, figures in zip(self.parameters.tolist(), self.metrics.tolist(), strict=True):
+                writer.writerow([*setting, *figures])
+
+    def to_parquet(self, path: str | PathLike[str]) -> None:
+        """Write all settings and figures as one Parquet table (needs pyarrow)."""
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ModuleNotFoundError as error:
+            raise ScoreError("Parquet needs pyarrow: pip install 'av2a[search]'") from error
+        columns: dict[str, Any] = {name: self.parameters[name] for name in (*NUMBERS, *CHOICES)}
+        columns |= {name: self.metrics[:, k] for k, name in enumerate(self.metric_names)}
+        pq.write_table(pa.table(columns), str(path))
+
+    def table(self, tried: Sequence[Tried]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """Header and rows for people: the parameters that vary, and the figures."""
+        varied = [name for name in (*NUMBERS, *CHOICES) if len(getattr(self.space, name)) > 1]
+        figures = list(dict.fromkeys([*self.objectives, *self.metric_names]))
+        rows = [
+            (
+                number,
+                *(_shown(getattr(one.config, name)) for name in varied),
+                *(one.metrics[name] for name in figures),
+            )
+            for number, one in enumerate(tried, start=1)
+        ]
+        return ("#", *varied, *figures), rows
+
+    def __str__(self) -> str:
+        """The ten best settings as a table."""
+        header, rows = self.table(self.top(10))
+        lines = [header, *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+        return "\n".join(
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+        )
+
+
+def check_objective(name: str, names: Sequence[str]) -> str:
+    """The name, if it is one of the figures.
+
+    Raises:
+        ScoreError: it is none.
+    """
+    if name not in names:
+        raise ScoreError(f"no objective {name!r}: there are {', '.join(names)}")
+    return name
+
+
+def pareto_rows(table: NDArray[np.float64]) -> list[int]:
+    """Rows of (S, objectives) that no other row dominates, by falling first column; larger is better."""
+    order = np.lexsort([np.arange(len(table)), *(-table[:, column] for column in range(table.shape[1] - 1, -1, -1))])
+    front: list[int] = []
+    kept = np.empty_like(table)
+    for row in order:
+        if not (kept[: len(front)] >= table[row]).all(axis=1).any():
+            kept[len(front)] = table[row]
+            front.append(int(row))
+    return front
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
