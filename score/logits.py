@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from feature_cache import Features, TextSet
 from score.errors import ScoreError
-from score.kernels.similarity import logits, neighbour_cosine
+from score.kernels.similarity import cosines, logits, pad_text, padded, stored_bits
 
 MOST_SEGMENTS = 64
 """A label's timeline is one machine word."""
+
+_ROWS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,22 +44,21 @@ def make_logits(features: Features, text: TextSet) -> Logits:
     segments = features.image.shape[1]
     if segments > MOST_SEGMENTS:
         raise ScoreError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be scored")
-    visual = np.ascontiguousarray(text.visual.T, dtype=np.float64)
-    audio = np.ascontiguousarray(text.audio.T, dtype=np.float64)
-    image = np.ascontiguousarray(features.image, dtype=np.float32)
+    visual, audio = pad_text(text.visual), pad_text(text.audio)
+    image = stored_bits(features.image)
     cosine = np.empty((len(image), segments - 1))
-    neighbour_cosine(image, cosine)
+    cosines(image, np.zeros((segments, visual.shape[1])), np.empty((segments, segments)), cosine)
     return Logits(
         features.rows,
-        _products(image, visual),
+        _products(features.image, visual),
         _products(features.video, visual),
         _products(features.audio, audio),
         cosine,
     )
 
 
-def _products(embeddings: NDArray[Any], text: NDArray[np.float64]) -> NDArray[np.float64]:
-    flat = np.ascontiguousarray(embeddings, dtype=np.float32).reshape(-1, embeddings.shape[-1])
-    out = np.empty((len(flat), text.shape[1]))
-    logits(flat, text, out)
-    return out.reshape(*embeddings.shape[:-1], text.shape[1])
+def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np.float64]:
+    flat = stored_bits(embeddings).reshape(-1, embeddings.shape[-1])
+    out = np.empty((len(flat), len(text)))
+    logits(flat, text, np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1]))), out)
+    return out.reshape(*embeddings.shape[:-1], len(text))

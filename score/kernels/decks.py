@@ -30,7 +30,7 @@ class Clip(NamedTuple):
 class Decks(NamedTuple):
     """M decks of a clip with C labels, T segments, W windows; a deck's labels fill the first ``size`` places."""
 
-    used: Any  # int64 (1,)
+    used: Any  # int64 (2,), decks in use, and how often all were forgotten
     table: Any  # int64 (power of two,), hash -> deck, -1 for none
     mask: Any  # uint64 (M, ceil(C / 64)), the kept labels as bits
     size: Any  # int64 (M,)
@@ -57,7 +57,7 @@ def deck_room(labels: int, segments: int, windows: int, most: int = 2048) -> Dec
         table *= 2
     words = -(-labels // 64)
     return Decks(
-        np.zeros(1, np.int64),
+        np.zeros(2, np.int64),
         np.full(table, -1, np.int64),
         np.zeros((most, words), np.uint64),
         np.zeros(most, np.int64),
@@ -81,6 +81,7 @@ def forget(decks: Any) -> None:
     """Empty the decks; needed before another clip."""
     if decks.used[0] > 0:
         decks.used[0] = 0
+        decks.used[1] += 1
         decks.table[:] = -1
 
 

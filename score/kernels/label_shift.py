@@ -25,7 +25,10 @@ class ShiftRoom(NamedTuple):
     theta: Any  # float64 (K,)
     sums: Any  # float64 (K, T): for an active label, row sums of the Gram matrix over its positive segments
     normal: Any  # float64 (K, K): M'M (t + 1)^2
-    factor: Any  # float64 (K, K): L below the diagonal, D on it
+    factor: Any  # float64 (K, K): L below the diagonal
+    inverse: Any  # float64 (K,): 1 / D
+    row: Any  # float64 (K,)
+    here: Any  # float64 (K,): 1 where an active label is positive now
     weights: Any  # float64 (K,)
 
 
@@ -38,6 +41,9 @@ def shift_room(labels: int, segments: int) -> ShiftRoom:
         np.zeros((labels, segments)),
         np.zeros((labels, labels)),
         np.zeros((labels, labels)),
+        np.zeros(labels),
+        np.zeros(labels),
+        np.zeros(labels),
         np.zeros(labels),
     )
 
@@ -86,28 +92,27 @@ def simple_shift(
 @inner
 def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
     """(normal * scale^2 + I) w = sums[:, segment] * scale by L D L', into ``room.weights``."""
-    low = room.factor
-    w = room.weights
+    low, inverse, row, w = room.factor, room.inverse, room.row, room.weights
     square = scale * scale
     for x in range(size):
+        pivot = room.normal[x, x] * square + 1.0
+        right = room.sums[x, segment] * scale
         for z in range(x):
             value = room.normal[x, z] * square
             for y in range(z):
-                value -= low[x, y] * low[z, y] * low[y, y]
-            low[x, z] = value / low[z, z]
-        value = room.normal[x, x] * square + 1.0
-        for y in range(x):
-            value -= low[x, y] * low[x, y] * low[y, y]
-        low[x, x] = value
-        value = room.sums[x, segment] * scale
-        for y in range(x):
-            value -= low[x, y] * w[y]
-        w[x] = value
+                value -= row[y] * low[z, y]
+            row[z] = value
+            low[x, z] = value * inverse[z]
+            pivot -= value * low[x, z]
+            right -= low[x, z] * w[z]
+        inverse[x] = 1.0 / pivot
+        w[x] = right
     for x in range(size):
-        w[x] /= low[x, x]
+        w[x] *= inverse[x]
     for x in range(size - 1, -1, -1):
-        for y in range(x + 1, size):
-            w[x] -= low[y, x] * w[y]
+        value = w[x]
+        for y in range(x):
+            w[y] -= low[x, y] * value
 
 
 @lean
@@ -154,6 +159,7 @@ def bbse_shift(
     if possible == 0:
         return
     active, counts, theta, sums, normal = room.active, room.counts, room.theta, room.sums, room.normal
+    here = room.here
     for number in range(passes):
         n = 0
         if number > 0:
@@ -183,19 +189,14 @@ def bbse_shift(
             if n == 0:
                 continue
             for x in range(n):
-                here = (words[active[x]] >> np.uint64(t)) & ONE
-                for z in range(x + 1):
-                    there = (words[active[z]] >> np.uint64(t)) & ONE
-                    if here:
-                        normal[x, z] += sums[z, t]
-                    if there:
-                        normal[x, z] += sums[x, t]
-                    if here and there:
-                        normal[x, z] += gram[t, t]
+                here[x] = np.float64((words[active[x]] >> np.uint64(t)) & ONE)
             for x in range(n):
-                if (words[active[x]] >> np.uint64(t)) & ONE:
+                for z in range(x + 1):
+                    normal[x, z] += here[x] * (sums[z, t] + here[z] * gram[t, t]) + here[z] * sums[x, t]
+            for x in range(n):
+                if here[x] > 0.0:
                     counts[active[x]] += 1
-                    for v in range(segments):
+                    for v in range(t + 1, segments):  # the past is not asked for again
                         sums[x, v] += gram[t, v]
             solve_ridge(room, n, 1.0 / (t + 1), t + 1)
             factor = tau

@@ -1,60 +1,129 @@
-"""Logits: inner products of embeddings with text embeddings, and the likeness of neighbouring images."""
+"""Logits: inner products of embeddings with text embeddings, and the likeness of neighbouring images.
+
+Embeddings come as they are stored: float32, or float16 as its bits (uint16). Sums are those of ``lanes.py``.
+"""
 
 import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from score.kernels.jit import kernel
+from score.kernels.jit import inner, lean
+from score.kernels.lanes import LANES, make_tile, widened
 
 SMALLEST_NORM = 1e-8
 """A shorter embedding is taken to be this long in a cosine, so that a black frame gives 0 and not NaN."""
 
+_tile44, _tile41 = make_tile(4, 4), make_tile(4, 1)
+_tile25, _tile21 = make_tile(2, 5), make_tile(2, 1)
+_tile18, _tile12, _tile11 = make_tile(1, 8), make_tile(1, 2), make_tile(1, 1)
 
-@kernel
-def logits(embeddings: Any, text: Any, out: Any) -> None:
-    """Inner products, each summed in the order of the dimensions, whatever the shapes.
+
+def padded(dims: int) -> int:
+    """Dimensions rounded up to whole lanes."""
+    return -(-dims // LANES) * LANES
+
+
+def pad_text(text: NDArray[Any]) -> NDArray[np.float32]:
+    """Text embeddings (C, D) as the kernels take them: float32 (C, D rounded up to 8), zeros added."""
+    out = np.zeros((len(text), padded(text.shape[1])), dtype=np.float32)
+    out[:, : text.shape[1]] = text
+    return out
+
+
+def stored_bits(embeddings: NDArray[Any]) -> NDArray[Any]:
+    """Embeddings as the kernels take them: float16 as uint16, all else as float32; C-contiguous."""
+    if embeddings.dtype == np.float16:
+        return np.ascontiguousarray(embeddings).view(np.uint16)
+    return np.ascontiguousarray(embeddings, dtype=np.float32)
+
+
+@inner
+def widen(source: Any, target: Any) -> None:
+    """One embedding, (D,), as float64 into the first D places of ``target``."""
+    for d in range(source.shape[0]):
+        target[d] = widened(source[d])
+
+
+@inner
+def inner_products(x: Any, n: int, text: Any, out: Any) -> None:
+    """The first n rows of ``x`` with every row of ``text``.
 
     Args:
-        embeddings: float32 (n, D).
-        text: float64 (D, C), text embeddings with the dimensions first.
-        out: float64 (n, C), written.
+        x: float64 (>= n, D), C-contiguous, D a multiple of 8.
+        n: number of rows.
+        text: float32 (C, D), as :func:`pad_text` gives it.
+        out: float64 (>= n, C), C-contiguous, written.
     """
-    dims, labels = text.shape
-    whole = dims - dims % 4
-    for row in range(embeddings.shape[0]):
-        x = embeddings[row]
-        total = out[row]
-        for c in range(labels):
-            total[c] = 0.0
-        for d in range(0, whole, 4):
-            x0, x1 = np.float64(x[d]), np.float64(x[d + 1])
-            x2, x3 = np.float64(x[d + 2]), np.float64(x[d + 3])
-            for c in range(labels):
-                value = total[c] + x0 * text[d, c]
-                value = value + x1 * text[d + 1, c]
-                value = value + x2 * text[d + 2, c]
-                total[c] = value + x3 * text[d + 3, c]
-        for d in range(whole, dims):
-            for c in range(labels):
-                total[c] += np.float64(x[d]) * text[d, c]
+    labels = text.shape[0]
+    r = 0
+    while r + 4 <= n:
+        for c in range(0, labels - 3, 4):
+            _tile44(x, r, text, c, out)
+        for c in range(labels - labels % 4, labels):
+            _tile41(x, r, text, c, out)
+        r += 4
+    if r + 2 <= n:
+        for c in range(0, labels - 4, 5):
+            _tile25(x, r, text, c, out)
+        for c in range(labels - labels % 5, labels):
+            _tile21(x, r, text, c, out)
+        r += 2
+    if r < n:
+        for c in range(0, labels - 7, 8):
+            _tile18(x, r, text, c, out)
+        for c in range(labels - labels % 8, labels):
+            _tile11(x, r, text, c, out)
 
 
-@kernel
-def neighbour_cosine(image: Any, out: Any) -> None:
+@inner
+def neighbour_cosine(x: Any, gram: Any, out: Any) -> None:
     """Cosine similarity of each image with the next.
 
     Args:
-        image: float32 (n, T, D).
+        x: float64 (T, D), C-contiguous, D a multiple of 8.
+        gram: float64 (T, T), working room.
+        out: float64 (T - 1,), written.
+    """
+    last = x.shape[0] - 1
+    for t in range(last):
+        _tile12(x, t, x, t, gram)
+    _tile11(x, last, x, last, gram)
+    for t in range(last):
+        first, second = math.sqrt(gram[t, t]), math.sqrt(gram[t + 1, t + 1])
+        out[t] = gram[t, t + 1] / (max(first, SMALLEST_NORM) * max(second, SMALLEST_NORM))
+
+
+@lean
+def logits(embeddings: Any, text: Any, room: Any, out: Any) -> None:
+    """Logits of a batch.
+
+    Args:
+        embeddings: uint16 or float32 (n, D), as :func:`stored_bits` gives them.
+        text: float32 (C, D rounded up), as :func:`pad_text` gives it.
+        room: float64 (R, D rounded up) of zeros, working room.
+        out: float64 (n, C), written.
+    """
+    most = room.shape[0]
+    for first in range(0, embeddings.shape[0], most):
+        n = min(most, embeddings.shape[0] - first)
+        for r in range(n):
+            widen(embeddings[first + r], room[r])
+        inner_products(room, n, text, out[first : first + n])
+
+
+@lean
+def cosines(image: Any, room: Any, gram: Any, out: Any) -> None:
+    """:func:`neighbour_cosine` of a batch.
+
+    Args:
+        image: uint16 or float32 (n, T, D).
+        room: float64 (T, D rounded up) of zeros, working room.
+        gram: float64 (T, T), working room.
         out: float64 (n, T - 1), written.
     """
-    clips, segments, dims = image.shape
-    for i in range(clips):
-        for t in range(segments - 1):
-            product = first = second = 0.0
-            for d in range(dims):
-                a, b = np.float64(image[i, t, d]), np.float64(image[i, t + 1, d])
-                product += a * b
-                first += a * a
-                second += b * b
-            out[i, t] = product / (max(math.sqrt(first), SMALLEST_NORM) * max(math.sqrt(second), SMALLEST_NORM))
+    for i in range(image.shape[0]):
+        for t in range(image.shape[1]):
+            widen(image[i, t], room[t])
+        neighbour_cosine(room, gram, out[i])

@@ -162,12 +162,15 @@ def sweep_sides(
         either += room.visual_true.words[k] != 0 or room.audio_true.words[k] != 0
     row = room.side_row
     means = room.means
+    deck_v = deck_a = 0
+    known = -1.0  # the label selection of these decks
     for p in range(passes.method.shape[0]):
-        tau = passes.filter_threshold[p]
-        reserve(decks, 2)
         decay = decays[passes.decay[p]]
-        deck_v = choose_deck(decks, clip, VISUAL, 0.0, tau, fixed.label_selection, room.visual)
-        deck_a = choose_deck(decks, clip, AUDIO, 0.0, tau, fixed.label_selection, room.audio)
+        if passes.filter_threshold[p] != known:
+            known = passes.filter_threshold[p]
+            reserve(decks, 2)
+            deck_v = choose_deck(decks, clip, VISUAL, 0.0, known, fixed.label_selection, room.visual)
+            deck_a = choose_deck(decks, clip, AUDIO, 0.0, known, fixed.label_selection, room.audio)
         count_v = count_a = 0
         if decks.size[deck_v] >= 2:
             find_positives(
@@ -230,15 +233,18 @@ def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, roo
     decks = room.decks
     segments = clip.image.shape[0]
     row = room.mixed_row
+    deck = 0
+    known = known_alpha = -1.0  # the label selection and alpha of this deck
     for p in range(passes.method.shape[0]):
         alpha = passes.alpha[p]
-        reserve(decks, 1)
-        deck = choose_deck(
-            decks, clip, AUDIOVISUAL, alpha, passes.filter_threshold[p], fixed.label_selection, room.mixed
-        )
+        if passes.filter_threshold[p] != known or alpha != known_alpha:
+            known, known_alpha = passes.filter_threshold[p], alpha
+            reserve(decks, 1)
+            deck = choose_deck(decks, clip, AUDIOVISUAL, alpha, known, fixed.label_selection, room.mixed)
+            if decks.size[deck] >= 2:
+                mix(decks, deck, clip, alpha, room.mixed)
         n = 0
         if decks.size[deck] >= 2:
-            mix(decks, deck, clip, alpha, room.mixed)
             find_positives(
                 decks, deck, clip, AUDIOVISUAL, passes.method[p], passes.threshold_stage1[p],
                 decays[passes.decay[p]], fixed.passes, room.mixed,
