@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from extract.sound_windows import SoundWindows, gather, share_frames
+
 _FLOOR = 1e-10
 
 
@@ -107,7 +109,7 @@ class LogMel:
         self.config = config
         self._window = torch.hann_window(config.fft_size, periodic=True, dtype=torch.float64, device=device)
         self._filters = slaney_filters(config).to(device)
-        self._at_once = 32 if self._window.is_cuda else 4  # few at a time stay in a CPU's cache
+        self._at_once = 65_536 if self._window.is_cuda else 2048  # few at a time stay in a CPU's cache
 
     def __call__(self, waves: Tensor) -> Tensor:
         """Log-mel spectrograms in decibels, floor -100.
@@ -118,12 +120,30 @@ class LogMel:
         Returns:
             float32 (n, 1 + samples // hop, bands).
         """
-        return torch.cat([self._few(part) for part in torch.split(waves, self._at_once)])
-
-    def _few(self, waves: Tensor) -> Tensor:
         size = self.config.fft_size
         padded = functional.pad(waves[:, None], (size // 2, size // 2), mode="reflect")[:, 0]
-        spectrum = torch.fft.rfft(padded.unfold(1, size, self.config.hop) * self._window)
+        return torch.stack([self._decibels(wave.unfold(0, size, self.config.hop)) for wave in padded])
+
+    def of_windows(self, windows: SoundWindows) -> Tensor:
+        """The same of each window after :func:`fit_window`, every distinct transform done once.
+
+        Args:
+            windows: n stretches of one waveform on this object's device.
+
+        Returns:
+            float32 (n, 1 + window_samples // hop, bands).
+        """
+        size = self.config.fft_size
+        shared = share_frames(windows.stretches, self.config.window_samples, size, self.config.hop)
+        table = self._decibels(gather(windows.wave, shared, size))
+        return table[torch.from_numpy(shared.index).to(table.device)]
+
+    def _decibels(self, frames: Tensor) -> Tensor:
+        """Runs of samples (n, fft_size) to decibels in the mel bands (n, bands)."""
+        return torch.cat([self._few(part) for part in torch.split(frames, self._at_once)])
+
+    def _few(self, frames: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(frames * self._window)
         power = torch.view_as_real(spectrum).square_().sum(-1).float()
         return (power @ self._filters).clamp_(min=_FLOOR).log10_().mul_(10)
 

@@ -23,6 +23,7 @@ from extract.media_file import Coverage, decode, first_stream, opened, packets
 from extract.preprocess import fit_frames
 from extract.sampling import FramePlan, frame_plan, sample_plan
 from extract.sound import SoundTrack, read_sound
+from extract.sound_windows import SoundWindows
 
 _ENOUGH_FRAMES = 0.9
 
@@ -34,15 +35,13 @@ class ClipMedia:
     Attributes:
         frames: uint8 (k, 3, S, S), the distinct frames that are needed, in order.
         plan: which frames of the file they are, and where each is used.
-        wave: float32 (samples,), the whole sound, mono, at the encoder's rate.
-        stretches: int64 (W, 2), begin and end of each window in ``wave``.
+        windows: the sound of each window, as stretches of the whole: mono, at the encoder's rate.
         frame_count: n, frames in the file.
     """
 
     frames: Tensor
     plan: FramePlan
-    wave: Tensor
-    stretches: NDArray[np.int64]
+    windows: SoundWindows
     frame_count: int
 
 
@@ -85,7 +84,7 @@ def decode_clip(
             raise MediaError(path, f"it is damaged: {found} of {count} frames can be decoded; get it again")
         count = found
     stretches = sample_plan(int(wave.shape[0]), sample_rate, segments=segments, segment_seconds=segment_seconds)
-    return ClipMedia(frames, plan, wave, stretches, count)
+    return ClipMedia(frames, plan, SoundWindows(wave, stretches), count)
 
 
 def _read(path: Path, sample_rate: int, *, own_sound: bool) -> tuple[int, Tensor | None]:

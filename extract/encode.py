@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from extract.backbones.base import Backbone
 from extract.decode import ClipMedia
@@ -37,7 +36,9 @@ def encode_clip(backbone: Backbone, media: ClipMedia, batch_size: int) -> ClipEm
         batch_size: frames or windows in one pass, at most.
     """
     frames = torch.cat([backbone.encode_frames(part) for part in torch.split(media.frames, batch_size)])
-    waves: list[Tensor] = [media.wave[start:end] for start, end in media.stretches.tolist()]
-    sounds = torch.cat([backbone.encode_audio(waves[at : at + batch_size]) for at in range(0, len(waves), batch_size)])
+    windows = media.windows
+    sounds = torch.cat(
+        [backbone.encode_audio(windows[at : at + batch_size]) for at in range(0, len(windows), batch_size)]
+    )
     visual = frames.cpu().numpy()
     return ClipEmbeddings(visual[media.plan.image], visual[media.plan.video], sounds.cpu().numpy())

@@ -28,7 +28,7 @@ class Backbone(Protocol):
     """Encoders of frames, sound and labels (docs/design.md 5).
 
     Equal inputs in equal batches give equal outputs. Embeddings come in float32 whatever the precision of
-    the arithmetic, on the device of the encoders.
+    the arithmetic, on the device of the encoders. On a CPU several threads call one backbone at a time.
     """
 
     @property
@@ -67,7 +67,10 @@ class Backbone(Protocol):
         """uint8 (n, 3, S, S) RGB, on any device, to float32 (n, Dv)."""
 
     def encode_audio(self, waves: Sequence[Tensor]) -> Tensor:
-        """n stretches of mono sound, each float32 (samples,) of any length, to float32 (n, Da)."""
+        """n stretches of mono sound, each float32 (samples,) of any length, to float32 (n, Da).
+
+        The pipeline passes :class:`extract.sound_windows.SoundWindows`, which also knows the whole waveform.
+        """
 
     def encode_text(self, labels: Sequence[str]) -> TextEmbeddings:
         """Labels as the user wrote them to their embeddings."""

@@ -13,6 +13,7 @@ from extract.audio_features import LogMel, MelConfig, fit_window
 from extract.backbones.weights import first_line, first_there, quiet, sha256
 from extract.device import arithmetic
 from extract.errors import ExtractError
+from extract.sound_windows import SoundWindows
 
 REPOSITORY = "laion/clap-htsat-unfused"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -70,13 +71,17 @@ class ClapTower:
 
     def encode_audio(self, waves: Sequence[Tensor]) -> Tensor:
         """n stretches of sound, float32 (samples,) each, to float32 (n, Da), unit length."""
-        samples = self.mel.window_samples
         with arithmetic(self._device, self._precision):
-            windows = torch.stack([fit_window(wave.to(self._device), samples) for wave in waves])
             with torch.autocast(self._device.type, enabled=False):
-                mel = self._log_mel(windows)
+                mel = self._mels(waves)
             features: Tensor = self._model.get_audio_features(mel[:, None]).pooler_output
             return features.float()
+
+    def _mels(self, waves: Sequence[Tensor]) -> Tensor:
+        if isinstance(waves, SoundWindows):
+            return self._log_mel.of_windows(SoundWindows(waves.wave.to(self._device), waves.stretches))
+        samples = self.mel.window_samples
+        return self._log_mel(torch.stack([fit_window(wave.to(self._device), samples) for wave in waves]))
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Sentences to float32 (n, Da), unit length."""
