@@ -1,0 +1,146 @@
+"""Making the demo: clips of both splits, their labels and their annotations, in one folder."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.demo.annotations import FILES, write_annotations
+from extract.demo.clips import SIZE, make_clip
+from extract.demo.script import FIRST_TRAINING_SEED, SPLITS, Script, write_scripts
+from extract.demo.things import DEMO_LABELS
+from extract.errors import ExtractError
+
+_MADE_BY = "av2a demo"
+_LARGEST_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class DemoPaths:
+    """Where a demo lies: folders of clips and annotations, the label file, the note of what was made."""
+
+    videos: Path
+    annotations: Path
+    labels: Path
+    note: Path
+
+    @classmethod
+    def below(cls, directory: Path) -> "DemoPaths":
+        """The demo's places in a folder."""
+        videos, annotations = directory / "videos", directory / "annotations"
+        return cls(videos, annotations, videos / "labels.txt", annotations / "demo.json")
+
+
+def make_demo(
+    directory: Path | str,
+    *,
+    clips_per_split: int = 48,
+    seed: int = 0,
+    size: tuple[int, int] = SIZE,
+    progress: Callable[[int, int], None] | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+) -> DemoPaths:
+    """Make clips of 10 s with known events: `directory`/videos/*.mp4 and labels.txt, `directory`/annotations.
+
+    Args:
+        directory: made if it is not there.
+        clips_per_split: clips for validation, and as many for test, 1…999.
+        seed: equal seeds give equal clips; from 0 to 2^32 − 1 (training uses larger ones).
+        size: width and height of the pictures in px, even, 64…1024.
+        progress: called with (clips made, clips in all), at first with 0 made.
+        overwrite: replace an earlier demo in `directory`.
+        workers: processes; None for one a CPU core, at most 8. 1 works in this process.
+
+    Raises:
+        ExtractError: a value out of range, an earlier demo without `overwrite`, or files of the same names
+            that no demo made (those are never touched).
+    """
+    _check(clips_per_split, seed, size, workers)
+    paths = DemoPaths.below(Path(directory))
+    scripts = {split: write_scripts(split, clips_per_split, seed) for split in SPLITS}
+    jobs = [(script, paths.videos / f"{script.clip_id}.mp4", size) for clips in scripts.values() for script in clips]
+    targets = [*(path for _, path, _ in jobs), paths.labels, *(paths.annotations / name for name in FILES)]
+    _clear(paths, targets, overwrite)
+
+    paths.videos.mkdir(parents=True, exist_ok=True)
+    paths.annotations.mkdir(parents=True, exist_ok=True)
+    files = [path.relative_to(paths.videos.parent).as_posix() for path in targets]
+    note = {"made_by": _MADE_BY, "seed": seed, "clips_per_split": clips_per_split, "size": size, "files": files}
+    paths.note.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    paths.labels.write_text("\n".join(DEMO_LABELS) + "\n", encoding="utf-8")
+    write_annotations(paths.annotations, scripts)
+    report = progress or (lambda done, total: None)
+    report(0, len(jobs))
+    for done in _made(jobs, workers or min(8, os.cpu_count() or 1)):
+        report(done, len(jobs))
+    return paths
+
+
+def _made(jobs: Sequence[tuple[Script, Path, tuple[int, int]]], workers: int) -> Iterator[int]:
+    """Make the clips; yields how many are made after each."""
+    if workers == 1 or len(jobs) < 4:
+        for done, job in enumerate(jobs, 1):
+            make_clip(*job)
+            yield done
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
+        futures = [pool.submit(make_clip, *job) for job in jobs]
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                future.result()
+                yield done
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _check(clips_per_split: int, seed: int, size: tuple[int, int], workers: int | None) -> None:
+    if not 1 <= clips_per_split <= 999:
+        raise ExtractError(f"clips per split must be from 1 to 999, not {clips_per_split}")
+    if not 0 <= seed < FIRST_TRAINING_SEED:
+        raise ExtractError(f"the demo's seed must be from 0 to {FIRST_TRAINING_SEED - 1}, not {seed}")
+    if any(side % 2 or not 64 <= side <= _LARGEST_SIDE for side in size):
+        raise ExtractError(f"the demo's pictures must be even and 64 to {_LARGEST_SIDE} px a side, not {size}")
+    if workers is not None and workers < 1:
+        raise ExtractError(f"workers must be 1 or more, not {workers}")
+
+
+def _clear(paths: DemoPaths, targets: Sequence[Path], overwrite: bool) -> None:
+    """Make room: an earlier demo's files go if that is wanted; anybody else's stay, and stop the work."""
+    root = paths.videos.parent
+    own = _own_files(paths.note)
+    for path in (root, paths.videos, paths.annotations):
+        if path.exists() and not path.is_dir():
+            raise ExtractError(f"{path} is a file: the demo needs a folder there; choose another place with -o")
+    foreign = [path for path in targets if path.exists() and path.relative_to(root).as_posix() not in own]
+    if paths.note.exists() and not own:
+        foreign.append(paths.note)
+    if foreign:
+        raise ExtractError(f"{foreign[0]} is there and was not made by `{_MADE_BY}`: choose another folder with -o DIR")
+    if not own:
+        return
+    if not overwrite:
+        raise ExtractError(f"{root} holds a demo already: use it, or make it again with --overwrite")
+    for name in own:
+        (root / name).unlink(missing_ok=True)
+
+
+def _own_files(note: Path) -> set[str]:
+    """Relative paths that an earlier demo wrote, by its note; none without a note that can be read."""
+    try:
+        stored = json.loads(note.read_text(encoding="utf-8"))
+        if stored["made_by"] != _MADE_BY:
+            return set()
+        names = {str(name) for name in stored["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    plain = {"videos": (".mp4", ".txt"), "annotations": (".csv",)}
+    return {
+        name
+        for name in names
+        if (parts := name.split("/")) and len(parts) == 2 and parts[1].endswith(plain.get(parts[0], ()))
+    }
