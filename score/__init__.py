@@ -10,13 +10,19 @@ if TYPE_CHECKING:
     from score.evaluation import Report, evaluate
     from score.events import Events
     from score.scoring import score
+    from score.tuning.result import SearchResult
+    from score.tuning.search import search
+    from score.tuning.space import Space
 
 _HOMES = {
     "Annotations": "score.annotations",
     "Events": "score.events",
     "Report": "score.evaluation",
+    "SearchResult": "score.tuning.result",
+    "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
     "score": "score.scoring",
+    "search": "score.tuning.search",
 }
 
 __all__ = [
@@ -26,8 +32,11 @@ __all__ = [
     "Report",
     "ScoreConfig",
     "ScoreError",
+    "SearchResult",
+    "Space",
     "evaluate",
     "score",
+    "search",
 ]
 
 

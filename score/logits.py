@@ -35,6 +35,16 @@ class Logits:
     cosine: NDArray[np.float64]
 
 
+def check_segments(segments: int) -> None:
+    """Refuse clips whose timeline does not fit.
+
+    Raises:
+        ScoreError: more than 64 segments a clip.
+    """
+    if segments > MOST_SEGMENTS:
+        raise ScoreError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be scored")
+
+
 def make_logits(features: Features, text: TextSet) -> Logits:
     """Inner products of embeddings with a text set's.
 
@@ -42,8 +52,7 @@ def make_logits(features: Features, text: TextSet) -> Logits:
         ScoreError: more than 64 segments a clip.
     """
     segments = features.image.shape[1]
-    if segments > MOST_SEGMENTS:
-        raise ScoreError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be scored")
+    check_segments(segments)
     visual, audio = pad_text(text.visual), pad_text(text.audio)
     image = stored_bits(features.image)
     cosine = np.empty((len(image), segments - 1))

@@ -2,8 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,20 @@ from feature_cache import FAILED, PENDING, FeatureCache, Features, TextSet
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.events import STREAMS, Events
-from score.kernels.clips import Found, Setting, found_room, score_clips
-from score.kernels.decks import deck_room
+from score.kernels.clips import Found, Setting, found_room, gather
+from score.kernels.direct import DirectRoom, direct_room, score_embeddings
 from score.kernels.label_shift import METHOD_CODES, decay_table
-from score.kernels.streams import DECISION_CODES, stream_room
-from score.logits import make_logits
+from score.kernels.similarity import pad_text, stored_bits
+from score.kernels.streams import DECISION_CODES
+from score.logits import check_segments
 
-_KERNEL_STREAMS = ("visual", "audio", "audiovisual")
-_DECKS = 4  # one setting needs a deck a stream
+KERNEL_STREAMS = ("visual", "audio", "audiovisual")
+"""The streams in the order in which kernels number them."""
+
+_ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
+
+Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Cache rows scored; events as (E, 5): place among the rows, stream, label, start, end; their scores."""
 
 
 def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, threads: int | None = None) -> Events:
@@ -41,36 +48,28 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
     if threads is not None and threads < 1:
         raise ScoreError(f"threads must be at least 1, got {threads}")
     labels = cache.text(text)
-    setting = kernel_setting(config, cache.segments)
-    alphabet = alphabetical(labels.labels)
-    status = cache.status()
-    parts: list[NDArray[np.float64]] = []
-    rows: list[NDArray[np.int64]] = []
     workers = threads or os.cpu_count() or 1
-
-    def work(features: Features) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        return features.rows, _score_features(features, labels, setting, alphabet)
-
+    scorer = Scorer(config, labels, cache.segments)
+    status = cache.status()
+    parts: list[Part] = []
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[tuple[NDArray[np.int64], NDArray[np.float64]]]] = deque()
-        for features in _bounded(cache):
-            waiting.append(pool.submit(work, features))
+        waiting: deque[Future[Part]] = deque()
+        for features in cache.iter_shards():
+            waiting.append(pool.submit(scorer.score, features))
             if len(waiting) > 2 * workers:
-                _collect(waiting, rows, parts)
-        while waiting:
-            _collect(waiting, rows, parts)
-    table = np.concatenate(parts) if parts else np.zeros((0, 6))
-    done = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+                parts.append(waiting.popleft().result())
+        parts += [future.result() for future in waiting]
+    rows, table, scores = _join(parts)
     return Events(
         config=config,
-        clip_ids=tuple(cache.clip_ids[row] for row in done),
+        clip_ids=tuple(cache.clip_ids[row] for row in rows),
         labels=labels.labels,
-        clip=np.searchsorted(done, table[:, 0]).astype(np.int32),
+        clip=table[:, 0].astype(np.int32),
         stream_number=table[:, 1].astype(np.int8),
         label=table[:, 2].astype(np.int32),
         start=table[:, 3].astype(np.int16),
         end=table[:, 4].astype(np.int16),
-        score=table[:, 5].copy(),
+        score=scores,
         segments=cache.segments,
         segment_seconds=cache.segment_seconds,
         cache={"identity": cache.identity, "backbone": cache.backbone, "text": labels.name},
@@ -79,6 +78,67 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
             "failed": int((status == FAILED).sum()),
         },
     )
+
+
+class Scorer:
+    """One setting and one text set, ready for batches of clips from any number of threads."""
+
+    def __init__(self, config: ScoreConfig, text: TextSet, segments: int) -> None:
+        """Prepare.
+
+        Raises:
+            ScoreError: more than 64 segments a clip.
+        """
+        check_segments(segments)
+        self._setting = kernel_setting(config, segments)
+        self._alphabet = alphabetical(text.labels)
+        self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
+        self._rooms: SimpleQueue[tuple[DirectRoom, Found]] = SimpleQueue()
+
+    def score(self, features: Features) -> Part:
+        """Events of a batch of clips."""
+        room, found = self._room(features)
+        score_embeddings(
+            stored_bits(features.image),
+            stored_bits(features.video),
+            stored_bits(features.audio)[:, :, None],
+            self._visual,
+            self._audio,
+            self._setting,
+            self._alphabet,
+            room,
+            found,
+        )
+        clips = len(features)
+        events = int(found.count[:clips].sum())
+        table, scores = np.empty((events, 5), np.int64), np.empty(events)
+        gather(found, clips, _ORDER, table, scores)
+        self._rooms.put((room, found))
+        return features.rows, table, scores
+
+    def _room(self, features: Features) -> tuple[DirectRoom, Found]:
+        clips, segments, visual_dim = features.image.shape
+        _, windows, audio_dim = features.audio.shape
+        labels = len(self._alphabet)
+        with suppress(Empty):
+            room, found = self._rooms.get_nowait()
+            if len(found.count) >= clips:
+                return room, found
+        return (
+            direct_room(labels, segments, windows, features.video.shape[2], visual_dim, audio_dim),
+            found_room(clips, labels, segments),
+        )
+
+
+def _join(parts: list[Part]) -> Part:
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros((0, 5), np.int64), np.zeros(0)
+    clips = 0
+    for rows, table, _ in parts:
+        table[:, 0] += clips
+        clips += len(rows)
+    rows, table, scores = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return rows, table, scores
 
 
 def kernel_setting(config: ScoreConfig, segments: int) -> Setting:
@@ -102,48 +162,3 @@ def alphabetical(labels: tuple[str, ...]) -> NDArray[np.int64]:
     """Label numbers in alphabetical order, case aside: int64 (C,)."""
     order = sorted(range(len(labels)), key=lambda number: (labels[number].lower(), labels[number]))
     return np.array(order, dtype=np.int64)
-
-
-def _bounded(cache: FeatureCache) -> Iterator[Features]:
-    yield from cache.iter_shards()
-
-
-def _collect(
-    waiting: deque[Future[tuple[NDArray[np.int64], NDArray[np.float64]]]],
-    rows: list[NDArray[np.int64]],
-    parts: list[NDArray[np.float64]],
-) -> None:
-    done, part = waiting.popleft().result()
-    rows.append(done)
-    parts.append(part)
-
-
-def _score_features(
-    features: Features, text: TextSet, setting: Setting, alphabet: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Events of a shard, (E, 6): cache row, stream, label, start, end, probability."""
-    made = make_logits(features, text)
-    clips, segments, labels = made.image.shape
-    found = found_room(clips, labels, segments)
-    score_clips(
-        made.image,
-        made.video,
-        made.audio,
-        made.cosine,
-        setting,
-        alphabet,
-        deck_room(labels, segments, made.audio.shape[1], _DECKS),
-        stream_room(labels, segments),
-        found,
-    )
-    return _gather(features.rows, found)
-
-
-def _gather(rows: NDArray[np.int64], found: Found) -> NDArray[np.float64]:
-    streams = [_KERNEL_STREAMS.index(name) for name in STREAMS]
-    counts = found.count[:, streams]
-    most = found.label.shape[2]
-    filled = np.arange(most) < counts[:, :, None]
-    clip, stream, _ = np.nonzero(filled)
-    columns = [values[:, streams][filled] for values in (found.label, found.start, found.end, found.probability)]
-    return np.column_stack([rows[clip], stream, *columns]).astype(np.float64).reshape(-1, 6)

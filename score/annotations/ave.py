@@ -4,111 +4,120 @@ import json
 from pathlib import Path
 from typing import Any
 
-from score.annotations.truth import Annotation, as_number
+from score.annotations.values import Annotation, Places, as_number, read_text
 from score.errors import AnnotationError
 
 EVENTS_FILE = "Annotations.txt"
+COLUMNS = "Category&VideoID&Quality&StartTime&EndTime"
 
 
 def read_ave(path: Path, split: str) -> dict[str, Any]:
     """Fields of :class:`score.Annotations`; an AVE event is seen and heard at once.
 
+    AVE lists a clip once for each of its classes: the lines of a clip are put together, in the file's order. Lines
+    whose start is not before their end say nothing (AVE's own file holds such), and are counted.
+
     Args:
-        path: a folder with Annotations.txt and <split>Set.txt, or with <split>_AVE.json; or such a JSON file.
+        path: a folder with Annotations.txt and <split>Set.txt, or with <split>_AVE.json; or Annotations.txt itself,
+            or a JSON file of that form.
         split: "train", "val" or "test".
 
     Raises:
         AnnotationError: a file or a value is missing or wrong.
     """
+    if path.is_file() and path.suffix.lower() != ".json":
+        if path.name != EVENTS_FILE:
+            raise AnnotationError(f"{path} is neither {EVENTS_FILE} nor a .json file: name one of them, or their folder")
+        path = path.parent
+    reader = _Reader()
     if path.is_file():
-        clips, events, origin = _read_json(path)
+        reader.read_json(path)
+    elif not (path / EVENTS_FILE).exists() and (path / f"{split}_AVE.json").exists():
+        reader.read_json(path / f"{split}_AVE.json")
     else:
-        table, single = path / EVENTS_FILE, path / f"{split}_AVE.json"
-        if not table.exists() and single.exists():
-            clips, events, origin = _read_json(single)
-        else:
-            clips, events, origin = _read_lists(table, path / f"{split}Set.txt")
-    return {"clip_ids": clips, "visual": events, "audio": events, "origin": origin}
+        reader.read_lists(path / EVENTS_FILE, path / f"{split}Set.txt")
+    return {
+        "clip_ids": tuple(reader.events),
+        "visual": reader.events,
+        "audio": reader.events,
+        "origin": reader.places.labels,
+        "latest": reader.places.latest,
+        "ignored": reader.ignored,
+    }
 
 
-Read = tuple[tuple[str, ...], dict[str, list[Annotation]], dict[str, str]]
+class _Reader:
+    """Collects the clips of a split with their events."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[Annotation]] = {}
+        self.places = Places()
+        self.ignored = 0
+
+    def read_json(self, file: Path) -> None:
+        """{clip: [{"class", "start", "end"}, ...]}."""
+        try:
+            found = json.loads(read_text(file, _NEEDED), object_pairs_hook=_Pairs)
+        except ValueError as error:
+            raise AnnotationError(f"{file} is not JSON ({error}): write it again") from error
+        if not isinstance(found, _Pairs):
+            raise AnnotationError(f"{file}: clip names with lists of events are expected, as in {_JSON_EXAMPLE}")
+        for clip, records in found:
+            where = f"{file}, {clip}"
+            if clip in self.events:
+                raise AnnotationError(f"{where}: the clip is there twice: put its events into one list")
+            if not isinstance(records, list) or isinstance(records, _Pairs):
+                raise AnnotationError(f"{where}: a list of events is expected, as in {_JSON_EXAMPLE}")
+            self.events[clip] = []
+            for record in records:
+                values = dict(record) if isinstance(record, _Pairs) else {}
+                for name in ("class", "start", "end"):
+                    if name not in values:
+                        raise AnnotationError(f"{where}: an event has no {name!r}: write it as in {_JSON_EXAMPLE}")
+                self._add(clip, values["class"], values["start"], values["end"], where)
+
+    def read_lists(self, table: Path, listing: Path) -> None:
+        """Category&VideoID&Quality&StartTime&EndTime, in both files, a first line with these names or not."""
+        split: dict[str, int] = {}
+        for line, cells in _cells(listing):
+            split.setdefault(cells[1], line)
+        self.events = {clip: [] for clip in split}
+        missing = dict(split)
+        for line, (label, clip, _, start, end) in _cells(table):
+            if clip in split:
+                missing.pop(clip, None)
+                self._add(clip, label, start, end, f"{table} line {line}")
+        for clip, line in missing.items():
+            raise AnnotationError(f"{listing} line {line}: {clip} is not in {table}: add its event there")
+
+    def _add(self, clip: str, label: Any, start: Any, end: Any, where: str) -> None:
+        onset, offset = as_number(start, where, "start"), as_number(end, where, "end")
+        if not isinstance(label, str) or not label.strip():
+            raise AnnotationError(f"{where}: class {label!r} is no label: write its name")
+        if onset >= offset:
+            self.ignored += 1
+            return
+        self.places.note(label.strip(), offset, where)
+        self.events[clip].append((label.strip(), onset, offset))
 
 
-def _read_json(file: Path) -> Read:
-    """{clip: [{"class", "start", "end"}, ...]}."""
-    try:
-        found = json.loads(_text(file))
-    except ValueError as error:
-        raise AnnotationError(f"{file} is not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise AnnotationError(f"{file}: clip names with lists of events are expected")
-    events: dict[str, list[Annotation]] = {}
-    origin: dict[str, str] = {}
-    for clip, records in found.items():
-        where = f"{file}, {clip}"
-        if not isinstance(records, list):
-            raise AnnotationError(f"{where}: a list of events is expected")
-        for record in records:
-            missing = {"class", "start", "end"} - (record.keys() if isinstance(record, dict) else set())
-            if missing:
-                raise AnnotationError(f"{where}: an event has no {sorted(missing)[0]!r}")
-            _add(events, origin, clip, record["class"], (record["start"], record["end"]), where)
-    return tuple(found), events, origin
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it stands in the file, so that a name that is there twice shows."""
 
 
-def _read_lists(table: Path, listing: Path) -> Read:
-    """Category&VideoID&Quality&StartTime&EndTime, in both files."""
-    split: dict[str, int] = {}
-    for line, cells in _cells(listing):
-        split.setdefault(cells[1], line)
-    events: dict[str, list[Annotation]] = {}
-    origin: dict[str, str] = {}
-    for line, (label, clip, _, start, end) in _cells(table):
-        if clip in split:
-            _add(events, origin, clip, label, (start, end), f"{table} line {line}")
-    for clip, line in split.items():
-        if clip not in events:
-            raise AnnotationError(f"{listing} line {line}: {clip} is not in {table}")
-    return tuple(split), events, origin
-
-
-def _add(
-    events: dict[str, list[Annotation]],
-    origin: dict[str, str],
-    clip: str,
-    label: Any,
-    times: tuple[Any, Any],
-    where: str,
-) -> None:
-    start, end = as_number(times[0], where, "start"), as_number(times[1], where, "end")
-    if start >= end:
-        raise AnnotationError(f"{where}: start {start:g} is not before end {end:g}")
-    if not isinstance(label, str) or not label.strip():
-        raise AnnotationError(f"{where}: no class")
-    origin.setdefault(label.strip(), where)
-    events.setdefault(clip, []).append((label.strip(), start, end))
+_NEEDED = f"AVE needs {EVENTS_FILE} and a list a split, or a JSON file"
+_JSON_EXAMPLE = '{"clip": [{"class": "bark", "start": 0, "end": 4}]}'
 
 
 def _cells(file: Path) -> list[tuple[int, list[str]]]:
     rows = []
-    for number, line in enumerate(_text(file).splitlines(), start=1):
+    for number, line in enumerate(read_text(file, _NEEDED).split("\n"), start=1):
         cells = [cell.strip() for cell in line.split("&")]
-        if not line.strip() or (number == 1 and cells[0].lower() == "category"):
+        if not any(cells) or (number == 1 and cells[0].lower() == "category"):
             continue
         if len(cells) != 5:
-            raise AnnotationError(
-                f"{file} line {number}: {len(cells)} columns, expected Category&VideoID&Quality&StartTime&EndTime"
-            )
+            raise AnnotationError(f"{file} line {number}: {len(cells)} columns, expected {COLUMNS}: correct the line")
+        if not cells[1]:
+            raise AnnotationError(f"{file} line {number}: no VideoID: write one, or remove the line")
         rows.append((number, cells))
     return rows
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise AnnotationError(
-            f"{file} is not there: AVE needs {EVENTS_FILE} and a list a split, or a JSON file"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{file} cannot be read ({error})") from error

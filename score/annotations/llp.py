@@ -1,10 +1,9 @@
 """LLP's annotation files: tab-separated, one file for what is seen, one for what is heard, one a split."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
-from score.annotations.truth import Annotation, as_number
+from score.annotations.values import Annotation, Places, as_number, read_text
 from score.errors import AnnotationError
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_labels")
@@ -14,17 +13,24 @@ SPLIT_COLUMNS = ("filename",)
 def read_llp(directory: Path, split: str) -> dict[str, Any]:
     """Fields of :class:`score.Annotations` from AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv.
 
+    The event files hold both splits; the split's file says which clips count. Rows whose onset is not before their
+    offset say nothing, as in the official script, and are counted: LLP's own files hold six.
+
     Raises:
         AnnotationError: a file, a column or a value is missing or wrong.
     """
-    clips: dict[str, int] = {}
+    if directory.is_file():
+        raise AnnotationError(f"{directory} is one file: name the folder that holds LLP's three")
     listing = directory / f"AVVP_{split}_pd.csv"
+    clips: dict[str, int] = {}
     for line, row in _rows(listing, SPLIT_COLUMNS):
         name = row["filename"]
+        if not name:
+            raise AnnotationError(f"{listing} line {line}: no filename: write one, or remove the line")
         if name in clips:
             raise AnnotationError(f"{listing} line {line}: {name} is there already in line {clips[name]}: remove one")
         clips[name] = line
-    origin: dict[str, str] = {}
+    places = Places()
     sides: dict[str, dict[str, list[Annotation]]] = {}
     ignored = 0
     for side in ("visual", "audio"):
@@ -33,45 +39,45 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
         for line, row in _rows(file, EVENT_COLUMNS):
             where = f"{file} line {line}"
             onset, offset = (as_number(row[name], where, name) for name in ("onset", "offset"))
+            label = row["event_labels"]
+            if not label:
+                raise AnnotationError(f"{where}: no label: write one under event_labels, or remove the line")
             if row["filename"] not in clips:
                 continue
             if onset >= offset:
                 ignored += 1
                 continue
-            label = row["event_labels"]
-            if not label:
-                raise AnnotationError(f"{where}: no label")
-            origin.setdefault(label, where)
+            places.note(label, offset, where)
             found.setdefault(row["filename"], []).append((label, onset, offset))
     return {
         "clip_ids": tuple(clips),
         "visual": sides["visual"],
         "audio": sides["audio"],
-        "origin": origin,
+        "origin": places.labels,
+        "latest": places.latest,
         "ignored": ignored,
     }
 
 
 def _rows(file: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """Line numbers and rows; every one has the columns."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise AnnotationError(f"{file} is not there: LLP's annotation files are needed in one folder") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{file} cannot be read ({error})") from error
-    lines = list(csv.reader(text.splitlines(), delimiter="\t"))
-    header = [name.strip() for name in lines[0]] if lines else []
+    lines = read_text(file, "LLP's annotation files are needed in one folder").split("\n")
+    header = [name.strip() for name in lines[0].split("\t")]
     for name in columns:
         if name not in header:
             raise AnnotationError(
-                f"{file}: no column {name!r} in its first line (tab-separated {' '.join(columns)} is expected)"
+                f"{file} line 1: no column {name!r} in {' '.join(header)!r}: "
+                f"write tab-separated {' '.join(columns)} there"
             )
+    needed = 1 + max(header.index(name) for name in columns)
     rows = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in cells):
+    for number, line in enumerate(lines[1:], start=2):
+        cells = [cell.strip() for cell in line.split("\t")]
+        if not any(cells):
             continue
-        if len(cells) < len(header) and len(cells) <= max(header.index(name) for name in columns):
-            raise AnnotationError(f"{file} line {number}: {len(cells)} columns, expected {len(header)}")
-        rows.append((number, {name: cell.strip() for name, cell in zip(header, cells, strict=False)}))
+        if len(cells) < needed:
+            raise AnnotationError(
+                f"{file} line {number}: {len(cells)} columns, expected {len(header)}: separate them by tabs"
+            )
+        rows.append((number, dict(zip(header, cells, strict=False))))
     return rows

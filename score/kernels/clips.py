@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from score.kernels.bits import first_run, span
-from score.kernels.decks import Clip, forget
-from score.kernels.jit import inner, kernel
+from score.kernels.decks import Clip, deck_room, forget
+from score.kernels.jit import inner, lean
 from score.kernels.probability import standardise, standardise_frames
 from score.kernels.streams import (
     AUDIO,
@@ -17,9 +17,12 @@ from score.kernels.streams import (
     judge_candidates,
     mix,
     refine,
+    stream_room,
 )
+from score.kernels.windows import fetch
 
 STREAMS = 3
+_DECKS = 4  # one setting needs a deck a stream
 
 
 class Setting(NamedTuple):
@@ -46,6 +49,31 @@ class Found(NamedTuple):
     start: Any  # int64 (n, 3, most)
     end: Any  # int64 (n, 3, most)
     probability: Any  # float64 (n, 3, most)
+
+
+class ClipRoom(NamedTuple):
+    """Working room for one clip and one setting."""
+
+    decks: Any  # Decks
+    stream: Any  # StreamRoom
+    whole_visual: Any  # float64 (C,)
+    whole_audio: Any  # float64 (C,)
+    everything: Any  # int64 (C,), 0 ... C - 1
+    spare: Any  # float64 (C,)
+    words: Any  # uint64 (2, C)
+
+
+def clip_room(labels: int, segments: int, windows: int) -> ClipRoom:
+    """Room for clips of ``labels`` labels, ``segments`` segments and ``windows`` windows."""
+    return ClipRoom(
+        deck_room(labels, segments, windows, _DECKS),
+        stream_room(labels, segments),
+        np.zeros(labels),
+        np.zeros(labels),
+        np.arange(labels),
+        np.zeros(labels),
+        np.zeros((2, labels), np.uint64),
+    )
 
 
 def found_room(clips: int, labels: int, segments: int) -> Found:
@@ -78,23 +106,25 @@ def whole_probabilities(video: Any, audio: Any, everything: Any, spare: Any, vis
 
 
 @inner
-def score_stream(decks: Any, clip: Any, stream: int, setting: Any, room: Any) -> tuple[int, int]:
-    """Events of a stream as judged candidates in ``room.found``; returns its deck and how many there are."""
-    deck = choose_deck(decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, room)
+def score_stream(room: Any, clip: Any, source: Any, stream: int, setting: Any) -> tuple[int, int]:
+    """Events of a stream as judged candidates in ``room.stream.found``; returns its deck and how many there are."""
+    decks, space = room.decks, room.stream
+    deck = choose_deck(decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, space)
     if decks.size[deck] < 2:
         return deck, 0
     if stream == AUDIOVISUAL:
-        mix(decks, deck, clip, setting.alpha, room)
+        mix(decks, deck, clip, setting.alpha, space)
     find_positives(
         decks, deck, clip, stream, setting.method, setting.threshold_stage1, setting.decay, setting.passes,
-        room,
+        space,
     )  # fmt: skip
-    n = judge_candidates(decks, deck, clip, stream, setting.alpha, setting.decision, room)
-    refine(room.found, n, setting.refinement, setting.decision, setting.threshold_stage2)
+    fetch(source, stream, decks.size[deck], clip.image.shape[0], space)
+    n = judge_candidates(decks, deck, clip, stream, setting.alpha, setting.decision, space)
+    refine(space.found, n, setting.refinement, setting.decision, setting.threshold_stage2)
     return deck, n
 
 
-@kernel
+@lean
 def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
     """Audiovisual events as the intersection of the other streams' timelines (4.7).
 
@@ -127,19 +157,59 @@ def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
     found.count[i, AUDIOVISUAL] = n
 
 
-@kernel
-def score_clips(
+@inner
+def score_clip(
     image: Any,
     video: Any,
     audio: Any,
     cosine: Any,
+    source: Any,
     setting: Any,
     alphabet: Any,
-    decks: Any,
     room: Any,
     found: Any,
+    i: int,
 ) -> None:
-    """Score n clips.
+    """Score one clip into place ``i`` of ``found``.
+
+    Args:
+        image: float64 (T, C) logits.
+        video: float64 (W, F, C) logits; only window 0 if there is a source.
+        audio: float64 (W, C) logits, likewise.
+        cosine: float64 (T - 1,).
+        source: Source of the other windows' logits, or None.
+        setting: Setting.
+        alphabet: int64 (C,), labels in alphabetical order, for late fusion.
+        room: ClipRoom, working room.
+        found: Found, written.
+        i: the place.
+    """
+    whole_probabilities(video, audio, room.everything, room.spare, room.whole_visual, room.whole_audio)
+    clip = Clip(image, video, audio, cosine, room.whole_visual, room.whole_audio)
+    decks, judged = room.decks, room.stream.found
+    forget(decks)
+    for stream in (VISUAL, AUDIO, AUDIOVISUAL):
+        if stream == AUDIOVISUAL and setting.late:
+            break
+        deck, n = score_stream(room, clip, source, stream, setting)
+        y = 0
+        for x in range(n):
+            if judged.stays[x]:
+                found.label[i, stream, y] = decks.kept[deck, judged.slot[x]]
+                found.start[i, stream, y] = judged.start[x]
+                found.end[i, stream, y] = judged.end[x]
+                found.probability[i, stream, y] = judged.probability[x]
+                y += 1
+        found.count[i, stream] = y
+    if setting.late:
+        fuse_late(found, i, alphabet, room.words)
+
+
+@lean
+def score_clips(
+    image: Any, video: Any, audio: Any, cosine: Any, setting: Any, alphabet: Any, room: Any, found: Any
+) -> None:
+    """Score n clips whose logits are all there.
 
     Args:
         image: float64 (n, T, C) logits.
@@ -148,31 +218,33 @@ def score_clips(
         cosine: float64 (n, T - 1).
         setting: Setting.
         alphabet: int64 (C,), labels in alphabetical order, for late fusion.
-        decks: Decks, working room.
-        room: StreamRoom, working room.
+        room: ClipRoom, working room.
         found: Found, written.
     """
-    labels = image.shape[2]
-    whole_visual = np.empty(labels)
-    whole_audio = np.empty(labels)
-    everything, spare = np.arange(labels), np.empty(labels)
-    words = np.zeros((2, labels), np.uint64)
     for i in range(image.shape[0]):
-        whole_probabilities(video[i], audio[i], everything, spare, whole_visual, whole_audio)
-        clip = Clip(image[i], video[i], audio[i], cosine[i], whole_visual, whole_audio)
-        forget(decks)
-        for stream in (VISUAL, AUDIO, AUDIOVISUAL):
-            if stream == AUDIOVISUAL and setting.late:
-                break
-            deck, n = score_stream(decks, clip, stream, setting, room)
-            y = 0
-            for x in range(n):
-                if room.found.stays[x]:
-                    found.label[i, stream, y] = decks.kept[deck, room.found.slot[x]]
-                    found.start[i, stream, y] = room.found.start[x]
-                    found.end[i, stream, y] = room.found.end[x]
-                    found.probability[i, stream, y] = room.found.probability[x]
-                    y += 1
-            found.count[i, stream] = y
-        if setting.late:
-            fuse_late(found, i, alphabet, words)
+        score_clip(image[i], video[i], audio[i], cosine[i], None, setting, alphabet, room, found, i)
+
+
+@lean
+def gather(found: Any, clips: int, streams: Any, table: Any, score: Any) -> None:
+    """Events of the first ``clips`` places, one a row.
+
+    Args:
+        found: Found.
+        clips: number of clips.
+        streams: int64 (3,), the streams in the order wanted.
+        table: int64 (E, 5), written: place of the clip, place in ``streams``, label, start, end.
+        score: float64 (E,), written.
+    """
+    e = 0
+    for i in range(clips):
+        for place in range(streams.shape[0]):
+            stream = streams[place]
+            for x in range(found.count[i, stream]):
+                table[e, 0] = i
+                table[e, 1] = place
+                table[e, 2] = found.label[i, stream, x]
+                table[e, 3] = found.start[i, stream, x]
+                table[e, 4] = found.end[i, stream, x]
+                score[e] = found.probability[i, stream, x]
+                e += 1

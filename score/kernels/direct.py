@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score.kernels.clips import ClipRoom, score_clip
-from score.kernels.decks import Clip
+from score.kernels.clips import clip_room, score_clip
 from score.kernels.jit import lean
-from score.kernels.probability import standardise, standardise_frames
 from score.kernels.similarity import inner_products, neighbour_cosine, padded, widen
-from score.kernels.windows import Source, WindowRoom, begin_windows, window_room
+from score.kernels.windows import Source, begin_windows, window_room
 
 
 class DirectRoom(NamedTuple):
@@ -25,3 +23,67 @@ class DirectRoom(NamedTuple):
     gram: Any  # float64 (T, T)
     video: Any  # WindowRoom
     audio: Any  # WindowRoom
+    audio_logits: Any  # float64 (W, C), the logits of ``audio``
+
+
+def direct_room(labels: int, segments: int, windows: int, frames: int, visual_dim: int, audio_dim: int) -> DirectRoom:
+    """Room for scoring clip after clip."""
+    audio = window_room(labels, windows, 1, audio_dim)
+    return DirectRoom(
+        clip_room(labels, segments, windows),
+        np.zeros((segments, padded(visual_dim))),
+        np.zeros((segments, labels)),
+        np.zeros(segments - 1),
+        np.zeros((segments, segments)),
+        window_room(labels, windows, frames, visual_dim),
+        audio,
+        audio.logits[:, 0],
+    )
+
+
+@lean
+def score_embeddings(
+    image: Any,
+    video: Any,
+    audio: Any,
+    text_visual: Any,
+    text_audio: Any,
+    setting: Any,
+    alphabet: Any,
+    room: Any,
+    found: Any,
+) -> None:
+    """Score n clips.
+
+    Args:
+        image: uint16 (float16 as bits) or float32 (n, T, Dv), C-contiguous.
+        video: the same (n, W, F, Dv).
+        audio: the same (n, W, 1, Da).
+        text_visual: float32 (C, Dv rounded up to whole lanes).
+        text_audio: float32 (C, Da rounded up).
+        setting: Setting.
+        alphabet: int64 (C,), labels in alphabetical order, for late fusion.
+        room: DirectRoom, working room.
+        found: Found, written.
+    """
+    segments = image.shape[1]
+    for i in range(image.shape[0]):
+        for t in range(segments):
+            widen(image[i, t], room.images[t])
+        inner_products(room.images, segments, text_visual, room.image)
+        neighbour_cosine(room.images, room.gram, room.cosine)
+        begin_windows(video[i], text_visual, room.video)
+        begin_windows(audio[i], text_audio, room.audio)
+        source = Source(video[i], audio[i], text_visual, text_audio, room.video, room.audio)
+        score_clip(
+            room.image,
+            room.video.logits,
+            room.audio_logits,
+            room.cosine,
+            source,
+            setting,
+            alphabet,
+            room.clip,
+            found,
+            i,
+        )

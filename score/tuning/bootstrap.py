@@ -12,10 +12,10 @@ RESAMPLES = 10_000
 
 @kernel
 def _resample_means(values: Any, seed: Any, out: Any) -> None:
-    """Means of resamples of (n, k) values with replacement, into (R, k); a generator of its own a resample."""
+    """Means of resamples of (n, k) values with replacement, into (R, k)."""
     n, k = values.shape
+    state = seed
     for r in range(out.shape[0]):
-        state = seed + np.uint64(r) * np.uint64(0x9E3779B97F4A7C15)
         for column in range(k):
             out[r, column] = 0.0
         for _ in range(n):
