@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.annotations.truth import Annotations, Truth
-from score.errors import AnnotationError
+from score.annotations.truth import MOST_SEGMENTS, Annotations, Truth
+from score.errors import AnnotationError, ScoreError
 from score.events import STREAMS, Events
 from score.kernels.figures import figures, label_counts
 
@@ -108,7 +108,8 @@ def evaluate(
         Figures in percent.
 
     Raises:
-        AnnotationError: clips of the split were not scored, or an annotated label is unknown.
+        AnnotationError: clips of the split were not scored, or annotations do not fit the events.
+        ScoreError: an event does not lie in its clip.
     """
     missing = annotations.missing(events.clip_ids)
     check_coverage(missing, annotations, partial)
@@ -152,13 +153,25 @@ def check_coverage(missing: Sequence[str], annotations: Annotations, partial: bo
 
 
 def timelines(events: Events) -> NDArray[np.uint64]:
-    """Events as words: uint64 (n, 3, C), streams visual, audio, audiovisual; bit s is segment s."""
+    """Events as words: uint64 (n, 3, C), streams visual, audio, audiovisual; bit s is segment s.
+
+    Raises:
+        ScoreError: an event does not lie in its clip, or a clip has more segments than a word has bits.
+    """
+    if events.segments > MOST_SEGMENTS:
+        raise ScoreError(f"events of clips of {events.segments} segments: at most {MOST_SEGMENTS} can be evaluated")
+    start, end = events.start.astype(np.int64), events.end.astype(np.int64)
+    wrong = np.flatnonzero((start < 0) | (start >= end) | (end > events.segments))
+    if len(wrong):
+        row = wrong[0]
+        raise ScoreError(
+            f"clip {events.clip_ids[events.clip[row]]}: an event in segments {start[row]} to {end[row]} is none of "
+            f"a clip of {events.segments} segments: score again"
+        )
     words = np.zeros((len(events.clip_ids), 3, len(events.labels)), dtype=np.uint64)
     order = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
-    spans = np.array(
-        [((1 << int(end - start)) - 1) << int(start) for start, end in zip(events.start, events.end, strict=True)],
-        dtype=np.uint64,
-    )
+    full = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
+    spans = (full >> (64 - (end - start)).astype(np.uint64)) << start.astype(np.uint64)
     np.bitwise_or.at(words, (events.clip, order[events.stream_number], events.label), spans)
     return words
 

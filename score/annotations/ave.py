@@ -27,7 +27,9 @@ def read_ave(path: Path, split: str) -> dict[str, Any]:
     """
     if path.is_file() and path.suffix.lower() != ".json":
         if path.name != EVENTS_FILE:
-            raise AnnotationError(f"{path} is neither {EVENTS_FILE} nor a .json file: name one of them, or their folder")
+            raise AnnotationError(
+                f"{path} is neither {EVENTS_FILE} nor a .json file: name one of them, or their folder"
+            )
         path = path.parent
     reader = _Reader()
     if path.is_file():

@@ -1,7 +1,6 @@
 """Annotations of a split, and how they are laid beside scored clips."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -11,14 +10,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from score.annotations.match import LabelNumbers, match_clips
+from score.annotations.values import Annotation, Places, as_number
 from score.errors import AnnotationError
 
-KINDS = ("llp", "ave")
 SPLITS = ("train", "val", "test")
-Annotation = tuple[str, float, float]
-"""Label, onset and offset in seconds."""
-
-_SUFFIX = re.compile(r"_\d+_\d+$")
+MOST_SEGMENTS = 64
+"""Bits of a word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +47,8 @@ class Annotations:
         visual: what is seen, by clip id.
         audio: what is heard, by clip id.
         origin: file and line at which a label first occurred, for messages.
-        ignored: rows without length, which say nothing (LLP's files hold five).
+        latest: the greatest offset in seconds, and where it is, for messages.
+        ignored: rows whose onset is not before their offset, which say nothing (LLP's and AVE's own files hold some).
     """
 
     kind: str
@@ -58,6 +57,7 @@ class Annotations:
     visual: Mapping[str, Sequence[Annotation]]
     audio: Mapping[str, Sequence[Annotation]]
     origin: Mapping[str, str] = field(default_factory=dict)
+    latest: tuple[float, str] = (0.0, "")
     ignored: int = 0
 
     @classmethod
@@ -67,7 +67,7 @@ class Annotations:
         Args:
             kind: "llp" (AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv) or "ave"
                 (Annotations.txt with <split>Set.txt, or <split>_AVE.json).
-            directory: the folder that holds them; for "ave" also a JSON file.
+            directory: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself.
             split: "train", "val" or "test".
 
         Raises:
@@ -86,7 +86,7 @@ class Annotations:
             raise AnnotationError(f"{path} is not there: name the folder of the {kind.upper()} annotation files")
         found = cls(kind=kind, split=split, **readers[kind](path, split))
         if not found.clip_ids:
-            raise AnnotationError(f"{path}: the {split} split has no clips")
+            raise AnnotationError(f"{path}: the {split} split has no clips: write them into its file")
         return found
 
     @classmethod
@@ -100,36 +100,53 @@ class Annotations:
 
         Args:
             events: by clip id, lists of (label, onset, offset) under "visual" and "audio".
-            labels: if given, every label must be one of these.
+            labels: if given, every label must be one of these, as :meth:`align` compares them.
             kind: "llp" or "ave".
 
         Raises:
-            AnnotationError: a label is unknown, or an event has no length.
+            AnnotationError: a label is unknown, or an event is not (label, onset, offset) with onset before offset.
         """
-        known = None if labels is None else set(labels)
-        sides: dict[str, dict[str, list[Annotation]]] = {"visual": {}, "audio": {}}
-        for clip, by_side in events.items():
-            strange = set(by_side) - sides.keys()
-            if strange:
-                raise AnnotationError(f"clip {clip}: {strange.pop()!r} is neither 'visual' nor 'audio'")
-            for side, found in by_side.items():
-                for label, onset, offset in found:
-                    if known is not None and label not in known:
-                        raise AnnotationError(f"clip {clip}: label {label!r} is not among the labels given")
-                    if not (0 <= onset < offset):
-                        raise AnnotationError(f"clip {clip}: {label} from {onset} to {offset} s has no length")
-                    sides[side].setdefault(clip, []).append((label, float(onset), float(offset)))
+        if kind not in ("llp", "ave"):
+            raise AnnotationError(f"no data set {kind!r}: there are llp, ave")
         if not events:
-            raise AnnotationError("no clips are annotated")
-        return cls(kind=kind, split="", clip_ids=tuple(events), visual=sides["visual"], audio=sides["audio"])
+            raise AnnotationError("no clips are annotated: give a dictionary with clip ids")
+        sides: dict[str, dict[str, list[Annotation]]] = {"visual": {}, "audio": {}}
+        places = Places()
+        for clip, by_side in events.items():
+            where = f"clip {clip}"
+            if not isinstance(by_side, Mapping):
+                raise AnnotationError(f"{where}: give lists of (label, onset, offset) under 'visual' and 'audio'")
+            for side, found in by_side.items():
+                if side not in sides:
+                    raise AnnotationError(f"{where}: {side!r} is neither 'visual' nor 'audio'")
+                if not isinstance(found, Iterable):
+                    raise AnnotationError(f"{where}: {side} is {found!r}, not a list of (label, onset, offset)")
+                for record in found:
+                    event = _event(record, where)
+                    places.note(event[0], event[2], where)
+                    sides[side].setdefault(clip, []).append(event)
+        if labels is not None:
+            numbers = LabelNumbers(labels, places.labels)
+            for label in places.labels:
+                numbers[label]
+        return cls(
+            kind=kind,
+            split="",
+            clip_ids=tuple(events),
+            visual=sides["visual"],
+            audio=sides["audio"],
+            origin=places.labels,
+            latest=places.latest,
+        )
 
     def align(
         self, clip_ids: Sequence[str], labels: Sequence[str], segments: int = 10, segment_seconds: float = 1.0
     ) -> Truth:
         """Lay the annotations beside scored clips.
 
-        A clip id equals the annotated name, or that name without LLP's `_<start>_<end>`. A label equals an
-        annotated one, case aside and with '_' for a space. A segment counts if the event touches it.
+        An annotated name is that of a scored clip, or becomes it without LLP's `_<start>_<end>`. A label equals an
+        annotated one, case aside and with '_' for a space; an exact equal goes first. A segment counts if some of
+        the event lies in it: onsets are rounded down to whole segments, offsets up.
 
         Args:
             clip_ids: the scored clips.
@@ -138,16 +155,17 @@ class Annotations:
             segment_seconds: length of a segment in seconds.
 
         Raises:
-            AnnotationError: an annotated label is not among the labels; names file and line.
+            AnnotationError: an annotated label is not among the labels, an event ends after the clips do, or two
+                annotated clips are one scored clip; names file and line.
         """
-        places = {clip: number for number, clip in enumerate(clip_ids)}
-        numbers = _Labels(labels, self.origin)
-        rows, found = [], []
-        for clip in self.clip_ids:
-            at = places.get(clip, places.get(_SUFFIX.sub("", clip)))
-            if at is not None:
-                rows.append(at)
-                found.append(clip)
+        if segments > MOST_SEGMENTS:
+            raise AnnotationError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be evaluated")
+        length = segments * segment_seconds
+        if self.latest[0] > length + 1e-9:
+            offset, where = self.latest
+            raise AnnotationError(f"{where}: offset {offset:g} is after the clip's end at {length:g} s: correct it")
+        numbers = LabelNumbers(labels, self.origin)
+        found = match_clips(self.clip_ids, clip_ids)
         words = np.zeros((2, len(found), len(labels)), dtype=np.uint64)
         first = np.full((len(found), 3), -1, dtype=np.int64)
         for side, by_clip in enumerate((self.visual, self.audio)):
@@ -161,51 +179,26 @@ class Annotations:
                     words[side, number, k] |= np.uint64(((1 << (end - start)) - 1) << start)
                     if side == 0 and first[number, 0] < 0:
                         first[number] = k, start, end
-        return Truth(np.array(rows, dtype=np.int64), words[0], words[1], first)
+        return Truth(np.array(list(found.values()), dtype=np.int64), words[0], words[1], first)
 
     def missing(self, clip_ids: Sequence[str]) -> list[str]:
-        """Clips of the split that are not among these."""
-        there = set(clip_ids)
-        return [clip for clip in self.clip_ids if clip not in there and _SUFFIX.sub("", clip) not in there]
+        """Clips of the split that are not among these.
+
+        Raises:
+            AnnotationError: two annotated clips are one of these.
+        """
+        found = match_clips(self.clip_ids, clip_ids)
+        return [clip for clip in self.clip_ids if clip not in found]
 
 
-class _Labels:
-    """Numbers of labels, exact first, then with case and '_' aside."""
-
-    def __init__(self, labels: Sequence[str], origin: Mapping[str, str]) -> None:
-        self._labels = labels
-        self._origin = origin
-        self._exact = {label: number for number, label in enumerate(labels)}
-        self._folded: dict[str, int] = {}
-        for number, label in enumerate(labels):
-            self._folded.setdefault(_fold(label), number)
-
-    def __getitem__(self, label: str) -> int:
-        number = self._exact.get(label, self._folded.get(_fold(label)))
-        if number is None:
-            where = self._origin.get(label, "annotations")
-            some = ", ".join(self._labels[:3])
-            raise AnnotationError(
-                f"{where}: label {label!r} is not among the {len(self._labels)} labels scored ({some}, ...): "
-                "extract with the data set's labels"
-            )
-        return number
-
-
-def _fold(label: str) -> str:
-    return label.lower().replace("_", " ")
-
-
-def as_number(text: Any, where: str, column: str) -> float:
-    """A number from a file.
-
-    Raises:
-        AnnotationError: it is none, or negative.
-    """
-    try:
-        value = float(text)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not (value >= 0 and math.isfinite(value)):
-        raise AnnotationError(f"{where}: {column} {text!r} is not a time in seconds")
-    return value
+def _event(record: Any, where: str) -> Annotation:
+    """One event from Python, checked."""
+    if not isinstance(record, Sequence) or isinstance(record, str) or len(record) != 3:
+        raise AnnotationError(f"{where}: {record!r} is not (label, onset, offset)")
+    label = record[0]
+    onset, offset = as_number(record[1], where, "onset"), as_number(record[2], where, "offset")
+    if not isinstance(label, str) or not label:
+        raise AnnotationError(f"{where}: {label!r} is no label")
+    if onset >= offset:
+        raise AnnotationError(f"{where}: {label} from {onset:g} to {offset:g} s has no length")
+    return label, onset, offset
