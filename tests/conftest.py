@@ -1,8 +1,11 @@
 """What several test files share."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads wait for each other while other tests run
 
 
 @pytest.fixture(scope="session")
