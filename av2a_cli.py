@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from score import Report, ScoreConfig
+    from score.tuning.result import Tried
 
 EXIT_SOME_FAILED = 3
 _OUR_ERRORS = {"extract.errors", "feature_cache.errors", "score.errors"}
@@ -288,6 +289,7 @@ def score(
         )
     opened = FeatureCache.open(cache)
     config = _config(opened.backbone, config_file, parameters)
+    _announce_compiling("score_clips")
     events = run(opened, config, text=text, threads=threads)
     if not events.clip_ids:
         raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
@@ -348,6 +350,183 @@ def evaluate(
     _print_report(report, split, per_class)
 
 
+# --- search ---------------------------------------------------------------------------------------------
+
+
+def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Values to try for each parameter; one not given stays as published for the cache's backbone."""
+    for name, what in reversed(
+        {
+            "alpha": "weights of the sound",
+            "filter-threshold": "label selection",
+            "threshold-stage1": "segment thresholds",
+            "threshold-stage2": "refinement",
+            "gamma": "speed of the label shift",
+        }.items()
+    ):
+        command = click.option(f"--{name}", metavar="VALUES", help=f"Values to try: a:b:step or a,b,c ({what}).")(
+            command
+        )
+    return command
+
+
+@main.command()
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the data set's own annotation files.",
+)
+@click.option("--dataset", type=click.Choice(["llp", "ave"]), required=True, help="Whose files and metrics.")
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True, help="Tune on it."
+)
+@click.option("--report-split", type=click.Choice(["train", "val", "test"]), help="Report the best setting on it, too.")
+@space_options
+@click.option("--method", help="Methods to try, separated by commas.")
+@click.option("--fusion", help="Fusions to try, separated by commas.")
+@click.option(
+    "--decision", type=click.Choice(["threshold", "argmax"]), help="Refinement rule.  [default: the data set's]"
+)
+@click.option("--label-selection/--no-label-selection", default=True, help="Drop unlikely labels first.")
+@click.option("--refinement/--no-refinement", default=True, help="Check each candidate as a whole.")
+@click.option(
+    "--label-shift-iters", type=click.IntRange(1), default=1, show_default=True, help="Passes over the segments."
+)
+@click.option(
+    "--objective",
+    default=None,
+    help="segment-type-av, event-visual, accuracy, ...; several with commas give the Pareto set.",
+)
+@click.option("--sampler", type=click.Choice(["grid", "sobol", "tpe"]), default="grid", show_default=True)
+@click.option(
+    "--samples", type=click.IntRange(1), default=8192, show_default=True, help="Settings to draw (not for grid)."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
+@click.option("--per-clip-ceiling", is_flag=True, help="What the best setting for each clip would reach.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("search.zarr"),
+    show_default=True,
+    help="All results: a folder; a .csv or .parquet file is written beside such a folder.",
+)
+@click.option(
+    "--best",
+    "best_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("best.toml"),
+    show_default=True,
+    help="The best setting, for `av2a score --config`.",
+)
+@click.option("--plot", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Draw pictures into it.")
+@click.option("--partial", is_flag=True, help="Accept a cache of a part of the split's clips.")
+@click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
+@click.option("--overwrite", is_flag=True, help="Replace the results of another search.")
+@examples(
+    "av2a search --annotations annotations --dataset llp --alpha 0:1:0.1 --gamma 0.5:4:0.5 --report-split test",
+    "av2a search llp.zarr --annotations LLP --dataset llp --sampler sobol --alpha 0,1 --threshold-stage1 0.5,0.9",
+    "av2a search ave.zarr --annotations AVE --dataset ave --alpha 0:1:0.05 -o all.csv --plot pictures",
+)
+def search(
+    cache: str, annotations: Path, dataset: str, split: str, report_split: str | None, objective: str | None,
+    output: Path, best_file: Path, plot: Path | None, partial: bool, overwrite: bool, threads: int | None,
+    text: str | None, sampler: str, samples: int, seed: int, per_clip_ceiling: bool, **given: Any,
+) -> None:  # fmt: skip
+    """Find the settings that agree best with annotations, by trying many in seconds.
+
+    Tune on one split and report on another. The same command after an interruption goes on where it stopped.
+    """
+    import time
+
+    from feature_cache import FeatureCache
+    from score import Annotations
+    from score import search as run
+    from score.tuning.report import report_split as measure
+    from score.tuning.result import check_objective
+    from score.tuning.space import space_for
+    from score.tuning.sweeper import Sweeper
+
+    opened = FeatureCache.open(cache)
+    space = space_for(opened.backbone, dataset, given)
+    names = tuple((objective or ("accuracy" if dataset == "ave" else "segment-type-av")).split(","))
+    table = output if output.suffix.lower() in (".csv", ".parquet") else None
+    store = output.with_suffix(".zarr") if table else output
+    sweeper = Sweeper(
+        opened, Annotations.read(dataset, annotations, split=split), text, partial=partial, threads=threads
+    )
+    for name in names:
+        check_objective(name, sweeper.metric_names)
+    other = None
+    if report_split:
+        truth = Annotations.read(dataset, annotations, split=report_split)
+        other = Sweeper(opened, truth, text, partial=partial, threads=threads)
+    _check_best(best_file, store, overwrite)
+    if table is not None and table.exists() and not overwrite:
+        raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
+    _announce_compiling("sweep_clips")
+    began = time.perf_counter()
+    with _search_progress() as progress:
+        result = run(
+            opened, sweeper.annotations, space, text=text, objective=names, sampler=sampler, samples=samples, seed=seed,
+            per_clip_ceiling=per_clip_ceiling, output=store, overwrite=overwrite, progress=progress, sweeper=sweeper,
+        )  # fmt: skip
+    seconds = time.perf_counter() - began
+    click.echo(
+        f"{sweeper.n_found} of {sweeper.n_split} clips of the {split} split, {len(result):,} settings, {seconds:.1f} s"
+    )
+    _table(*result.table(result.top(10)))
+    if len(names) > 1:
+        click.echo(f"not beaten in all of {', '.join(names)}:")
+        _table(*result.table(result.pareto()[:20]))
+    best = result.best
+    measured = [(sweeper, split)] + ([(other, report_split)] if other and report_split else [])
+    reports = [measure(held, name, best.config, space, seed=seed) for held, name in measured]
+    click.echo("the best setting, with 95 % intervals over clips:")
+    _table(
+        ("figure", *(f"{report.split} ({report.n_found} clips)" for report in reports)),
+        [
+            (name, *("{:.1f} [{:.1f}, {:.1f}]".format(*report.figures[name]) for report in reports))
+            for name in sweeper.metric_names
+        ],
+    )
+    if result.ceiling is not None:
+        click.echo(
+            f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on the {split} split"
+        )
+    written = [str(store)]
+    if table is not None:
+        (result.to_csv if table.suffix.lower() == ".csv" else result.to_parquet)(table)
+        written.append(str(table))
+    _write_best(best_file, best, store, names[0], split)
+    written.append(str(best_file))
+    if plot is not None:
+        from score.tuning.plots import plot_search
+
+        written += plot_search(result, plot)
+    click.echo(f"written: {' '.join(written)}")
+    if not result.complete:
+        click.echo("interrupted: the same command goes on from here", err=True)
+        sys.exit(130)
+
+
+def _check_best(file: Path, store: Path, overwrite: bool) -> None:
+    """A file of settings is only replaced by the search that wrote it."""
+    if file.exists() and not overwrite and f"# search: {store}" not in file.read_text(errors="replace").splitlines():
+        raise click.ClickException(f"{file} is there already, from elsewhere: choose another --best, or --overwrite")
+
+
+def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: str) -> None:
+    from score.tuning.report import to_toml
+
+    comments = [f"search: {store}", f"{objective} on the {split} split: {best.metrics[objective]:.2f} %"]
+    file.write_text(to_toml(best.config, comments))
+
+
 # --- what people see ------------------------------------------------------------------------------------
 
 
@@ -381,6 +560,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:197] + "..."
 
 
+def _announce_compiling(kernel: str) -> None:
+    """The first call of a kernel on a machine takes a while."""
+    from score.kernels.jit import is_compiled
+
+    if not is_compiled(kernel):
+        click.echo("compiling kernels for this machine, once: about half a minute", err=True)
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     from rich import box
     from rich.console import Console
@@ -393,6 +580,26 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         table.add_row(*(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
     console = Console() if sys.stdout.isatty() else Console(width=120, color_system=None)
     console.print(table)
+
+
+@contextmanager
+def _search_progress() -> "Iterator[Callable[[int, int, float], None]]":
+    """A bar with settings a second and the best so far; call with (tried, all, best)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("searching"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("search", total=None, rate="")
+
+        def show(tried: int, total: int, best: float) -> None:
+            elapsed = bar.tasks[0].elapsed or 1e-9
+            bar.update(task, completed=tried, total=total, rate=f"{tried / elapsed:,.0f} settings/s, best {best:.2f} %")
+
+        yield show
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """How kernels are compiled: cached on disk, without the interpreter lock, no fast-math anywhere."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ def drop_stale(folder: Path) -> None:
         stamp.write_text(digest.hexdigest())
     except OSError:
         return
+
+
+def is_compiled(name: str) -> bool:
+    """Whether a kernel has been compiled on this machine before; True where that cannot be told."""
+    folder = Path(__file__).parent / "__pycache__"
+    return any(folder.glob(f"*.{name}-*.nbi")) or not os.access(folder, os.W_OK)
 
 
 drop_stale(Path(__file__).parent)

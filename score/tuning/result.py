@@ -120,9 +120,9 @@ class SearchResult:
         pq.write_table(pa.table(columns), str(path))
 
     def table(self, tried: Sequence[Tried]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-        """Header and rows for people: the parameters that vary, and the figures."""
+        """Header and rows for people: the parameters that vary, the objectives and the summary figures."""
         varied = [name for name in (*NUMBERS, *CHOICES) if len(getattr(self.space, name)) > 1]
-        figures = list(dict.fromkeys([*self.objectives, *self.metric_names]))
+        figures = dict.fromkeys([*self.objectives, *(name for name in _SUMMARY if name in self.metric_names)])
         rows = [
             (
                 number,
@@ -141,6 +141,9 @@ class SearchResult:
         return "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
         )
+
+
+_SUMMARY = ("segment-type-av", "segment-event-av", "event-type-av", "event-event-av")
 
 
 def check_objective(name: str, names: Sequence[str]) -> str:

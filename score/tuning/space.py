@@ -138,6 +138,31 @@ class Space:
         return found[np.argsort(found["filter_threshold"], kind="stable")]
 
 
+def space_for(backbone: str, dataset: str, given: Mapping[str, Any]) -> Space:
+    """A space from texts such as `0:1:0.1`; what is not given stays as published for the backbone.
+
+    Args:
+        backbone: whose published values to take.
+        dataset: "llp" or "ave"; AVE's refinement takes the best label unless ``given`` says otherwise.
+        given: by parameter, a text, None, or what a :class:`Space` takes.
+
+    Raises:
+        ScoreError: a text is no list of values, or nothing is published and a parameter is missing.
+    """
+    texts = {name: value for name, value in given.items() if value is not None}
+    values: dict[str, Any] = {name: parse_values(name, texts[name]) for name in NUMBERS if name in texts}
+    start = ScoreConfig.for_backbone(backbone, {name: numbers[0] for name, numbers in values.items()})
+    for name in NUMBERS:
+        values.setdefault(name, (getattr(start, name),))
+    for name in CHOICES:
+        values[name] = tuple(texts[name].split(",")) if name in texts else (getattr(start, name),)
+    for name in ("label_selection", "refinement", "label_shift_iters"):
+        if name in texts:
+            values[name] = texts[name]
+    values["decision"] = texts.get("decision", "argmax" if dataset == "ave" else "threshold")
+    return Space(**values)
+
+
 def parse_values(name: str, text: str) -> tuple[float, ...]:
     """`a:b:step` with both ends, `a,b,c`, or one value.
 

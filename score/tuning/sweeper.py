@@ -57,6 +57,7 @@ class Sweeper:
         missing = annotations.missing(ids)
         check_coverage(missing, annotations, partial)
         truth = annotations.align(ids, labels.labels, cache.segments, cache.segment_seconds)
+        self.annotations = annotations
         self.kind = annotations.kind
         self.labels = labels.labels
         self.text_bytes = labels.visual.tobytes() + labels.audio.tobytes()

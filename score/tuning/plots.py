@@ -1,0 +1,131 @@
+"""Pictures of a search: heat maps of pairs of parameters, a line a parameter, segment level against event level."""
+
+from itertools import combinations
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from score.errors import ScoreError
+from score.tuning.result import SearchResult, pareto_rows
+from score.tuning.space import NUMBERS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BINS = 12
+TITLES = {
+    "alpha": "alpha (weight of the sound)",
+    "filter_threshold": "filter threshold",
+    "threshold_stage1": "stage-1 threshold",
+    "threshold_stage2": "stage-2 threshold",
+    "gamma": "gamma",
+}
+
+
+def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
+    """Draw PNG files into a folder; returns their names.
+
+    Values are the best objective that any setting reaches with the parameters shown, so that what is not shown is at
+    its best.
+
+    Raises:
+        ScoreError: matplotlib is not installed, or nothing varies.
+    """
+    try:
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        from matplotlib import pyplot as plt
+    except ModuleNotFoundError as error:
+        raise ScoreError("pictures need matplotlib: pip install 'av2a[search]'") from error
+
+    varied = [name for name in NUMBERS if len(np.unique(result.parameters[name])) > 1]
+    if not varied:
+        raise ScoreError("nothing to draw: only one value of each parameter was tried")
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    pictures: dict[str, Figure] = {"parameters": _lines(plt, result, varied)}
+    for first, second in combinations(varied, 2):
+        pictures[f"{first}_{second}"] = _heat_map(plt, result, first, second)
+    if "event-type-av" in result.metric_names:
+        pictures["segment_event"] = _trade_off(plt, result)
+    written = []
+    for name, figure in pictures.items():
+        file = place / f"{name}.png"
+        figure.savefig(file, dpi=120)
+        plt.close(figure)
+        written.append(str(file))
+    return written
+
+
+def _levels(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The level of each value and the levels' centres: the values themselves, or equal bins of many."""
+    distinct, level = np.unique(values, return_inverse=True)
+    if len(distinct) <= 2 * BINS:
+        return level.astype(np.int64), distinct
+    edges = np.linspace(distinct[0], distinct[-1], BINS + 1)
+    return np.clip(np.searchsorted(edges, values, "right") - 1, 0, BINS - 1), (edges[1:] + edges[:-1]) / 2
+
+
+def _lines(plt: Any, result: SearchResult, varied: list[str]) -> "Figure":
+    values = result.column(result.objectives[0])
+    figure, axes = plt.subplots(
+        1, len(varied), figsize=(3.4 * len(varied) + 0.6, 3.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, name in zip(axes[0], varied, strict=True):
+        level, centres = _levels(result.parameters[name])
+        groups = [values[level == k] for k in range(len(centres))]
+        shown = [k for k, group in enumerate(groups) if len(group)]
+        quantiles = np.array([np.percentile(groups[k], [25, 50, 75, 100]) for k in shown])
+        axis.fill_between(centres[shown], quantiles[:, 0], quantiles[:, 2], alpha=0.25, label="middle half")
+        axis.plot(centres[shown], quantiles[:, 1], "--", label="median")
+        axis.plot(centres[shown], quantiles[:, 3], "o-", label="best")
+        axis.set_xlabel(TITLES[name])
+        axis.grid(alpha=0.3)
+    axes[0][0].set_ylabel(f"{result.objectives[0]} (%)")
+    axes[0][0].legend(fontsize=8)
+    figure.suptitle(f"{result.objectives[0]} by parameter, {len(result):,} settings on {result.n_found:,} clips")
+    return figure  # type: ignore[no-any-return]
+
+
+def _heat_map(plt: Any, result: SearchResult, first: str, second: str) -> "Figure":
+    values = result.column(result.objectives[0])
+    rows, row_centres = _levels(result.parameters[first])
+    columns, column_centres = _levels(result.parameters[second])
+    table = np.full((len(row_centres), len(column_centres)), -np.inf)
+    np.maximum.at(table, (rows, columns), values)
+    shown = np.where(np.isfinite(table), table, np.nan)
+    height, width = 1.8 + 0.34 * len(row_centres), 2.8 + 0.5 * len(column_centres)
+    figure, axis = plt.subplots(figsize=(max(width, 5.5), max(height, 4.0)), layout="constrained")
+    image = axis.imshow(shown, origin="lower", aspect="auto", cmap="viridis")
+    axis.set_xticks(range(len(column_centres)), [f"{value:.3g}" for value in column_centres], rotation=45)
+    axis.set_yticks(range(len(row_centres)), [f"{value:.3g}" for value in row_centres])
+    axis.set_xlabel(TITLES[second])
+    axis.set_ylabel(TITLES[first])
+    middle = (np.nanmin(shown) + np.nanmax(shown)) / 2
+    for (row, column), value in np.ndenumerate(shown):
+        if np.isfinite(value):
+            colour = "white" if value < middle else "black"
+            axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
+    figure.colorbar(image, label=f"best {result.objectives[0]} (%)")
+    axis.set_title(f"Best {result.objectives[0]} for each pair", fontsize=11)
+    return figure  # type: ignore[no-any-return]
+
+
+def _trade_off(plt: Any, result: SearchResult) -> "Figure":
+    names = ("segment-type-av", "event-type-av")
+    table = np.column_stack([result.column(name) for name in names])
+    front = np.array(pareto_rows(table))
+    some = np.linspace(0, len(table) - 1, min(len(table), 20_000)).astype(np.int64)
+    figure, axis = plt.subplots(figsize=(6.0, 5.0), layout="constrained")
+    axis.scatter(table[some, 0], table[some, 1], s=4, alpha=0.3, linewidths=0, label="settings tried")
+    axis.plot(table[front, 0], table[front, 1], "o-", color="tab:red", markersize=4, label="not beaten in both")
+    axis.set_xlabel("segment-level Type@AV (%)")
+    axis.set_ylabel("event-level Type@AV (%)")
+    axis.set_title("Segment level against event level")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure  # type: ignore[no-any-return]
