@@ -13,7 +13,7 @@ from score.kernels.similarity import cosines, logits, pad_text, padded, stored_b
 MOST_SEGMENTS = 64
 """A label's timeline is one machine word."""
 
-_ROWS_AT_ONCE = 8
+_ROWS_AT_ONCE = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def make_logits(features: Features, text: TextSet) -> Logits:
     visual, audio = pad_text(text.visual), pad_text(text.audio)
     image = stored_bits(features.image)
     cosine = np.empty((len(image), segments - 1))
-    cosines(image, np.zeros((segments, visual.shape[1])), np.empty((segments, segments)), cosine)
+    cosines(image, np.arange(segments), np.zeros((segments, visual.shape[1])), np.empty((segments, segments)), cosine)
     return Logits(
         features.rows,
         _products(features.image, visual),
@@ -69,5 +69,5 @@ def make_logits(features: Features, text: TextSet) -> Logits:
 def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np.float64]:
     flat = stored_bits(embeddings).reshape(-1, embeddings.shape[-1])
     out = np.empty((len(flat), len(text)))
-    logits(flat, text, np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1]))), out)
+    logits(flat, text, np.arange(len(text)), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1]))), out)
     return out.reshape(*embeddings.shape[:-1], len(text))

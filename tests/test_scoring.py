@@ -12,9 +12,7 @@ from feature_cache import DONE, FAILED, PENDING, FeatureCache, window_count, win
 from score import ScoreConfig, ScoreError, score
 from score.config import DECISIONS, FUSIONS, METHODS
 from score.kernels.candidates import window_row
-from score.kernels.clips import found_room, score_clips
-from score.kernels.decks import deck_room
-from score.kernels.streams import stream_room
+from score.kernels.clips import clip_room, found_room, score_clips
 from score.reference import ClipLogits, score_clip
 from score.scoring import alphabetical, kernel_setting
 
@@ -69,8 +67,7 @@ def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) ->
         clip.cosine[None],
         kernel_setting(config, segments),
         alphabetical(names),
-        deck_room(labels, segments, len(clip.audio), 4),
-        stream_room(labels, segments),
+        clip_room(labels, segments, len(clip.audio)),
         found,
     )
     events = {}

@@ -180,11 +180,10 @@ def score_clip(
         source: Source of the other windows' logits, or None.
         setting: Setting.
         alphabet: int64 (C,), labels in alphabetical order, for late fusion.
-        room: ClipRoom, working room.
+        room: ClipRoom, working room, with the whole clip's probabilities.
         found: Found, written.
         i: the place.
     """
-    whole_probabilities(video, audio, room.everything, room.spare, room.whole_visual, room.whole_audio)
     clip = Clip(image, video, audio, cosine, room.whole_visual, room.whole_audio)
     decks, judged = room.decks, room.stream.found
     forget(decks)
@@ -222,6 +221,7 @@ def score_clips(
         found: Found, written.
     """
     for i in range(image.shape[0]):
+        whole_probabilities(video[i], audio[i], room.everything, room.spare, room.whole_visual, room.whole_audio)
         score_clip(image[i], video[i], audio[i], cosine[i], None, setting, alphabet, room, found, i)
 
 

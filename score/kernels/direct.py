@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score.kernels.clips import clip_room, score_clip
-from score.kernels.jit import lean
+from score.kernels.clips import clip_room, score_clip, whole_probabilities
+from score.kernels.jit import inner, lean
+from score.kernels.probability import blend
 from score.kernels.similarity import inner_products, neighbour_cosine, padded, widen
 from score.kernels.windows import Source, begin_windows, window_room
 
@@ -21,6 +22,7 @@ class DirectRoom(NamedTuple):
     image: Any  # float64 (T, C)
     cosine: Any  # float64 (T - 1,)
     gram: Any  # float64 (T, T)
+    order: Any  # int64 (T,), 0, 1, 2 ...
     video: Any  # WindowRoom
     audio: Any  # WindowRoom
     audio_logits: Any  # float64 (W, C), the logits of ``audio``
@@ -35,10 +37,29 @@ def direct_room(labels: int, segments: int, windows: int, frames: int, visual_di
         np.zeros((segments, labels)),
         np.zeros(segments - 1),
         np.zeros((segments, segments)),
+        np.arange(segments),
         window_room(labels, windows, frames, visual_dim),
         audio,
         audio.logits[:, 0],
     )
+
+
+@inner
+def pick_labels(setting: Any, room: Any) -> None:
+    """Labels that a stream of picture and a stream of sound keep (4.2): no other logits will be needed."""
+    video, audio = room.video, room.audio
+    video.count[0] = 0
+    audio.count[0] = 0
+    for c in range(room.clip.everything.shape[0]):
+        visual, sound = room.clip.whole_visual[c], room.clip.whole_audio[c]
+        every = not setting.label_selection
+        both = not setting.late and blend(setting.alpha, visual, sound) > setting.filter_threshold
+        if every or both or visual > setting.filter_threshold:
+            video.picks[video.count[0]] = c
+            video.count[0] += 1
+        if every or both or sound > setting.filter_threshold:
+            audio.picks[audio.count[0]] = c
+            audio.count[0] += 1
 
 
 @lean
@@ -68,12 +89,21 @@ def score_embeddings(
     """
     segments = image.shape[1]
     for i in range(image.shape[0]):
-        for t in range(segments):
-            widen(image[i, t], room.images[t])
-        inner_products(room.images, segments, text_visual, room.image)
-        neighbour_cosine(room.images, room.gram, room.cosine)
         begin_windows(video[i], text_visual, room.video)
         begin_windows(audio[i], text_audio, room.audio)
+        whole_probabilities(
+            room.video.logits,
+            room.audio_logits,
+            room.clip.everything,
+            room.clip.spare,
+            room.clip.whole_visual,
+            room.clip.whole_audio,
+        )
+        pick_labels(setting, room)
+        for t in range(segments):
+            widen(image[i, t], room.images[t])
+        inner_products(room.images, segments, text_visual, room.video.picks, room.video.count[0], room.image)
+        neighbour_cosine(room.images, room.order, room.gram, room.cosine)
         source = Source(video[i], audio[i], text_visual, text_audio, room.video, room.audio)
         score_clip(
             room.image,

@@ -37,18 +37,19 @@ def widened(_context: Any, value: Any) -> Any:
 def make_tile(rows: int, columns: int) -> Any:
     """An intrinsic for ``rows`` x ``columns`` inner products at once.
 
-    ``tile(x, i, y, j, out)`` sets out[i + r, j + c] to the inner product of x[i + r] and y[j + c]. x is float64 (n, D),
-    y float64 or float32 (m, D), out float64, all C-contiguous, D a multiple of 8.
+    ``tile(x, i, y, picks, j, out)`` sets out[i + r, k] to the inner product of x[i + r] and y[k] for k = picks[j + c].
+    x is float64 (n, D), y float64 or float32 (m, D), picks int64, out float64 (n, m), all C-contiguous, D a multiple
+    of 8.
     """
 
     @intrinsic
-    def tile(_context: Any, x: Any, i: Any, y: Any, j: Any, out: Any) -> Any:
+    def tile(_context: Any, x: Any, i: Any, y: Any, picks: Any, j: Any, out: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             index = context.get_value_type(types.intp)
             wide = ir.VectorType(ir.DoubleType(), LANES)
             narrow = ir.VectorType(context.get_data_type(signature.args[2].dtype), LANES)
-            left, right, target = (
-                context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 4)
+            left, right, picked, target = (
+                context.make_array(signature.args[k])(context, builder, arguments[k]) for k in (0, 2, 3, 5)
             )
             dims = cgutils.unpack_tuple(builder, left.shape)[1]
             width = cgutils.unpack_tuple(builder, target.shape)[1]
@@ -56,15 +57,19 @@ def make_tile(rows: int, columns: int) -> Any:
             def number(value: int) -> Any:
                 return ir.Constant(index, value)
 
-            def row(array: Any, first: Any, step: int) -> Any:
-                return builder.gep(array.data, [builder.mul(builder.add(first, number(step)), dims)])
+            def row(array: Any, place: Any) -> Any:
+                return builder.gep(array.data, [builder.mul(place, dims)])
 
             def load(pointer: Any, offset: Any, kind: Any) -> Any:
                 at = builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer())
                 return builder.load(at, align=4)
 
-            lefts = [row(left, arguments[1], r) for r in range(rows)]
-            rights = [row(right, arguments[3], c) for c in range(columns)]
+            places = [builder.add(arguments[1], number(r)) for r in range(rows)]
+            numbers = [
+                builder.load(builder.gep(picked.data, [builder.add(arguments[4], number(c))])) for c in range(columns)
+            ]
+            lefts = [row(left, place) for place in places]
+            rights = [row(right, place) for place in numbers]
             zero = ir.Constant(wide, [0.0] * LANES)
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(columns)] for _ in range(rows)]
             for line in sums:
@@ -82,12 +87,11 @@ def make_tile(rows: int, columns: int) -> Any:
                         builder.store(total, sums[r][c])
             for r in range(rows):
                 for c in range(columns):
-                    column = builder.add(arguments[3], number(c))
-                    at = builder.add(builder.mul(builder.add(arguments[1], number(r)), width), column)
+                    at = builder.add(builder.mul(places[r], width), numbers[c])
                     builder.store(_fold(builder, builder.load(sums[r][c])), builder.gep(target.data, [at]))
             return context.get_dummy_value()
 
-        return types.void(x, types.intp, y, types.intp, out), generate
+        return types.void(x, types.intp, y, picks, types.intp, out), generate
 
     return tile
 

@@ -15,8 +15,8 @@ from score.kernels.lanes import LANES, make_tile, widened
 SMALLEST_NORM = 1e-8
 """A shorter embedding is taken to be this long in a cosine, so that a black frame gives 0 and not NaN."""
 
-_tile44, _tile41 = make_tile(4, 4), make_tile(4, 1)
-_tile25, _tile21 = make_tile(2, 5), make_tile(2, 1)
+_tile55, _tile51 = make_tile(5, 5), make_tile(5, 1)
+_tile28, _tile21 = make_tile(2, 8), make_tile(2, 1)
 _tile18, _tile12, _tile11 = make_tile(1, 8), make_tile(1, 2), make_tile(1, 1)
 
 
@@ -46,62 +46,65 @@ def widen(source: Any, target: Any) -> None:
         target[d] = widened(source[d])
 
 
-@inner
-def inner_products(x: Any, n: int, text: Any, out: Any) -> None:
-    """The first n rows of ``x`` with every row of ``text``.
+@lean
+def inner_products(x: Any, n: int, text: Any, picks: Any, count: int, out: Any) -> None:
+    """The first n rows of ``x`` with the rows of ``text`` that are picked.
 
     Args:
         x: float64 (>= n, D), C-contiguous, D a multiple of 8.
         n: number of rows.
         text: float32 (C, D), as :func:`pad_text` gives it.
-        out: float64 (>= n, C), C-contiguous, written.
+        picks: int64, the first ``count`` are labels.
+        count: number of labels picked.
+        out: float64 (>= n, C), C-contiguous, written at the picked labels.
     """
-    labels = text.shape[0]
     r = 0
-    while r + 4 <= n:
-        for c in range(0, labels - 3, 4):
-            _tile44(x, r, text, c, out)
-        for c in range(labels - labels % 4, labels):
-            _tile41(x, r, text, c, out)
-        r += 4
-    if r + 2 <= n:
-        for c in range(0, labels - 4, 5):
-            _tile25(x, r, text, c, out)
-        for c in range(labels - labels % 5, labels):
-            _tile21(x, r, text, c, out)
+    while r + 5 <= n:
+        for c in range(0, count - 4, 5):
+            _tile55(x, r, text, picks, c, out)
+        for c in range(count - count % 5, count):
+            _tile51(x, r, text, picks, c, out)
+        r += 5
+    while r + 2 <= n:
+        for c in range(0, count - 7, 8):
+            _tile28(x, r, text, picks, c, out)
+        for c in range(count - count % 8, count):
+            _tile21(x, r, text, picks, c, out)
         r += 2
     if r < n:
-        for c in range(0, labels - 7, 8):
-            _tile18(x, r, text, c, out)
-        for c in range(labels - labels % 8, labels):
-            _tile11(x, r, text, c, out)
+        for c in range(0, count - 7, 8):
+            _tile18(x, r, text, picks, c, out)
+        for c in range(count - count % 8, count):
+            _tile11(x, r, text, picks, c, out)
 
 
-@inner
-def neighbour_cosine(x: Any, gram: Any, out: Any) -> None:
+@lean
+def neighbour_cosine(x: Any, picks: Any, gram: Any, out: Any) -> None:
     """Cosine similarity of each image with the next.
 
     Args:
         x: float64 (T, D), C-contiguous, D a multiple of 8.
+        picks: int64 (>= T,), 0, 1, 2 ...
         gram: float64 (T, T), working room.
         out: float64 (T - 1,), written.
     """
     last = x.shape[0] - 1
     for t in range(last):
-        _tile12(x, t, x, t, gram)
-    _tile11(x, last, x, last, gram)
+        _tile12(x, t, x, picks, t, gram)
+    _tile11(x, last, x, picks, last, gram)
     for t in range(last):
         first, second = math.sqrt(gram[t, t]), math.sqrt(gram[t + 1, t + 1])
         out[t] = gram[t, t + 1] / (max(first, SMALLEST_NORM) * max(second, SMALLEST_NORM))
 
 
 @lean
-def logits(embeddings: Any, text: Any, room: Any, out: Any) -> None:
+def logits(embeddings: Any, text: Any, picks: Any, room: Any, out: Any) -> None:
     """Logits of a batch.
 
     Args:
         embeddings: uint16 or float32 (n, D), as :func:`stored_bits` gives them.
         text: float32 (C, D rounded up), as :func:`pad_text` gives it.
+        picks: int64 (C,), 0, 1, 2 ...
         room: float64 (R, D rounded up) of zeros, working room.
         out: float64 (n, C), written.
     """
@@ -110,15 +113,16 @@ def logits(embeddings: Any, text: Any, room: Any, out: Any) -> None:
         n = min(most, embeddings.shape[0] - first)
         for r in range(n):
             widen(embeddings[first + r], room[r])
-        inner_products(room, n, text, out[first : first + n])
+        inner_products(room, n, text, picks, len(picks), out[first : first + n])
 
 
 @lean
-def cosines(image: Any, room: Any, gram: Any, out: Any) -> None:
+def cosines(image: Any, picks: Any, room: Any, gram: Any, out: Any) -> None:
     """:func:`neighbour_cosine` of a batch.
 
     Args:
         image: uint16 or float32 (n, T, D).
+        picks: int64 (>= T,), 0, 1, 2 ...
         room: float64 (T, D rounded up) of zeros, working room.
         gram: float64 (T, T), working room.
         out: float64 (n, T - 1), written.
@@ -126,4 +130,4 @@ def cosines(image: Any, room: Any, gram: Any, out: Any) -> None:
     for i in range(image.shape[0]):
         for t in range(image.shape[1]):
             widen(image[i, t], room[t])
-        neighbour_cosine(room, gram, out[i])
+        neighbour_cosine(room, picks, gram, out[i])

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from score.kernels.candidates import find_candidates, window_row
-from score.kernels.jit import inner
+from score.kernels.jit import inner, lean
 from score.kernels.similarity import inner_products, padded, widen
 from score.kernels.streams import AUDIO, VISUAL
 
@@ -18,6 +18,8 @@ class WindowRoom(NamedTuple):
     logits: Any  # float64 (W, F, C)
     there: Any  # bool (W,), whether a window's logits are made
     wanted: Any  # int64 (W,)
+    picks: Any  # int64 (C,), labels whose logits are made
+    count: Any  # int64 (1,), how many
     rows: Any  # float64 (R, D rounded up), embeddings on their way; zeros beyond D
     made: Any  # float64 (R, C)
 
@@ -40,14 +42,16 @@ def window_room(labels: int, windows: int, frames: int, dims: int) -> WindowRoom
         np.zeros((windows, frames, labels)),
         np.zeros(windows, np.bool_),
         np.zeros(windows, np.int64),
+        np.arange(labels),
+        np.zeros(1, np.int64),
         np.zeros((rows, padded(dims))),
         np.zeros((rows, labels)),
     )
 
 
-@inner
+@lean
 def make_windows(embeddings: Any, text: Any, room: Any, count: int) -> None:
-    """Logits of the first ``count`` windows of ``room.wanted``.
+    """Logits of the first ``count`` windows of ``room.wanted``, for the labels picked.
 
     Args:
         embeddings: uint16 or float32 (W, F, D).
@@ -62,19 +66,23 @@ def make_windows(embeddings: Any, text: Any, room: Any, count: int) -> None:
         for x in range(n):
             for f in range(frames):
                 widen(embeddings[room.wanted[first + x], f], room.rows[x * frames + f])
-        inner_products(room.rows, n * frames, text, room.made)
+        inner_products(room.rows, n * frames, text, room.picks, room.count[0], room.made)
         for x in range(n):
             for f in range(frames):
-                for c in range(text.shape[0]):
+                for y in range(room.count[0]):
+                    c = room.picks[y]
                     room.logits[room.wanted[first + x], f, c] = room.made[x * frames + f, c]
 
 
 @inner
 def begin_windows(embeddings: Any, text: Any, room: Any) -> None:
-    """Begin another clip: window 0, the whole clip, is always needed."""
+    """Begin another clip: window 0, the whole clip, is needed with all labels."""
     room.there[:] = False
     room.there[0] = True
     room.wanted[0] = 0
+    room.count[0] = text.shape[0]
+    for c in range(text.shape[0]):
+        room.picks[c] = c
     make_windows(embeddings, text, room, 1)
 
 
