@@ -151,7 +151,9 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="How embeddings are stored.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Frames or windows a pass.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
+)
 @click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
 @examples(
@@ -167,13 +169,13 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
     """
     from extract import extract_videos
 
+    with _progress("extracting") as progress:
+        summary = extract_videos(videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options)
     if backbone == "tiny":
         click.echo(
             "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap",
             err=True,
         )
-    with _progress("extracting") as progress:
-        summary = extract_videos(videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options)
     for clip, reason in summary.failed.items():
         click.echo(f"failed: {clip}: {reason}", err=True)
     click.echo(
