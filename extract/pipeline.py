@@ -170,13 +170,20 @@ class _Job:
             )
         except MediaError as error:
             return error
+        except Exception as error:  # decoders raise what they like on files like nobody's: the rest goes on
+            return MediaError(path, f"it cannot be decoded ({type(error).__name__}: {error}); get it again")
         return self.finish(media) if self.device.type == "cpu" else media
 
     def finish(self, result: ClipMedia | ClipEmbeddings | MediaError) -> ClipEmbeddings | MediaError:
         """Encode what is only decoded yet: on a GPU, where one thread feeds it."""
-        if isinstance(result, ClipMedia):
+        if not isinstance(result, ClipMedia):
+            return result
+        try:
             return encode_clip(self.encoders, result, self.batch_size)
-        return result
+        except torch.OutOfMemoryError as error:
+            raise ExtractError(
+                f"the GPU's memory is full with batches of {self.batch_size}: give a smaller --batch-size"
+            ) from error
 
 
 def _fill(cache: FeatureCache, job: _Job, workers: int, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""From a folder of videos to a cache: contents, equality of runs, going on, files that are no good."""
+"""From a folder of videos to a cache: contents, equality of runs, files that are no good."""
 
 import shutil
 from pathlib import Path
@@ -8,48 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from extract import ExtractError, extract_videos, load_backbone, pipeline
-from extract.decode import decode_clip
-from extract.pipeline import Summary
+from extract import ExtractError, load_backbone, pipeline
+from extract.decode import ClipMedia, decode_clip
+from extract.pipeline import Summary, _fill, _Job
 from extract.sources import find_videos
-from feature_cache import CacheError, FeatureCache, Features, windows
-from tests.command import av2a
+from feature_cache import FeatureCache, windows
+from tests.extraction import GOOD, assert_equal, extract
 from tests.media import make_video, make_wav, tone
-
-GOOD = ("birds", "cars", "dogs", "trains", "yaks")
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five clips with a labels.txt."""
-    folder = tmp_path_factory.mktemp("videos")
-    for number, name in enumerate(GOOD):
-        ending = "mkv" if name == "cars" else "mp4"
-        make_video(
-            folder / f"{name}.{ending}", frames=20 + 10 * number, fps=2 + number,
-            sound=tone(10, 16_000, 1, 300 * (number + 1)), size=(64, 48 + 16 * number),
-        )  # fmt: skip
-    (folder / "labels.txt").write_text("Dog\nTrain horn\nYak\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(videos: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureCache, Summary]:
-    """A cache of them in float32, two shards."""
-    path = tmp_path_factory.mktemp("cache") / "features.zarr"
-    summary = extract(videos, path, checkpoint, dtype="float32")
-    return FeatureCache.open(path), summary
-
-
-def extract(source: Path, output: Path, checkpoint: Path, **options: Any) -> Summary:
-    options = {"backbone": "clip_clap", "device": "cpu", "shard_size": 3, **options}
-    return extract_videos(source, output, checkpoint=checkpoint, **options)
-
-
-def assert_equal(first: Features, second: Features) -> None:
-    for name in ("image", "video", "audio"):
-        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
-
 
 # --- what is in the cache -------------------------------------------------------------------------------
 
@@ -146,6 +111,50 @@ def test_batch_size_changes_rounding_only(
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-3, rtol=2e-3)
 
 
+def test_one_encoder_fed_by_decoders_gives_the_same(
+    run: tuple[FeatureCache, Summary], videos: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    """The road that frames and sounds take to a GPU, with encoders on the CPU."""
+    backbone = load_backbone("clip_clap", checkpoint)
+    cache = FeatureCache.create(
+        tmp_path / "f.zarr", clip_ids=GOOD, backbone="clip_clap", visual_dim=24, audio_dim=20,
+        frames_per_window=8, dtype="float32", shard_size=2,
+    )  # fmt: skip
+    job = _Job(backbone, find_videos(videos), None, torch.device("cuda"), 16)
+    assert isinstance(job.work("birds"), ClipMedia)
+    _fill(cache, job, 2, lambda done, total: None)
+    found, expected = cache.read(), run[0].read()
+    for name in ("image", "video", "audio"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("float16", 0.05), ("bfloat16", 0.2)])
+def test_gpu(
+    precision: str, tolerance: float, run: tuple[FeatureCache, Summary], videos: Path, checkpoint: Path,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    caches = []
+    for name in ("f.zarr", "g.zarr"):
+        extract(videos, tmp_path / name, checkpoint, dtype="float32", device="cuda", precision=precision)
+        caches.append(FeatureCache.open(tmp_path / name).read())
+    assert_equal(*caches)
+    for name in ("image", "video", "audio"):
+        np.testing.assert_allclose(
+            getattr(caches[0], name), getattr(run[0].read(), name), atol=tolerance, rtol=tolerance
+        )
+
+
+def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(pipeline, "encode_clip", full)
+    job = _Job(load_backbone("clip_clap", checkpoint), find_videos(videos), None, torch.device("cuda"), 16)
+    with pytest.raises(ExtractError, match="batches of 16: give a smaller --batch-size"):
+        job.finish(job.work("birds"))
+
+
 def test_torch_threads_are_left_as_they_were(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -191,6 +200,17 @@ def test_bad_files_are_recorded_and_the_rest_done(
     assert (again.done, again.failed, again.skipped) == (5, summary.failed, 11)
 
 
+def test_decoders_that_fail_otherwise(
+    videos: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strange(path: Path, **_: Any) -> None:
+        raise ValueError("no such pixel format")
+
+    monkeypatch.setattr(pipeline, "decode_clip", strange)
+    summary = extract(videos / "birds.mp4", tmp_path / "f.zarr", checkpoint, labels="ave")
+    assert "cannot be decoded (ValueError: no such pixel format)" in summary.failed["birds"]
+
+
 def test_sound_from_wav_files(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     sounds = tmp_path / "sounds"
     sounds.mkdir()
@@ -201,131 +221,3 @@ def test_sound_from_wav_files(videos: Path, checkpoint: Path, tmp_path: Path) ->
     assert summary.failed == {"yaks": "yaks.mp4: no yaks.wav in --audio-dir; put it there"}
     audio = FeatureCache.open(tmp_path / "f.zarr").read().audio
     np.testing.assert_array_equal(audio, audio[:1].repeat(4, axis=0))  # one sound in all
-
-
-# --- going on -------------------------------------------------------------------------------------------
-
-
-def test_interrupted_run_is_gone_on_with(
-    run: tuple[FeatureCache, Summary], videos: Path, checkpoint: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    calls: list[str] = []
-
-    def counted(path: Path, **options: Any) -> Any:
-        calls.append(path.stem)
-        if path.stem == "yaks" and calls.count("yaks") == 1:
-            raise KeyboardInterrupt
-        return decode_clip(path, **options)
-
-    monkeypatch.setattr(pipeline, "decode_clip", counted)
-    with pytest.raises(KeyboardInterrupt):
-        extract(videos, tmp_path / "f.zarr", checkpoint, dtype="float32")
-    half = FeatureCache.open(tmp_path / "f.zarr")
-    assert half.status().tolist() == [1, 1, 1, 0, 0]
-    assert half.text().labels == ("Dog", "Train horn", "Yak")
-    calls[:] = ["yaks"]
-    summary = extract(videos, tmp_path / "f.zarr", checkpoint, dtype="float32", shard_size=7, workers=1)
-    assert sorted(calls[1:]) == ["trains", "yaks"]
-    assert (summary.done, summary.skipped) == (5, 3)
-    assert_equal(FeatureCache.open(tmp_path / "f.zarr").read(), run[0].read())
-
-
-def test_labels_are_added_without_opening_a_video(
-    videos: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = videos / "birds.mp4"
-    extract(source, tmp_path / "f.zarr", checkpoint, labels="llp")
-    monkeypatch.setattr(pipeline, "decode_clip", None)
-    assert extract(source, tmp_path / "f.zarr", checkpoint, labels="ave").text_name == "ave"
-    assert extract(source, tmp_path / "f.zarr", checkpoint, labels="ave", text_name="mine").skipped == 1
-    assert FeatureCache.open(tmp_path / "f.zarr").text_names == ["ave", "llp", "mine"]
-    with pytest.raises(ExtractError, match="label set 'mine' with other labels: choose another --text-name"):
-        extract(source, tmp_path / "f.zarr", checkpoint, labels="llp", text_name="mine")
-
-
-def test_another_kind_of_run_is_refused(
-    videos: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.models import make_checkpoint
-
-    source = Path(shutil.copytree(videos, tmp_path / "few"))
-    for name in GOOD[1:4]:
-        next(source.glob(f"{name}.*")).unlink()
-    extract(source, tmp_path / "f.zarr", checkpoint)
-    before = FeatureCache.open(tmp_path / "f.zarr").identity
-
-    def refused(said: str, **options: Any) -> None:
-        with pytest.raises(ExtractError, match=said) as caught:
-            extract(source, tmp_path / "f.zarr", options.pop("weights", checkpoint), **options)
-        assert "--overwrite" in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-    refused("dtype 'float16', now 'float32'", dtype="float32")
-    refused("precision 'float32', now 'bfloat16'", precision="bfloat16")
-    refused("backbone 'clip_clap', now 'tiny'", backbone="tiny")
-    refused("clip.sha256", weights=make_checkpoint(tmp_path / "other", seed=1))
-    moved = Path(shutil.copytree(checkpoint, tmp_path / "moved"))
-    assert extract(source, tmp_path / "f.zarr", moved, batch_size=7).skipped == 2
-    shutil.copy(videos / "dogs.mp4", source)
-    (source / "yaks.mp4").unlink()
-    refused(r"1 clips that are gone \(yaks\); 1 clips that are new \(dogs\)")
-    assert FeatureCache.open(tmp_path / "f.zarr").identity == before
-    assert extract(source, tmp_path / "f.zarr", checkpoint, overwrite=True).skipped == 0
-    assert FeatureCache.open(tmp_path / "f.zarr").clip_ids == ["birds", "dogs"]
-
-
-def test_outputs_that_are_something_else(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "thesis.tex").write_text("mine")
-    for name in ("file", "folder"):
-        for overwrite in (False, True):
-            with pytest.raises(CacheError):
-                extract(videos, tmp_path / name, checkpoint, overwrite=overwrite)
-    assert (tmp_path / "file").read_text() == (tmp_path / "folder" / "thesis.tex").read_text() == "mine"
-
-
-# --- nothing to do --------------------------------------------------------------------------------------
-
-
-def test_nothing_to_read(tmp_path: Path, videos: Path, checkpoint: Path) -> None:
-    (tmp_path / "some").mkdir()
-    (tmp_path / "some" / "notes.txt").write_text("x")
-    (tmp_path / "some" / ".hidden.mp4").write_text("x")
-    for source, said in ((tmp_path / "nowhere", "no folder"), (tmp_path / "some", "no videos")):
-        with pytest.raises(ExtractError, match=rf"{said}.*av2a demo"):
-            extract(source, tmp_path / "f.zarr", checkpoint)
-    with pytest.raises(ExtractError, match=r"no folder .*--audio-dir"):
-        extract(videos, tmp_path / "f.zarr", checkpoint, audio_dir=tmp_path / "nowhere")
-    with pytest.raises(ExtractError, match="no WAV files in"):
-        extract(videos, tmp_path / "f.zarr", checkpoint, audio_dir=tmp_path / "some")
-    assert not (tmp_path / "f.zarr").exists()
-
-
-def test_one_name_twice(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a.mkv", "a.MP4"):
-        (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(ExtractError, match=r"a.MP4 and a.mkv in .* have one clip name"):
-        find_videos(tmp_path)
-
-
-@pytest.mark.parametrize("options", [{"labels": "nope"}, {"workers": 0}, {"batch_size": 0}, {"shard_size": -1}])
-def test_refused_options(options: dict[str, Any], videos: Path, checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExtractError):
-        extract(videos, tmp_path / "f.zarr", checkpoint, **options)
-    assert not (tmp_path / "f.zarr").exists()
-
-
-def test_command(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
-    """The whole command: a default folder, a bad file, exit code 3, then what it left."""
-    (tmp_path / "videos").mkdir()
-    shutil.copy(videos / "birds.mp4", tmp_path / "videos")
-    (tmp_path / "videos" / "empty.mp4").write_bytes(b"")
-    words = ("extract", "--backbone", "clip_clap", "--checkpoint", checkpoint, "--device", "cpu")
-    done = av2a(*words, cwd=tmp_path)
-    assert done.code == 3, done.err
-    assert "failed: empty: empty.mp4: it is empty (0 bytes)" in done.err
-    assert "1 clips done, 1 failed" in done.out
-    assert FeatureCache.open(tmp_path / "features.zarr").text_names == ["llp"]
-    assert "empty" in av2a("info", "--failed", cwd=tmp_path).out

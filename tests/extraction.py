@@ -1,0 +1,35 @@
+"""What the tests of extraction share: some clips, and the call with a random small backbone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from extract import extract_videos
+from extract.pipeline import Summary
+from feature_cache import Features
+from tests.media import make_video, tone
+
+GOOD = ("birds", "cars", "dogs", "trains", "yaks")
+
+
+def make_videos(folder: Path) -> Path:
+    """Five clips with a labels.txt."""
+    for number, name in enumerate(GOOD):
+        ending = "mkv" if name == "cars" else "mp4"
+        make_video(
+            folder / f"{name}.{ending}", frames=20 + 10 * number, fps=2 + number,
+            sound=tone(10, 16_000, 1, 300 * (number + 1)), size=(64, 48 + 16 * number),
+        )  # fmt: skip
+    (folder / "labels.txt").write_text("Dog\nTrain horn\nYak\n")
+    return folder
+
+
+def extract(source: Path, output: Path, checkpoint: Path, **options: Any) -> Summary:
+    options = {"backbone": "clip_clap", "device": "cpu", "shard_size": 3, **options}
+    return extract_videos(source, output, checkpoint=checkpoint, **options)
+
+
+def assert_equal(first: Features, second: Features) -> None:
+    for name in ("image", "video", "audio"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
