@@ -35,7 +35,8 @@ lint: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 bench: setup  ## every benchmark, printed; figures and machines are in docs/benchmarks.md
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	$(BIN)/python -m benchmarks.score
+	$(BIN)/python -m benchmarks.search
 
 clean:  ## remove what the commands above made, the environment included
 	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

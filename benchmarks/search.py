@@ -1,0 +1,210 @@
+"""Search: figures of many settings over many clips, beside what a person would run otherwise.
+
+    python -m benchmarks.search            # a minute or two
+    python -m benchmarks.search --quick    # a small run
+    python -m benchmarks.search --large    # 10,000 clips and a million settings as well
+
+In one run: our sweep; the plain NumPy reference with the metrics of one setting at a time; a person's NumPy, vectorised
+over clips, of the visual, audio and audiovisual label shift alone (no refinement, no metrics: a lower bound).
+"""
+
+import argparse
+import functools
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import describe_machine
+from feature_cache import FeatureCache
+from score import Annotations, ScoreConfig, Space, evaluate, score
+from score.reference import clip_logits, score_clip
+from score.tuning.samplers import SAMPLERS
+from score.tuning.sweeper import Sweeper
+
+LABELS = tuple(f"label {k}" for k in range(25))
+
+
+def make_clips(folder: Path, clips: int, seed: int = 0) -> tuple[FeatureCache, Annotations]:
+    """LanguageBind-sized embeddings in which one to three labels come and go, and annotations of when they do."""
+    rng = np.random.default_rng(seed)
+    dims = 768
+    text = rng.standard_normal((len(LABELS), dims)).astype(np.float32)
+    text /= np.linalg.norm(text, axis=1, keepdims=True)
+    bounds = [(0, 10)] + [(s, e) for s in range(9) for e in range(s + 2, 11)]
+    arrays: dict[str, list[Any]] = {"image": [], "video": [], "audio": []}
+    events: dict[str, dict[str, list[tuple[str, float, float]]]] = {}
+    ids = [f"clip{i:06d}" for i in range(clips)]
+    for clip in ids:
+        found = events.setdefault(clip, {"visual": [], "audio": []})
+        level = np.zeros((2, 10, len(LABELS)))
+        for k in rng.choice(len(LABELS), size=int(rng.integers(1, 4)), replace=False):
+            start = int(rng.integers(0, 9))
+            end = int(rng.integers(start + 1, 11))
+            for side, name in enumerate(("visual", "audio")):
+                if rng.random() < 0.75:
+                    level[side, start:end, k] = 1.0
+                    found[name].append((LABELS[k], start, end))
+        mean = np.stack([level[:, s:e].mean(axis=1) for s, e in bounds], axis=1)
+        for name, strength, rows in (
+            ("image", level[0], 10),
+            ("video", mean[0], 46),
+            ("audio", mean[1], 46),
+        ):
+            values = strength @ text + 0.045 * rng.standard_normal((rows, dims))
+            values /= np.linalg.norm(values, axis=1, keepdims=True)
+            arrays[name].append(values.astype(np.float16))
+    cache = FeatureCache.from_arrays(
+        folder / f"clips{clips}.zarr",
+        clip_ids=ids,
+        backbone="language_bind",
+        image=np.stack(arrays["image"]),
+        video=np.stack(arrays["video"]),
+        audio=np.stack(arrays["audio"]),
+    )
+    cache.add_text("made", labels=LABELS, visual=text, audio=text)
+    return cache, Annotations.from_events(events)
+
+
+def grid_of(values: int) -> Space:
+    """The same number of values in each of the five parameters."""
+
+    def spread(low: float, high: float) -> list[float]:
+        return [float(value) for value in np.linspace(low, high, values)]
+
+    return Space(
+        alpha=spread(0, 1),
+        filter_threshold=spread(0.4, 0.7),
+        threshold_stage1=spread(0.6, 0.9),
+        threshold_stage2=spread(0.5, 0.9),
+        gamma=spread(0.5, 4),
+    )
+
+
+def timed(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def sweep(sweeper: Sweeper, space: Space, sampler: str, samples: int) -> int:
+    """All settings of a sampler; returns how many."""
+    count = 0
+    for batch in SAMPLERS[sampler](space, samples, 0):
+        sweeper.metrics(batch, space)
+        count += len(batch)
+    return count
+
+
+def report(name: str, settings: int, clips: int, seconds: float) -> float:
+    rate = settings * clips / seconds
+    print(f"{name:52s} {settings:>9,} settings x {clips:>6,} clips {seconds:9.2f} s {rate:>14,.0f} clip-settings/s")
+    return rate
+
+
+def reference_rate(cache: FeatureCache, truth: Annotations, clips: int, settings: int) -> float:
+    """The plain NumPy reference, clip by clip, and the metrics of each setting."""
+    features, text = cache.read(range(clips)), cache.text()
+    logits = [
+        clip_logits(features.image[i], features.video[i], features.audio[i], text.visual, text.audio)
+        for i in range(clips)
+    ]
+    configs = [ScoreConfig.published("language_bind").replace(alpha=a) for a in np.linspace(0, 1, settings).tolist()]
+    events = score(cache, configs[0])
+    part = Annotations(
+        truth.kind, truth.split, truth.clip_ids[:clips],
+        {c: truth.visual.get(c, ()) for c in truth.clip_ids[:clips]},
+        {c: truth.audio.get(c, ()) for c in truth.clip_ids[:clips]},
+    )  # fmt: skip
+    evaluate(events, part)
+
+    def work() -> None:
+        for config in configs:
+            for clip in logits:
+                score_clip(clip, LABELS, config)
+            evaluate(events, part)
+
+    return report("plain NumPy reference, one core", settings, clips, timed(work))
+
+
+def vectorised_rate(cache: FeatureCache, clips: int, settings: int) -> float:
+    """NumPy over all clips at once: probabilities and label shift of the three streams, nothing after that."""
+    features, text = cache.read(range(clips)), cache.text()
+    image = features.image.astype(np.float32) @ text.visual.T
+    sound = features.audio[:, 0].astype(np.float32) @ text.audio.T
+    whole = features.video[:, 0, 0].astype(np.float32) @ text.visual.T
+    unit = features.image.astype(np.float32)
+    unit /= np.linalg.norm(unit, axis=-1, keepdims=True)
+    cosine = (unit[:, :-1] * unit[:, 1:]).sum(axis=-1)
+
+    def probability(logits: Any, kept: Any) -> Any:
+        count = kept.sum(axis=-1, keepdims=True)
+        mean = np.where(kept, logits, 0).sum(axis=-1, keepdims=True) / count
+        off = np.where(kept, logits - mean, 0)
+        std = np.sqrt((off**2).sum(axis=-1, keepdims=True) / np.maximum(count - 1, 1))
+        return np.where(kept, 1 / (1 + np.exp(-off / std)), 0)
+
+    everything = np.ones_like(whole, dtype=bool)
+    identity = np.eye(len(LABELS), dtype=np.float32)
+
+    def one(alpha: float, tauf: float, tau1: float, gamma: float) -> None:
+        seen, heard = probability(whole, everything), probability(sound, everything)
+        for stream in range(3):
+            kept = (seen, heard, (1 - alpha) * seen + alpha * heard)[stream] > tauf
+            p = probability(image, kept[:, None])
+            q = np.repeat(probability(sound, kept)[:, None], 10, axis=1)
+            p = (p, q, (1 - alpha) * p + alpha * q)[stream]
+            theta = np.full_like(p, tau1)
+            n = np.zeros_like(whole)
+            for t in range(9):
+                n += p[:, t] > theta[:, t]
+                positive = (p[:, : t + 1] > theta[:, : t + 1]).astype(np.float32)
+                m = p[:, : t + 1].transpose(0, 2, 1).astype(np.float32) @ positive / (t + 1)
+                turned = m.transpose(0, 2, 1)
+                w = np.linalg.solve(turned @ m + identity, turned @ p[:, t + 1, :, None].astype(np.float32))[..., 0]
+                factor = cosine[:, t : t + 1] if stream != 1 else 1.0
+                theta[:, t + 1] = theta[:, t] - tau1 * np.exp(-gamma * n) * factor * w * p[:, t + 1]
+
+    def work() -> None:
+        for a in np.linspace(0, 1, settings):
+            one(a, 0.55, 0.6 + 0.3 * a, 0.5 + a)
+
+    with np.errstate(all="ignore"):
+        seconds = timed(work)
+    return report("vectorised NumPy, label shift alone (BLAS threads)", settings, clips, seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small run")
+    parser.add_argument("--large", action="store_true", help="10,000 clips and 1,000,000 settings as well")
+    options = parser.parse_args()
+    print(describe_machine())
+    clips, values, points = (60, 4, 512) if options.quick else (1200, 10, 8192)
+    with tempfile.TemporaryDirectory() as folder:
+        cache, truth = make_clips(Path(folder), clips)
+        print(f"reading and logits: {timed(lambda: Sweeper(cache, truth)):.2f} s")
+        sweeper = Sweeper(cache, truth)
+        small = grid_of(1)
+        print(f"compiling, or loading what is compiled: {timed(lambda: sweep(sweeper, small, 'grid', 0)):.2f} s")
+        slow = reference_rate(cache, truth, min(clips, 100), 4)
+        vectorised = vectorised_rate(cache, clips, 3)
+        for sampler, space, count in (("grid", grid_of(values), 0), ("sobol", grid_of(2), points)):
+            total = space.size if sampler == "grid" else count
+            seconds = timed(functools.partial(sweep, sweeper, space, sampler, count))
+            rate = report(f"av2a search, {sampler}, {sweeper.threads} threads", total, clips, seconds)
+            print(f"    {rate / slow:,.0f} times the reference, {rate / vectorised:,.0f} times vectorised NumPy")
+        if options.large:
+            for count, number in ((120, 16), (1200, 5), (10_000, 5)):
+                held = Sweeper(*make_clips(Path(folder), count, seed=number))
+                space = grid_of(number)
+                report("av2a search, grid", space.size, count, timed(functools.partial(sweep, held, space, "grid", 0)))
+    print(f"most memory in use: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
