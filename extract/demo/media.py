@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import av
 import numpy as np
@@ -13,13 +14,15 @@ from extract.demo.synth import RATE, Wave
 _SAME_EVERYWHERE = {"threads": "1", "x264-params": "cpu-independent=1"}  # else equal frames give other bytes
 
 
-def write_mp4(path: Path, frames: Iterable[npt.NDArray[np.uint8]], fps: int, wave: Wave, size: tuple[int, int]) -> None:
-    """Write uint8 RGB frames (height, width, 3) and mono sound (float32, 32 kHz) to `path`.
+def write_mp4(
+    target: Path | IO[bytes], frames: Iterable[npt.NDArray[np.uint8]], fps: int, wave: Wave, size: tuple[int, int]
+) -> None:
+    """Write uint8 RGB frames (height, width, 3) and mono sound (float32, 32 kHz) to `target`, a path or an open file.
 
     Equal input gives equal files. `size` is (width, height), both even.
     """
     options = {"crf": "26", "preset": "veryfast", "g": str(5 * fps), **_SAME_EVERYWHERE}
-    with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
+    with av.open(target, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         video = container.add_stream("libx264", rate=fps, options=options)
         video.width, video.height, video.pix_fmt = size[0], size[1], "yuv420p"
         audio = container.add_stream("aac", rate=RATE, layout="mono", options={"b": "64k"})
