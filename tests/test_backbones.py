@@ -284,3 +284,18 @@ def test_tiny_without_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_refused_arguments(arguments: dict[str, str], said: str, checkpoint: Path) -> None:
     with pytest.raises(ExtractError, match=said):
         load_backbone(**{"name": "clip_clap", "checkpoint": str(checkpoint), **arguments})
+
+
+@pytest.mark.skipif(not tiny.WEIGHTS.is_dir(), reason="the packaged weights are not made yet")
+def test_packaged_weights() -> None:
+    size = sum(path.stat().st_size for path in tiny.WEIGHTS.rglob("*") if path.is_file())
+    assert size <= 10_000_000
+    backbone = load_backbone("tiny")
+    assert (backbone.name, backbone.default_labels) == ("tiny", "demo")
+    side = backbone.image_size
+    frames = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=SEEDED)
+    assert torch.isfinite(backbone.encode_frames(frames)).all()
+    text = backbone.encode_text(["Dog", "Cat"])
+    assert text.visual.shape == (2, backbone.visual_dim)
+    assert text.audio.shape == (2, backbone.audio_dim)
+    assert backbone.attributes()["clip"]["origin"] == "packaged with av2a"
