@@ -101,7 +101,7 @@ class Events:
             format: "json", "csv" or "tsv" (DCASE style, one file a stream).
 
         Raises:
-            ScoreError: no such format.
+            ScoreError: no such format, or a file cannot be written.
         """
         from score.formats import write_events
 

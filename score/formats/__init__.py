@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,11 @@ def write_events(events: "Events", path: str | PathLike[str], format: str | None
         try:
             part.write_text(text, encoding="utf-8")
             part.replace(target)
+        except OSError as error:
+            raise ScoreError(f"{target}: cannot be written ({error.strerror or error})") from error
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
         written.append(str(target))
     return written
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from score.config import ScoreConfig
 from score.errors import ScoreError
+from score.events import STREAMS
 
 if TYPE_CHECKING:
     from score.events import Events
@@ -41,8 +42,6 @@ def read_json(path: str | PathLike[str]) -> dict[str, Any]:
     Raises:
         ScoreError: the file is missing, damaged, or something else.
     """
-    from score.events import STREAMS
-
     file = Path(path)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -57,35 +56,37 @@ def read_json(path: str | PathLike[str]) -> dict[str, Any]:
     if found.get("version") != VERSION:
         raise ScoreError(f"{file} has events format {found.get('version')}, this av2a reads {VERSION}: score again")
     try:
-        clips = {clip: number for number, clip in enumerate(found["clips"])}
-        labels = {label: number for number, label in enumerate(found["labels"])}
-        seconds = float(found["segment_seconds"])
-        rows = [
-            (
-                clips[record["clip"]],
-                STREAMS.index(record["stream"]),
-                labels[record["label"]],
-                round(record["onset"] / seconds),
-                round(record["offset"] / seconds),
-                float(record["score"]),
-            )
-            for record in found["events"]
-        ]
-        columns = list(zip(*rows, strict=True)) or [()] * 6
-        return {
-            "config": ScoreConfig.from_dict(found["config"]),
-            "clip_ids": tuple(clips),
-            "labels": tuple(labels),
-            "clip": np.array(columns[0], dtype=np.int32),
-            "stream_number": np.array(columns[1], dtype=np.int8),
-            "label": np.array(columns[2], dtype=np.int32),
-            "start": np.array(columns[3], dtype=np.int16),
-            "end": np.array(columns[4], dtype=np.int16),
-            "score": np.array(columns[5], dtype=np.float64),
-            "segments": int(found["segments"]),
-            "segment_seconds": seconds,
-            "cache": dict(found["cache"]),
-            "left_out": dict(found["left_out"]),
-        }
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        return _fields(found)
+    except ScoreError as error:
+        raise ScoreError(f"{file}: {error}") from error
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ScoreError(f"{file} is damaged ({type(error).__name__}: {error}): score again") from error
+
+
+def _fields(found: dict[str, Any]) -> dict[str, Any]:
+    clips = {clip: number for number, clip in enumerate(found["clips"])}
+    labels = {label: number for number, label in enumerate(found["labels"])}
+    segments, seconds = int(found["segments"]), float(found["segment_seconds"])
+    rows = []
+    for record in found["events"]:
+        start, end = round(record["onset"] / seconds), round(record["offset"] / seconds)
+        if not 0 <= start < end <= segments:
+            raise ValueError(f"event from {record['onset']} to {record['offset']} s in clip {record['clip']}")
+        stream = STREAMS.index(record["stream"])
+        rows.append((clips[record["clip"]], stream, labels[record["label"]], start, end, float(record["score"])))
+    columns = list(zip(*rows, strict=True)) or [()] * 6
+    return {
+        "config": ScoreConfig.from_dict(found["config"]),
+        "clip_ids": tuple(clips),
+        "labels": tuple(labels),
+        "clip": np.array(columns[0], dtype=np.int32),
+        "stream_number": np.array(columns[1], dtype=np.int8),
+        "label": np.array(columns[2], dtype=np.int32),
+        "start": np.array(columns[3], dtype=np.int16),
+        "end": np.array(columns[4], dtype=np.int16),
+        "score": np.array(columns[5], dtype=np.float64),
+        "segments": segments,
+        "segment_seconds": seconds,
+        "cache": dict(found["cache"]),
+        "left_out": dict(found["left_out"]),
+    }
