@@ -190,7 +190,7 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option("--failed", is_flag=True, help="List the clips that failed, with their reasons.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@examples("av2a info", "av2a info features.zarr --failed", "av2a info --json | jq .checkpoint")
+@examples("av2a info", "av2a info features.zarr --failed", "av2a info --json | jq .attributes.packages")
 def info(cache: str, failed: bool, as_json: bool) -> None:
     """Say what a feature cache holds."""
     from feature_cache import FeatureCache
@@ -291,7 +291,7 @@ def score(
         )
     opened = FeatureCache.open(cache)
     config = _config(opened.backbone, config_file, parameters)
-    _announce_compiling("score_clips")
+    _announce_compiling("score_embeddings")
     events = run(opened, config, text=text, threads=threads)
     if not events.clip_ids:
         raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
@@ -553,6 +553,8 @@ def _print_report(report: "Report", split: str, per_class: bool) -> None:
     click.echo(f"{report.n_found} of {report.n_split} clips of the {split} split")
     if report.paper_protocol:
         click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
+    if report.ignored:
+        click.echo(f"{report.ignored} annotation rows without length were left out")
     for header, rows in report.tables(per_class=per_class):
         _table(header, rows)
 

@@ -11,11 +11,10 @@ from click.testing import CliRunner
 
 from av2a_cli import main
 from feature_cache import FeatureCache
-from tests.command import av2a, refusal
+from tests.command import COMPILING, av2a, refusal
 from tests.golden_scoring import FIGURES, GoldenSet
 
 COMMANDS = sorted(main.commands)
-COMPILING = "compiling kernels for this machine, once: about half a minute\n"
 
 
 @pytest.fixture(scope="module")

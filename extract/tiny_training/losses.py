@@ -20,7 +20,7 @@ def z_scores(logits: Tensor) -> Tensor:
     return centred / (spread + 1e-8).sqrt()
 
 
-def z_loss(logits: Tensor, truth: Tensor, certain: Tensor | None = None) -> Tensor:
+def z_loss(logits: Tensor, truth: Tensor, certain: Tensor) -> Tensor:
     """How far the rows' z-scores are from the truth's own; a scalar.
 
     logits: (n, K); truth: bool (n, K); certain: bool (n, K), False where either answer is right.
@@ -28,20 +28,16 @@ def z_loss(logits: Tensor, truth: Tensor, certain: Tensor | None = None) -> Tens
     z = z_scores(logits)
     any_there = truth.any(1) & ~truth.all(1)
     target = z_scores(truth.float())
-    error = (z - target).square()
-    if certain is not None:
-        error = error * certain
+    error = (z - target).square() * certain
     there = error.mean(1) * any_there
     quiet = functional.relu(z - QUIET).square().sum(1) * ~truth.any(1)
     return (there + 0.5 * quiet).mean()
 
 
-def presence_loss(
-    cosines: Tensor, truth: Tensor, scale: Tensor, shift: Tensor, certain: Tensor | None = None
-) -> Tensor:
+def presence_loss(cosines: Tensor, truth: Tensor, certain: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Binary cross-entropy of each label on its own, with a learned scale and shift; a scalar."""
     loss = functional.binary_cross_entropy_with_logits(scale * cosines + shift, truth.float(), reduction="none")
-    return loss.mean() if certain is None else (loss * certain).mean()
+    return (loss * certain).mean()
 
 
 def hit_rates(logits: Tensor, truth: Tensor, threshold: float = 0.75) -> tuple[float, float]:

@@ -12,8 +12,10 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTok
 
 from extract.tiny_training.words import every_prompt
 
+DIM = 64
+"""Length of all embeddings."""
 CLIP_MODEL = {
-    "embed_dim": 64,
+    "embed_dim": DIM,
     "quick_gelu": True,
     "vision_cfg": {"image_size": 64, "layers": 4, "width": 96, "head_width": 24, "patch_size": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
@@ -67,6 +69,8 @@ def start_clap(folder: Path) -> tuple[Any, Any]:
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
+        "hidden_dropout_prob": 0.0,
+        "attention_probs_dropout_prob": 0.0,
     }
     sound = {
         "patch_embeds_hidden_size": 32,
@@ -76,8 +80,24 @@ def start_clap(folder: Path) -> tuple[Any, Any]:
         "num_hidden_layers": 3,
         "patch_size": 8,
         "patch_stride": [8, 8],
+        "hidden_dropout_prob": 0.0,
     }
-    return ClapModel(ClapConfig(text_config=text, audio_config=sound, projection_dim=64)), tokenizer
+    model = ClapModel(ClapConfig(text_config=text, audio_config=sound, projection_dim=DIM))
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):  # transformers' own start is meant for widths of 768
+            torch.nn.init.xavier_uniform_(module.weight)
+    return model, tokenizer
+
+
+def load_clap(folder: Path) -> tuple[Any, Any]:
+    """A CLAP trained before and its tokenizer; its dropout is off, for so small a model rather knows too little."""
+    model = ClapModel.from_pretrained(folder)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif hasattr(module, "drop_prob"):
+            module.drop_prob = 0.0
+    return model, RobertaTokenizerFast.from_pretrained(folder)
 
 
 def save_clap(model: Any, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Label sets to train with: mostly the demo's own, else a few things under any of their names."""
+"""Labels to train with: sets of things, and the names that people may write for them."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,22 @@ from extract.demo.things import THINGS
 DEMO = [index for index, thing in enumerate(THINGS) if thing.in_demo]
 
 
-def label_set(rng: np.random.Generator) -> tuple[list[int], list[str]]:
-    """Indices into THINGS, and a label for each: the demo's set two times in three, in any order."""
+def label_set(rng: np.random.Generator) -> list[int]:
+    """Indices into THINGS: the demo's things two times in three, else six or more of all."""
     if rng.random() < 0.66:
-        return list(DEMO), [THINGS[index].label for index in DEMO]
-    chosen = [int(index) for index in rng.permutation(len(THINGS))[: rng.integers(6, len(THINGS) + 1)]]
-    return chosen, [_written(rng, str(rng.choice([THINGS[i].label, *THINGS[i].also]))) for i in chosen]
+        return list(DEMO)
+    return [int(index) for index in rng.permutation(len(THINGS))[: rng.integers(6, len(THINGS) + 1)]]
+
+
+def any_name(rng: np.random.Generator, count: int) -> tuple[list[int], list[str]]:
+    """`count` indices into THINGS and a label for each: its own half the time, else any name in any writing."""
+    things = [int(index) for index in rng.integers(0, len(THINGS), count)]
+    return things, [
+        THINGS[index].label
+        if rng.random() < 0.5
+        else _written(rng, str(rng.choice([THINGS[index].label, *THINGS[index].also])))
+        for index in things
+    ]
 
 
 def _written(rng: np.random.Generator, label: str) -> str:
