@@ -20,8 +20,6 @@ def main() -> None:
     parser.add_argument("--clap-steps", type=int, default=2500)
     parser.add_argument("--pictures", type=int, default=30_000, help="pictures made for training")
     parser.add_argument("--stems", type=int, default=60, help="sounds made for each thing")
-    parser.add_argument("--clap-rate", type=float, default=1e-3, help="highest learning rate of the sound encoder")
-    parser.add_argument("--again", action="store_true", help="a further round for the sound encoder in the folder")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -34,15 +32,7 @@ def main() -> None:
         train_clip(folder, seed=options.seed, steps=options.clip_steps, pictures=options.pictures, log=log)
     if options.part != "clip":
         folder = options.output / "clap"
-        train_clap(
-            folder,
-            seed=options.seed,
-            steps=options.clap_steps,
-            stems=options.stems,
-            rate=options.clap_rate,
-            again=options.again,
-            log=log,
-        )
+        train_clap(folder, seed=options.seed, steps=options.clap_steps, stems=options.stems, log=log)
 
 
 if __name__ == "__main__":

@@ -89,17 +89,6 @@ def start_clap(folder: Path) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def load_clap(folder: Path) -> tuple[Any, Any]:
-    """A CLAP trained before and its tokenizer; its dropout is off, for so small a model rather knows too little."""
-    model = ClapModel.from_pretrained(folder)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        elif hasattr(module, "drop_prob"):
-            module.drop_prob = 0.0
-    return model, RobertaTokenizerFast.from_pretrained(folder)
-
-
 def save_clap(model: Any, folder: Path) -> None:
     """Write weights and configuration as `save_pretrained` does."""
     model.eval().to(torch.float32).save_pretrained(folder)
