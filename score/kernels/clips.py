@@ -105,7 +105,7 @@ def whole_probabilities(video: Any, audio: Any, everything: Any, spare: Any, vis
     standardise(audio[0], everything, labels, audio_out)
 
 
-@inner
+@lean
 def score_stream(room: Any, clip: Any, source: Any, stream: int, setting: Any) -> tuple[int, int]:
     """Events of a stream as judged candidates in ``room.stream.found``; returns its deck and how many there are."""
     decks, space = room.decks, room.stream
@@ -157,7 +157,7 @@ def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
     found.count[i, AUDIOVISUAL] = n
 
 
-@inner
+@lean
 def score_clip(
     image: Any,
     video: Any,

@@ -74,7 +74,7 @@ def make_windows(embeddings: Any, text: Any, room: Any, count: int) -> None:
                     room.logits[room.wanted[first + x], f, c] = room.made[x * frames + f, c]
 
 
-@inner
+@lean
 def begin_windows(embeddings: Any, text: Any, room: Any) -> None:
     """Begin another clip: window 0, the whole clip, is needed with all labels."""
     room.there[:] = False
@@ -86,7 +86,7 @@ def begin_windows(embeddings: Any, text: Any, room: Any) -> None:
     make_windows(embeddings, text, room, 1)
 
 
-@inner
+@lean
 def fetch_windows(embeddings: Any, text: Any, room: Any, found: Any, n: int, segments: int) -> None:
     """Logits of the windows of the first n candidates, where they are not there yet."""
     count = 0
