@@ -1,6 +1,6 @@
 """Settings of the `tiny` backbone: chosen on the demo's validation clips, then looked at once on its test clips.
 
-    python benchmarks/tune_tiny.py [--demo DIR] [--weights DIR] [--write]
+    python -m benchmarks.tune_tiny [--demo DIR] [--weights DIR] [--write]
 
 Makes and extracts the demo unless DIR holds it already. A setting is judged by the mean segment-level Type@AV of
 itself and its neighbours in the grid, so that the one chosen does not owe its place to chance. With --write it goes
