@@ -73,7 +73,9 @@ def test_tables_on_disk(place: Path) -> None:
 
 
 def test_interrupted_and_gone_on_with(place: Path) -> None:
-    words = (*WORDS, "--alpha", "0:1:0.01", "--filter-threshold", "0.3:0.7:0.01", "--gamma", "0:4:0.1")
+    steps = {"--alpha": "0:1:0.01", "--filter-threshold": "0.3:0.7:0.01", "--gamma": "0:4:0.05"}
+    words = (*WORDS, *(word for pair in steps.items() for word in pair), "--threshold-stage1", "0.6:0.8:0.1")
+    total = 101 * 41 * 81 * 3
     command = [str(AV2A), *words]
     process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and len(list(place.glob("search.zarr/batch*/zarr.json"))) < 3:
@@ -84,11 +86,11 @@ def test_interrupted_and_gone_on_with(place: Path) -> None:
     assert "Traceback" not in err
     assert "the same command goes on from here" in err
     tried = int(re.search(r"([\d,]+) settings", out)[1].replace(",", ""))  # type: ignore[index]
-    assert 0 < tried < 101 * 41 * 41
+    assert 0 < tried < total
     kept = {file: file.stat().st_mtime_ns for file in place.glob("search.zarr/batch*/metrics/c/0/0")}
     done = av2a(*words, cwd=place)
     assert done.code == 0, done.err
-    assert f"{101 * 41 * 41:,} settings" in done.out
+    assert f"{total:,} settings" in done.out
     whole = [file for file, stamp in kept.items() if file.stat().st_mtime_ns == stamp]
     assert len(whole) >= len(kept) - 1
 
