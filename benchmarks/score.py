@@ -91,6 +91,7 @@ def main() -> None:
     clips, repeats, sample = (64, 1, 8) if parser.parse_args().quick else (1200, 5, 50)
     threads = len(os.sched_getaffinity(0))
     print(describe_machine())
+    print(f"load before: {os.getloadavg()[0]:.1f} (over 0.5 or so, others are at work, and the figures are theirs too)")
     with tempfile.TemporaryDirectory() as folder:
         cache, _ = make_clips(Path(folder), clips)
         print(f"compiling, or loading what is compiled: {timed(lambda: score(cache, CONFIG)):.2f} s")
