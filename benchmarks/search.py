@@ -59,7 +59,7 @@ def make_clips(folder: Path, clips: int, seed: int = 0) -> tuple[FeatureCache, A
             values /= np.linalg.norm(values, axis=1, keepdims=True)
             arrays[name].append(values.astype(np.float16))
     cache = FeatureCache.from_arrays(
-        folder / f"clips{clips}.zarr",
+        folder / f"clips{clips}_{seed}.zarr",
         clip_ids=ids,
         backbone="language_bind",
         image=np.stack(arrays["image"]),
@@ -199,7 +199,7 @@ def main() -> None:
             rate = report(f"av2a search, {sampler}, {sweeper.threads} threads", total, clips, seconds)
             print(f"    {rate / slow:,.0f} times the reference, {rate / vectorised:,.0f} times vectorised NumPy")
         if options.large:
-            for count, number in ((120, 16), (1200, 5), (10_000, 5)):
+            for count, number in ((120, 10), (120, 16), (1200, 5), (10_000, 5)):
                 held = Sweeper(*make_clips(Path(folder), count, seed=number))
                 space = grid_of(number)
                 report("av2a search, grid", space.size, count, timed(functools.partial(sweep, held, space, "grid", 0)))
