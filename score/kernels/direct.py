@@ -89,8 +89,8 @@ def score_embeddings(
     """
     segments = image.shape[1]
     for i in range(image.shape[0]):
-        begin_windows(video, i, text_visual, room.video)
-        begin_windows(audio, i, text_audio, room.audio)
+        begin_windows(video[i], text_visual, room.video)
+        begin_windows(audio[i], text_audio, room.audio)
         whole_probabilities(
             room.video.logits,
             room.audio_logits,

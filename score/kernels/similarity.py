@@ -15,9 +15,9 @@ from score.kernels.lanes import LANES, make_tile, widened
 SMALLEST_NORM = 1e-8
 """A shorter embedding is taken to be this long in a cosine, so that a black frame gives 0 and not NaN."""
 
-_tile55, _tile52, _tile51 = make_tile(5, 5), make_tile(5, 2), make_tile(5, 1)
-_tile28, _tile23, _tile21 = make_tile(2, 8), make_tile(2, 3), make_tile(2, 1)
-_tile18, _tile13, _tile12, _tile11 = make_tile(1, 8), make_tile(1, 3), make_tile(1, 2), make_tile(1, 1)
+_tile55, _tile51 = make_tile(5, 5), make_tile(5, 1)
+_tile28, _tile21 = make_tile(2, 8), make_tile(2, 1)
+_tile18, _tile12, _tile11 = make_tile(1, 8), make_tile(1, 2), make_tile(1, 1)
 
 
 def padded(dims: int) -> int:
@@ -60,39 +60,22 @@ def inner_products(x: Any, n: int, text: Any, picks: Any, count: int, out: Any) 
     """
     r = 0
     while r + 5 <= n:
-        c = 0
-        while c + 5 <= count:
+        for c in range(0, count - 4, 5):
             _tile55(x, r, text, picks, c, out)
-            c += 5
-        while c + 2 <= count:
-            _tile52(x, r, text, picks, c, out)
-            c += 2
-        if c < count:
+        for c in range(count - count % 5, count):
             _tile51(x, r, text, picks, c, out)
         r += 5
     while r + 2 <= n:
-        c = 0
-        while c + 8 <= count:
+        for c in range(0, count - 7, 8):
             _tile28(x, r, text, picks, c, out)
-            c += 8
-        while c + 3 <= count:
-            _tile23(x, r, text, picks, c, out)
-            c += 3
-        while c < count:
+        for c in range(count - count % 8, count):
             _tile21(x, r, text, picks, c, out)
-            c += 1
         r += 2
     if r < n:
-        c = 0
-        while c + 8 <= count:
+        for c in range(0, count - 7, 8):
             _tile18(x, r, text, picks, c, out)
-            c += 8
-        while c + 3 <= count:
-            _tile13(x, r, text, picks, c, out)
-            c += 3
-        while c < count:
+        for c in range(count - count % 8, count):
             _tile11(x, r, text, picks, c, out)
-            c += 1
 
 
 @lean

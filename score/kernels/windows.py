@@ -9,7 +9,7 @@ from score.kernels.jit import inner, lean
 from score.kernels.similarity import inner_products, padded, widen
 from score.kernels.streams import AUDIO, VISUAL
 
-_ROWS = 10
+_ROWS = 16
 
 
 class WindowRoom(NamedTuple):
@@ -22,7 +22,6 @@ class WindowRoom(NamedTuple):
     count: Any  # int64 (1,), how many
     rows: Any  # float64 (R, D rounded up), embeddings on their way; zeros beyond D
     made: Any  # float64 (R, C)
-    whole: Any  # float64 (R, C), logits of window 0 of this clip and the next ones
 
 
 class Source(NamedTuple):
@@ -46,7 +45,6 @@ def window_room(labels: int, windows: int, frames: int, dims: int) -> WindowRoom
         np.arange(labels),
         np.zeros(1, np.int64),
         np.zeros((rows, padded(dims))),
-        np.zeros((rows, labels)),
         np.zeros((rows, labels)),
     )
 
@@ -77,33 +75,15 @@ def make_windows(embeddings: Any, text: Any, room: Any, count: int) -> None:
 
 
 @lean
-def begin_windows(embeddings: Any, i: int, text: Any, room: Any) -> None:
-    """Begin clip i, after clip i - 1: window 0, the whole clip, is needed with all labels.
-
-    Args:
-        embeddings: uint16 or float32 (n, W, F, D). Window 0 is compared for several clips at once, which is faster.
-        i: number of the clip.
-        text: float32 (C, D rounded up).
-        room: WindowRoom, written.
-    """
-    clips, _, frames, _ = embeddings.shape
-    labels = text.shape[0]
+def begin_windows(embeddings: Any, text: Any, room: Any) -> None:
+    """Begin another clip: window 0, the whole clip, is needed with all labels."""
     room.there[:] = False
     room.there[0] = True
-    room.count[0] = labels
-    for c in range(labels):
+    room.wanted[0] = 0
+    room.count[0] = text.shape[0]
+    for c in range(text.shape[0]):
         room.picks[c] = c
-    at_once = room.rows.shape[0] // frames
-    place = i % at_once
-    if place == 0:
-        n = min(at_once, clips - i)
-        for x in range(n):
-            for f in range(frames):
-                widen(embeddings[i + x, 0, f], room.rows[x * frames + f])
-        inner_products(room.rows, n * frames, text, room.picks, labels, room.whole)
-    for f in range(frames):
-        for c in range(labels):
-            room.logits[0, f, c] = room.whole[place * frames + f, c]
+    make_windows(embeddings, text, room, 1)
 
 
 @lean
