@@ -464,8 +464,8 @@ class FeatureCache:
         *,
         labels: Sequence[str],
         visual: ArrayLike,
-        audio: ArrayLike,
-        prompts: Mapping[str, Sequence[str]] | None = None,
+        audio: ArrayLike | None = None,
+        prompts: Mapping[str, Sequence[Any]] | None = None,
         overwrite: bool = False,
     ) -> None:
         """Add a label set; no video is needed.
@@ -474,7 +474,8 @@ class FeatureCache:
             name: letters, digits, '.', '_', '-'.
             labels: C names, no doubles.
             visual: (C, Dv) text embeddings for the visual side.
-            audio: (C, Da) text embeddings for the audio side.
+            audio: (C, Da) text embeddings for the audio side; None where one text space serves both sides,
+                which is then stored once.
             prompts: the sentences embedded, by "visual" and "audio".
             overwrite: replace a set of that name.
 
@@ -486,7 +487,7 @@ class FeatureCache:
             name,
             labels,
             np.asarray(visual),
-            np.asarray(audio),
+            None if audio is None else np.asarray(audio),
             prompts or {},
             dims=(self.visual_dim, self.audio_dim),
             overwrite=overwrite,

@@ -24,14 +24,15 @@ class TextSet:
         labels: C class names as the user wrote them.
         visual: float32 (C, Dv), embeddings to compare image and video embeddings with.
         audio: float32 (C, Da), embeddings to compare audio embeddings with.
-        prompts: the sentences that were embedded, by "visual" and "audio".
+        prompts: the sentences that were embedded, by "visual" and "audio": a sentence for each label, or a
+            list of them where several were averaged.
     """
 
     name: str
     labels: tuple[str, ...]
     visual: NDArray[np.float32]
     audio: NDArray[np.float32]
-    prompts: Mapping[str, Sequence[str]]
+    prompts: Mapping[str, Sequence[Any]]
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -53,17 +54,20 @@ def write_text(
     name: str,
     labels: Sequence[str],
     visual: NDArray[Any],
-    audio: NDArray[Any],
-    prompts: Mapping[str, Sequence[str]],
+    audio: NDArray[Any] | None,
+    prompts: Mapping[str, Sequence[Any]],
     *,
     dims: tuple[int, int],
     overwrite: bool,
 ) -> None:
-    """Write one text set; its attributes come last and make it whole."""
+    """Write one text set; its attributes come last and make it whole. No audio table: the visual one is both."""
     if not _NAME.fullmatch(name):
         raise CacheError(f"text set name {name!r}: use letters, digits, '.', '_' and '-', 64 at most")
     labels = check_labels(labels)
-    for kind, table, width in (("visual", visual, dims[0]), ("audio", audio, dims[1])):
+    if audio is None and dims[0] != dims[1]:
+        raise CacheError(f"text set {name!r} has one table, but visual and audio embeddings differ in size: {dims}")
+    tables = [("visual", visual, dims[0])] + ([] if audio is None else [("audio", audio, dims[1])])
+    for kind, table, width in tables:
         if table.shape != (len(labels), width):
             raise CacheError(
                 f"text set {name!r}: {kind} embeddings are {table.shape}, expected ({len(labels)}, {width})"
@@ -73,12 +77,18 @@ def write_text(
     if name in text_names(group) and not overwrite:
         raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
     entry = group.create_group(f"{TEXT_GROUP}/{name}", overwrite=True)
-    for kind, table in (("visual", visual), ("audio", audio)):
+    for kind, table, _ in tables:
         add_array(entry, kind, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim"))
         target = entry[kind]
         assert isinstance(target, zarr.Array)
         target[:] = np.asarray(table, dtype=np.float32)
-    entry.attrs.update({"labels": list(labels), "prompts": {kind: list(lines) for kind, lines in prompts.items()}})
+    entry.attrs.update(
+        {
+            "labels": list(labels),
+            "prompts": {kind: list(lines) for kind, lines in prompts.items()},
+            "one_table": audio is None,
+        }
+    )
 
 
 def text_names(group: zarr.Group) -> list[str]:
@@ -94,10 +104,11 @@ def read_text(group: zarr.Group, name: str) -> TextSet:
     entry = group[f"{TEXT_GROUP}/{name}"]
     assert isinstance(entry, zarr.Group)
     attributes: dict[str, Any] = dict(entry.attrs)
+    visual = read_rows(entry, "visual")
     return TextSet(
         name=name,
         labels=tuple(attributes["labels"]),
-        visual=read_rows(entry, "visual"),
-        audio=read_rows(entry, "audio"),
+        visual=visual,
+        audio=visual if attributes.get("one_table") else read_rows(entry, "audio"),
         prompts=attributes["prompts"],
     )

@@ -276,3 +276,16 @@ def test_no_torch_no_numba() -> None:
     code = "import sys, feature_cache; print(sorted({'torch', 'numba', 'av'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_one_text_space_is_stored_once(tmp_path: Path) -> None:
+    cache = FeatureCache.create(tmp_path / "c.zarr", clip_ids=["a"], backbone="b", visual_dim=3, audio_dim=3)
+    table = np.arange(6, dtype=np.float32).reshape(2, 3)
+    cache.add_text("one", labels=["x", "y"], visual=table)
+    found = FeatureCache.open(tmp_path / "c.zarr").text("one")
+    np.testing.assert_array_equal(found.visual, table)
+    np.testing.assert_array_equal(found.audio, table)
+    assert not (tmp_path / "c.zarr" / "text" / "one" / "audio").exists()
+    other = FeatureCache.create(tmp_path / "d.zarr", clip_ids=["a"], backbone="b", visual_dim=3, audio_dim=4)
+    with pytest.raises(CacheError, match="has one table, but visual and audio embeddings differ in size"):
+        other.add_text("one", labels=["x", "y"], visual=table)
