@@ -5,7 +5,16 @@ Needs numpy and zarr only: neither torch nor numba is imported from here.
 
 from feature_cache.cache import FeatureCache, Features
 from feature_cache.errors import CacheError
-from feature_cache.layout import DONE, FAILED, FORMAT_VERSION, PENDING, STATUS_NAMES
+from feature_cache.layout import (
+    DONE,
+    FAILED,
+    FORMAT_VERSION,
+    MISSING_NAMES,
+    NO_PICTURE,
+    NO_SOUND,
+    PENDING,
+    STATUS_NAMES,
+)
 from feature_cache.text import TextSet
 from feature_cache.windows import window_count, window_index, windows
 
@@ -13,6 +22,9 @@ __all__ = [
     "DONE",
     "FAILED",
     "FORMAT_VERSION",
+    "MISSING_NAMES",
+    "NO_PICTURE",
+    "NO_SOUND",
     "PENDING",
     "STATUS_NAMES",
     "CacheError",

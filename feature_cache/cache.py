@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from feature_cache import layout, text
 from feature_cache.errors import CacheError
-from feature_cache.layout import DONE, FAILED, PENDING, STATUS_NAMES
+from feature_cache.layout import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, STATUS_NAMES
 from feature_cache.store import clear, open_group, shown
 from feature_cache.text import TextSet
 from feature_cache.windows import window_count, windows
@@ -31,12 +31,14 @@ class Features:
         image: (n, T, Dv), one frame a segment.
         video: (n, W, F, Dv), the frames (or the one embedding) of each window.
         audio: (n, W, Da), one embedding a window.
+        missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND; the embeddings of what is missing are zeros. None: nothing is.
     """
 
     rows: NDArray[np.int64]
     image: NDArray[Any]
     video: NDArray[Any]
     audio: NDArray[Any]
+    missing: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -139,7 +141,8 @@ class FeatureCache:
             rows=shard_size,
             dimensions=("clip", "window", "dim"),
         )
-        layout.add_array(group, "status", shape=(n,), dtype="uint8", rows=shard_size, dimensions=("clip",))
+        for name in ("missing", "status"):
+            layout.add_array(group, name, shape=(n,), dtype="uint8", rows=shard_size, dimensions=("clip",))
         for name, width in (("reason", layout.REASON_BYTES), ("digest", layout.DIGEST_BYTES)):
             layout.add_array(
                 group,
@@ -185,6 +188,7 @@ class FeatureCache:
         image: ArrayLike,
         video: ArrayLike,
         audio: ArrayLike,
+        missing: ArrayLike | None = None,
         dtype: str = "float16",
         segment_seconds: float = 1.0,
         shard_size: int = 32,
@@ -200,6 +204,7 @@ class FeatureCache:
             image: (N, T, Dv).
             video: (N, W, F, Dv), or (N, W, Dv), taken as F = 1.
             audio: (N, W, Da).
+            missing: (N,) of 0, NO_PICTURE, NO_SOUND; None: nothing is missing.
             dtype: "float16" or "float32", as stored.
             segment_seconds: length of a segment in seconds.
             shard_size: rows a shard.
@@ -218,6 +223,7 @@ class FeatureCache:
                 "from_arrays needs image (N, T, Dv), video (N, W, F, Dv) and audio (N, W, Da), got "
                 f"{image.shape}, {video.shape}, {audio.shape}"
             )
+        absent = _check_missing(missing, n, clip_ids)
         w = window_count(image.shape[1])
         expected = (
             (n, image.shape[1], image.shape[2]),
@@ -227,7 +233,8 @@ class FeatureCache:
         for name, found, shape in zip(layout.FEATURE_ARRAYS, (image, video, audio), expected, strict=True):
             if found.shape != shape:
                 raise CacheError(f"{name} is {found.shape}, expected {shape} for {n} clips and {w} windows")
-            _check_values(name, found, dtype, clip_ids)
+            there = np.flatnonzero(absent & layout.MISSING_BIT[name] == 0)
+            _check_values(name, found[there], dtype, [clip_ids[row] for row in there.tolist()])
         cache = cls.create(
             path,
             clip_ids=clip_ids,
@@ -246,7 +253,7 @@ class FeatureCache:
             rows = cache.shard_rows(shard)
             part = slice(rows.start, rows.stop)
             status = np.full(len(rows), DONE, dtype=np.uint8)
-            cache.write_shard(shard, image[part], video[part], audio[part], status)
+            cache.write_shard(shard, image[part], video[part], audio[part], status, missing=absent[part])
         return cache
 
     # --- facts ----------------------------------------------------------------------------------------
@@ -275,6 +282,11 @@ class FeatureCache:
         found: NDArray[np.uint8] = self._read("status", slice(None))
         return found
 
+    def missing(self) -> NDArray[np.uint8]:
+        """uint8 (N,): what each clip that is done does not have: 0, NO_PICTURE or NO_SOUND; read anew at each call."""
+        found: NDArray[np.uint8] = self._read("missing", slice(None))
+        return found
+
     def reasons(self) -> dict[str, str]:
         """Why each failed row failed, by clip id."""
         failed = np.flatnonzero(self.status() == FAILED)
@@ -300,6 +312,7 @@ class FeatureCache:
         """What the cache holds, JSON-able."""
         status = self.status()
         counts = {name: int((status == code).sum()) for code, name in enumerate(STATUS_NAMES)}
+        missing = self.missing()
         return {
             "path": self.path,
             "format_version": layout.FORMAT_VERSION,
@@ -307,6 +320,8 @@ class FeatureCache:
             "backbone": self.backbone,
             "clips": len(self),
             **counts,
+            "without_picture": int((missing == NO_PICTURE).sum()),
+            "without_sound": int((missing == NO_SOUND).sum()),
             "segments": self.segments,
             "segment_seconds": self.segment_seconds,
             "windows": window_count(self.segments),
@@ -347,17 +362,18 @@ class FeatureCache:
             np.empty((len(wanted), *layout.array(self._group, name).shape[1:]), dtype=self.dtype)
             for name in layout.FEATURE_ARRAYS
         ]
+        missing = self.missing()
         home = wanted // self.shard_size
         for shard in np.unique(home):
             at = np.flatnonzero(home == shard)
             inside = wanted[at] - shard * self.shard_size
             for target, source in zip(arrays, self._read_shard(int(shard)), strict=True):
                 target[at] = source[inside]
-        return Features(wanted.astype(np.int64), *arrays)
+        return Features(wanted.astype(np.int64), *arrays, missing=missing[wanted])
 
     def iter_shards(self, *, read_ahead: int = 2) -> Iterator[Features]:
         """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile."""
-        status = self.status()
+        status, missing = self.status(), self.missing()
         shards = deque(shard for shard in range(self.n_shards) if (self._of(status, shard) == DONE).any())
         with ThreadPoolExecutor(max_workers=max(1, read_ahead)) as pool:
             waiting: deque[tuple[int, Future[list[NDArray[Any]]]]] = deque()
@@ -370,7 +386,8 @@ class FeatureCache:
                 done = np.flatnonzero(self._of(status, shard) == DONE)
                 if len(done) < len(arrays[0]):
                     arrays = [values[done] for values in arrays]
-                yield Features((done + self.shard_rows(shard).start).astype(np.int64), *arrays)
+                rows = (done + self.shard_rows(shard).start).astype(np.int64)
+                yield Features(rows, *arrays, missing=missing[rows])
 
     def write_shard(
         self,
@@ -380,6 +397,7 @@ class FeatureCache:
         audio: ArrayLike,
         status: ArrayLike,
         reasons: Sequence[str] | None = None,
+        missing: ArrayLike | None = None,
     ) -> None:
         """Write all rows of one shard: the embeddings first, then the status that declares them there.
 
@@ -390,10 +408,12 @@ class FeatureCache:
             audio: (n, W, Da).
             status: (n,) of PENDING, DONE, FAILED.
             reasons: n texts; a failed row needs one.
+            missing: (n,) of 0, NO_PICTURE, NO_SOUND, for rows that are done; what is missing is stored as zeros,
+                whatever is given. None: nothing is missing.
 
         Raises:
-            CacheError: shapes do not fit, a done row has values that are not finite, a failed row has no
-                reason.
+            CacheError: shapes do not fit, a done row has values that are not finite or neither picture nor sound,
+                a failed row has no reason.
         """
         rows = self.shard_rows(shard)
         part = slice(rows.start, rows.stop)
@@ -405,14 +425,15 @@ class FeatureCache:
         for clip, code, reason in zip(ids, codes, texts, strict=True):
             if code == FAILED and not reason.strip():
                 raise CacheError(f"{self.path}: clip {clip} failed without a reason")
-        digests = [hashlib.blake2b(digest_size=layout.DIGEST_BYTES) for _ in rows]
+        absent = np.where(codes == DONE, _check_missing(missing, len(rows), ids), 0).astype(np.uint8)
+        digests = [hashlib.blake2b(bytes([bits]), digest_size=layout.DIGEST_BYTES) for bits in absent.tolist()]
         values = []
         for name, given in zip(layout.FEATURE_ARRAYS, (image, video, audio), strict=True):
             found = np.asarray(given)
             shape = (len(rows), *layout.array(self._group, name).shape[1:])
             if found.shape != shape:
                 raise CacheError(f"{self.path}: {name} of shard {shard} is {found.shape}, expected {shape}")
-            done = codes == DONE
+            done = (codes == DONE) & (absent & layout.MISSING_BIT[name] == 0)
             _check_values(name, found[done], self.dtype, [c for c, d in zip(ids, done, strict=True) if d])
             stored = np.zeros(shape, dtype=self.dtype)
             stored[done] = found[done]
@@ -429,6 +450,7 @@ class FeatureCache:
         layout.array(self._group, "reason")[part] = np.stack(
             [layout.encode_reason(reason if code == FAILED else "") for code, reason in zip(codes, texts, strict=True)]
         )
+        layout.array(self._group, "missing")[part] = absent
         layout.array(self._group, "status")[part] = codes
 
     # --- text -----------------------------------------------------------------------------------------
@@ -525,6 +547,19 @@ def _check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
             raise CacheError(f"clip id {clip!r} occurs twice")
         seen.add(clip)
     return ids
+
+
+def _check_missing(missing: ArrayLike | None, n: int, clip_ids: Sequence[str] | None = None) -> NDArray[np.uint8]:
+    if missing is None:
+        return np.zeros(n, dtype=np.uint8)
+    found = np.asarray(missing)
+    if found.shape != (n,) or not np.isin(found, (0, NO_PICTURE, NO_SOUND, NO_PICTURE | NO_SOUND)).all():
+        raise CacheError(f"missing needs {n} values of 0, {NO_PICTURE} (no picture) or {NO_SOUND} (no sound)")
+    both = np.flatnonzero(found == NO_PICTURE | NO_SOUND)
+    if len(both):
+        clip = clip_ids[both[0]] if clip_ids else f"number {both[0]}"
+        raise CacheError(f"clip {clip} has neither picture nor sound: its row is a failed one")
+    return found.astype(np.uint8)
 
 
 def _check_values(name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str]) -> None:

@@ -8,10 +8,14 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 FORMAT = "av2a-features"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = ("pending", "done", "failed")
+
+NO_PICTURE, NO_SOUND = 1, 2
+"""Bits of ``missing``: what a clip that is done does not have."""
+MISSING_NAMES = {NO_PICTURE: "picture", NO_SOUND: "sound"}
 
 REASON_BYTES = 512
 """Room for a failed row's reason, UTF-8, zero padded."""
@@ -19,6 +23,8 @@ REASON_BYTES = 512
 DIGEST_BYTES = 16
 
 FEATURE_ARRAYS = ("image", "video", "audio")
+MISSING_BIT = {"image": NO_PICTURE, "video": NO_PICTURE, "audio": NO_SOUND}
+"""The bit of ``missing`` under which an array's row is zeros."""
 TEXT_GROUP = "text"
 DTYPES = ("float16", "float32")
 

@@ -1,7 +1,7 @@
 """Events: what scoring found, per clip and stream, and the file that keeps it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class Events:
         segment_seconds: length of a segment in seconds.
         cache: identity, backbone and text set of the cache that was scored.
         left_out: number of the cache's clips that were not scored, by status.
+        missing: by clip id, "picture" or "sound": what a clip was scored without.
     """
 
     config: ScoreConfig
@@ -49,6 +50,7 @@ class Events:
     segment_seconds: float
     cache: dict[str, str]
     left_out: dict[str, int]
+    missing: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of events, all streams together."""

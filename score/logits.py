@@ -26,6 +26,7 @@ class Logits:
         video: (n, W, F, C).
         audio: (n, W, C).
         cosine: (n, T - 1), similarity of each image with the next.
+        missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
     """
 
     rows: NDArray[np.int64]
@@ -33,6 +34,7 @@ class Logits:
     video: NDArray[np.float64]
     audio: NDArray[np.float64]
     cosine: NDArray[np.float64]
+    missing: NDArray[np.uint8]
 
 
 def check_segments(segments: int) -> None:
@@ -63,7 +65,13 @@ def make_logits(features: Features, text: TextSet) -> Logits:
         _products(features.video, visual),
         _products(features.audio, audio),
         cosine,
+        missing_bits(features),
     )
+
+
+def missing_bits(features: Features) -> NDArray[np.uint8]:
+    """What each clip does not have: uint8 (n,)."""
+    return np.zeros(len(features), np.uint8) if features.missing is None else features.missing
 
 
 def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np.float64]:

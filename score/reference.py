@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import window_index
+from feature_cache import NO_PICTURE, NO_SOUND, window_index
 from score.config import ScoreConfig
 
 Floats = NDArray[np.float64]
@@ -30,12 +30,14 @@ class ClipLogits:
         video: float64 (W, F, C).
         audio: float64 (W, C).
         cosine: float64 (T - 1,), similarity of each image with the next.
+        missing: 0, NO_PICTURE or NO_SOUND; the logits of what is missing say nothing.
     """
 
     image: Floats
     video: Floats
     audio: Floats
     cosine: Floats
+    missing: int = 0
 
 
 @dataclass
@@ -53,6 +55,7 @@ def clip_logits(
     audio: NDArray[Any],
     text_visual: NDArray[Any],
     text_audio: NDArray[Any],
+    missing: int = 0,
 ) -> ClipLogits:
     """Logits of embeddings (T, Dv), (W, F, Dv), (W, Da) with text embeddings (C, Dv), (C, Da)."""
     picture, sound = text_visual.astype(np.float64), text_audio.astype(np.float64)
@@ -63,7 +66,16 @@ def clip_logits(
         video=_inner(video.astype(np.float64)[:, :, None], picture),
         audio=_inner(audio.astype(np.float64)[:, None], sound),
         cosine=_inner(rows[:-1], rows[1:]) / (norms[:-1] * norms[1:]),
+        missing=missing,
     )
+
+
+def standing_stream(missing: int, stream: str) -> str | None:
+    """4.7: the stream that is parsed in a stream's place in a clip without picture or sound; None: no events."""
+    if not missing:
+        return stream
+    left = "audio" if missing == NO_PICTURE else "visual"
+    return left if stream in (left, "audiovisual") else None
 
 
 def probability(logits: Floats) -> Floats:
@@ -174,6 +186,10 @@ def parse_stream(
     clip: ClipLogits, stream: str, config: ScoreConfig, trace: Trace | None = None
 ) -> list[tuple[int, int, int, float]]:
     """4.2 to 4.6 for one stream: events as (label number, start, end, probability), in order."""
+    standing = standing_stream(clip.missing, stream)
+    if standing is None:
+        return []
+    stream = standing
     kept = select_labels(clip, stream, config)
     if len(kept) < 2:
         return []
@@ -197,11 +213,16 @@ def fuse_late(
     audio: Sequence[tuple[int, int, int, float]],
     labels: Sequence[str],
     segments: int,
+    missing: int = 0,
 ) -> list[tuple[int, int, int, float]]:
-    """4.7: where both streams have an event of the same label; the probability is the smaller of the two."""
+    """4.7: where both streams have an event of the same label; the probability is the smaller of the two.
+
+    What is missing has no say: there the other stream's events stay as they are.
+    """
     found = []
     for k in sorted(range(len(labels)), key=lambda number: (labels[number].lower(), labels[number])):
         both = np.full((2, segments), np.nan)
+        both[[row for row, bit in enumerate((NO_PICTURE, NO_SOUND)) if missing & bit]] = 1.0
         for row, events in enumerate((visual, audio)):
             for label, start, end, value in events:
                 if label == k:
@@ -225,7 +246,7 @@ def score_clip(
     """All three streams of one clip: events as (label number, start, end, probability), in order."""
     visual, audio = (parse_stream(clip, stream, config) for stream in ("visual", "audio"))
     if config.fusion == "late":
-        both = fuse_late(visual, audio, labels, len(clip.image))
+        both = fuse_late(visual, audio, labels, len(clip.image), clip.missing)
     else:
         both = parse_stream(clip, "audiovisual", config)
     return {"audiovisual": both, "visual": visual, "audio": audio}

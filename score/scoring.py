@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import FAILED, PENDING, FeatureCache, Features, TextSet
+from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.events import STREAMS, Events
@@ -18,7 +18,7 @@ from score.kernels.direct import DirectRoom, direct_room, score_embeddings
 from score.kernels.label_shift import METHOD_CODES, decay_table
 from score.kernels.similarity import pad_text, stored_bits
 from score.kernels.streams import DECISION_CODES
-from score.logits import check_segments
+from score.logits import check_segments, missing_bits
 
 KERNEL_STREAMS = ("visual", "audio", "audiovisual")
 """The streams in the order in which kernels number them."""
@@ -52,9 +52,12 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
     scorer = Scorer(config, labels, cache.segments)
     status = cache.status()
     parts: list[Part] = []
+    missing: dict[str, str] = {}
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[Part]] = deque()
         for features in cache.iter_shards():
+            bits = missing_bits(features)
+            missing |= {cache.clip_ids[features.rows[i]]: MISSING_NAMES[int(bits[i])] for i in np.flatnonzero(bits)}
             waiting.append(pool.submit(scorer.score, features))
             if len(waiting) > 2 * workers:
                 parts.append(waiting.popleft().result())
@@ -77,6 +80,7 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
             "pending": int((status == PENDING).sum()),
             "failed": int((status == FAILED).sum()),
         },
+        missing=missing,
     )
 
 
@@ -102,6 +106,7 @@ class Scorer:
             stored_bits(features.image),
             stored_bits(features.video),
             stored_bits(features.audio)[:, :, None],
+            missing_bits(features),
             self._visual,
             self._audio,
             self._setting,

@@ -240,7 +240,7 @@ def _edit(path: Path, **changes: Any) -> None:
 def test_another_version(tmp_path: Path) -> None:
     make(tmp_path / "c.zarr")
     _edit(tmp_path / "c.zarr", format_version=99)
-    with pytest.raises(CacheError, match="cache format 99, this av2a reads 1"):
+    with pytest.raises(CacheError, match="cache format 99, this av2a reads 2"):
         FeatureCache.open(tmp_path / "c.zarr")
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_cache import Features, TextSet, window_count
+from feature_cache import NO_PICTURE, NO_SOUND, Features, TextSet, window_count
 from score import ScoreConfig
 from score.config import METHODS
 from score.events import STREAMS
@@ -52,10 +52,14 @@ def embeddings(draw: st.DrawFn) -> tuple[Features, TextSet]:
         make(labels, audio_dims).astype(np.float32),
         {},
     )
-    rows = np.arange(2)
-    return Features(
-        rows, make(2, segments, dims), make(2, windows, frames, dims), make(2, windows, audio_dims)
-    ), text  # fmt: skip
+    found = Features(
+        np.arange(2),
+        make(2, segments, dims),
+        make(2, windows, frames, dims),
+        make(2, windows, audio_dims),
+        np.array([draw(st.sampled_from([0, 0, NO_PICTURE, NO_SOUND])) for _ in range(2)], np.uint8),
+    )
+    return found, text
 
 
 @settings(max_examples=80, deadline=None)
@@ -65,7 +69,10 @@ def test_from_embeddings_on_all_equals_the_reference(made: tuple[Features, TextS
     rows, table, scores = Scorer(config, text, features.image.shape[1]).score(features)
     batch = make_logits(features, text)
     for i in range(len(rows)):
-        clip = clip_logits(features.image[i], features.video[i], features.audio[i], text.visual, text.audio)
+        assert features.missing is not None
+        clip = clip_logits(
+            features.image[i], features.video[i], features.audio[i], text.visual, text.audio, int(features.missing[i])
+        )
         for name in ("image", "video", "audio", "cosine"):
             np.testing.assert_array_equal(getattr(batch, name)[i], getattr(clip, name))
         expected = score_clip(clip, text.labels, config)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_cache import DONE, FAILED, PENDING, FeatureCache, window_count, window_index
+from feature_cache import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, FeatureCache, window_count, window_index
 from score import ScoreConfig, ScoreError, score
 from score.config import DECISIONS, FUSIONS, METHODS
 from score.kernels.candidates import window_row
@@ -54,7 +54,8 @@ def clips(draw: st.DrawFn) -> ClipLogits:
     elif kind == "constant rows":
         for values in (image, video, audio):
             values[rng.random(values.shape[:-1]) < 0.2] = 0.1
-    return ClipLogits(image, video, audio, rng.uniform(-1, 1, segments - 1))
+    missing = draw(st.sampled_from([0, 0, NO_PICTURE, NO_SOUND]))
+    return ClipLogits(image, video, audio, rng.uniform(-1, 1, segments - 1), missing)
 
 
 def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) -> dict[str, list[Any]]:
@@ -65,6 +66,7 @@ def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) ->
         clip.video[None],
         clip.audio[None],
         clip.cosine[None],
+        np.array([clip.missing], np.uint8),
         kernel_setting(config, segments),
         alphabetical(names),
         clip_room(labels, segments, len(clip.audio)),

@@ -28,6 +28,7 @@ def json_files(events: "Events", path: Path) -> dict[Path, str]:
         "segments": events.segments,
         "segment_seconds": events.segment_seconds,
         "left_out": events.left_out,
+        "missing": events.missing,
         "labels": list(events.labels),
         "clips": list(events.clip_ids),
     }
@@ -89,4 +90,5 @@ def _fields(found: dict[str, Any]) -> dict[str, Any]:
         "segment_seconds": seconds,
         "cache": dict(found["cache"]),
         "left_out": dict(found["left_out"]),
+        "missing": dict(found.get("missing", {})),
     }

@@ -10,6 +10,7 @@ from numba.extending import intrinsic
 from score.kernels.jit import inner
 
 ONE = np.uint64(1)
+NEVER, ALWAYS = np.uint64(0), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @intrinsic

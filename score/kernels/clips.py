@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score.kernels.bits import first_run, span
+from feature_cache.layout import NO_PICTURE, NO_SOUND
+from score.kernels.bits import ALWAYS, NEVER, first_run, span
 from score.kernels.decks import Clip, deck_room, forget
 from score.kernels.jit import inner, lean
 from score.kernels.probability import standardise, standardise_frames
@@ -17,6 +18,7 @@ from score.kernels.streams import (
     judge_candidates,
     mix,
     refine,
+    standing_stream,
     stream_room,
 )
 from score.kernels.windows import fetch
@@ -125,12 +127,13 @@ def score_stream(room: Any, clip: Any, source: Any, stream: int, setting: Any) -
 
 
 @lean
-def fuse_late(found: Any, i: int, alphabet: Any, words: Any) -> None:
+def fuse_late(found: Any, i: int, alphabet: Any, words: Any, missing: int) -> None:
     """Audiovisual events as the intersection of the other streams' timelines (4.7).
 
-    An event's probability is the smaller one of the two events that it comes from.
+    An event's probability is the smaller one of the two events that it comes from. What is missing has no say.
     """
-    words[:] = 0
+    words[VISUAL] = ALWAYS if missing & NO_PICTURE else NEVER
+    words[AUDIO] = ALWAYS if missing & NO_SOUND else NEVER
     for stream in (VISUAL, AUDIO):
         for x in range(found.count[i, stream]):
             words[stream, found.label[i, stream, x]] |= span(found.start[i, stream, x], found.end[i, stream, x])
@@ -163,6 +166,7 @@ def score_clip(
     video: Any,
     audio: Any,
     cosine: Any,
+    missing: int,
     source: Any,
     setting: Any,
     alphabet: Any,
@@ -177,6 +181,7 @@ def score_clip(
         video: float64 (W, F, C) logits; only window 0 if there is a source.
         audio: float64 (W, C) logits, likewise.
         cosine: float64 (T - 1,).
+        missing: 0, NO_PICTURE or NO_SOUND.
         source: Source of the other windows' logits, or None.
         setting: Setting.
         alphabet: int64 (C,), labels in alphabetical order, for late fusion.
@@ -184,13 +189,17 @@ def score_clip(
         found: Found, written.
         i: the place.
     """
-    clip = Clip(image, video, audio, cosine, room.whole_visual, room.whole_audio)
+    clip = Clip(image, video, audio, cosine, room.whole_visual, room.whole_audio, missing)
     decks, judged = room.decks, room.stream.found
     forget(decks)
     for stream in (VISUAL, AUDIO, AUDIOVISUAL):
         if stream == AUDIOVISUAL and setting.late:
             break
-        deck, n = score_stream(room, clip, source, stream, setting)
+        standing = standing_stream(missing, stream)
+        if standing < 0:
+            found.count[i, stream] = 0
+            continue
+        deck, n = score_stream(room, clip, source, standing, setting)
         y = 0
         for x in range(n):
             if judged.stays[x]:
@@ -201,12 +210,20 @@ def score_clip(
                 y += 1
         found.count[i, stream] = y
     if setting.late:
-        fuse_late(found, i, alphabet, room.words)
+        fuse_late(found, i, alphabet, room.words, missing)
 
 
 @lean
 def score_clips(
-    image: Any, video: Any, audio: Any, cosine: Any, setting: Any, alphabet: Any, room: Any, found: Any
+    image: Any,
+    video: Any,
+    audio: Any,
+    cosine: Any,
+    missing: Any,
+    setting: Any,
+    alphabet: Any,
+    room: Any,
+    found: Any,
 ) -> None:
     """Score n clips whose logits are all there.
 
@@ -215,6 +232,7 @@ def score_clips(
         video: float64 (n, W, F, C) logits.
         audio: float64 (n, W, C) logits.
         cosine: float64 (n, T - 1).
+        missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         setting: Setting.
         alphabet: int64 (C,), labels in alphabetical order, for late fusion.
         room: ClipRoom, working room.
@@ -222,7 +240,7 @@ def score_clips(
     """
     for i in range(image.shape[0]):
         whole_probabilities(video[i], audio[i], room.everything, room.spare, room.whole_visual, room.whole_audio)
-        score_clip(image[i], video[i], audio[i], cosine[i], None, setting, alphabet, room, found, i)
+        score_clip(image[i], video[i], audio[i], cosine[i], missing[i], None, setting, alphabet, room, found, i)
 
 
 @lean

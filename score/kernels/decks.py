@@ -25,6 +25,7 @@ class Clip(NamedTuple):
     cosine: Any  # (T - 1,)
     whole_visual: Any  # (C,), probabilities of window 0 over all labels
     whole_audio: Any  # (C,)
+    missing: Any  # int: 0, NO_PICTURE or NO_SOUND
 
 
 class Decks(NamedTuple):

@@ -67,6 +67,7 @@ def score_embeddings(
     image: Any,
     video: Any,
     audio: Any,
+    missing: Any,
     text_visual: Any,
     text_audio: Any,
     setting: Any,
@@ -80,6 +81,7 @@ def score_embeddings(
         image: uint16 (float16 as bits) or float32 (n, T, Dv), C-contiguous.
         video: the same (n, W, F, Dv).
         audio: the same (n, W, 1, Da).
+        missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         text_visual: float32 (C, Dv rounded up to whole lanes).
         text_audio: float32 (C, Da rounded up).
         setting: Setting.
@@ -110,6 +112,7 @@ def score_embeddings(
             room.video.logits,
             room.audio_logits,
             room.cosine,
+            missing[i],
             source,
             setting,
             alphabet,

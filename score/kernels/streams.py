@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from feature_cache.layout import NO_PICTURE
 from score.kernels.candidates import (
     CandidateRoom,
     candidate_room,
@@ -55,6 +56,15 @@ def stream_room(labels: int, segments: int) -> StreamRoom:
         shift_room(labels, segments),
         candidate_room(labels, segments),
     )
+
+
+@inner
+def standing_stream(missing: int, stream: int) -> int:
+    """The stream parsed in a stream's place in a clip without picture or sound (4.7); -1: it has no events."""
+    if missing == 0:
+        return stream
+    left = AUDIO if missing == NO_PICTURE else VISUAL
+    return left if stream in (left, AUDIOVISUAL) else -1
 
 
 @inner

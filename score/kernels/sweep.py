@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score.kernels.bits import first_run
+from feature_cache.layout import NO_PICTURE, NO_SOUND
+from score.kernels.bits import ALWAYS, NEVER, first_run
 from score.kernels.clips import whole_probabilities
 from score.kernels.decks import Clip, deck_room, forget, reserve
 from score.kernels.jit import inner, lean
@@ -24,6 +25,7 @@ from score.kernels.streams import (
     judge_candidates,
     mix,
     refine,
+    standing_stream,
     stream_room,
 )
 from score.kernels.tally import (
@@ -162,6 +164,8 @@ def sweep_sides(
         either += room.visual_true.words[k] != 0 or room.audio_true.words[k] != 0
     row = room.side_row
     means = room.means
+    heard, seen = clip.missing & NO_SOUND == 0, clip.missing & NO_PICTURE == 0
+    every_v, every_a = NEVER if seen else ALWAYS, NEVER if heard else ALWAYS  # what late fusion takes for granted
     deck_v = deck_a = 0
     known = -1.0  # the label selection of these decks
     for p in range(passes.method.shape[0]):
@@ -172,13 +176,13 @@ def sweep_sides(
             deck_v = choose_deck(decks, clip, VISUAL, 0.0, known, fixed.label_selection, room.visual)
             deck_a = choose_deck(decks, clip, AUDIO, 0.0, known, fixed.label_selection, room.audio)
         count_v = count_a = 0
-        if decks.size[deck_v] >= 2:
+        if seen and decks.size[deck_v] >= 2:
             find_positives(
                 decks, deck_v, clip, VISUAL, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes,
                 room.visual,
             )  # fmt: skip
             count_v = judge_candidates(decks, deck_v, clip, VISUAL, 0.0, fixed.decision, room.visual)
-        if decks.size[deck_a] >= 2:
+        if heard and decks.size[deck_a] >= 2:
             find_positives(
                 decks, deck_a, clip, AUDIO, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes,
                 room.audio,
@@ -212,7 +216,7 @@ def sweep_sides(
                     clear_tally(room.mixed_tally)
                     label, start, end = -1, 0, 0
                     for k in alphabet:
-                        word = room.visual_tally.words[k] & room.audio_tally.words[k]
+                        word = (room.visual_tally.words[k] | every_v) & (room.audio_tally.words[k] | every_a)
                         if word != 0:
                             add_word(room.mixed_tally, room.mixed_true, k, word)
                             if label < 0:
@@ -233,6 +237,7 @@ def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, roo
     decks = room.decks
     segments = clip.image.shape[0]
     row = room.mixed_row
+    stream = standing_stream(clip.missing, AUDIOVISUAL)
     deck = 0
     known = known_alpha = -1.0  # the label selection and alpha of this deck
     for p in range(passes.method.shape[0]):
@@ -240,16 +245,16 @@ def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, roo
         if passes.filter_threshold[p] != known or alpha != known_alpha:
             known, known_alpha = passes.filter_threshold[p], alpha
             reserve(decks, 1)
-            deck = choose_deck(decks, clip, AUDIOVISUAL, alpha, known, fixed.label_selection, room.mixed)
-            if decks.size[deck] >= 2:
+            deck = choose_deck(decks, clip, stream, alpha, known, fixed.label_selection, room.mixed)
+            if stream == AUDIOVISUAL and decks.size[deck] >= 2:
                 mix(decks, deck, clip, alpha, room.mixed)
         n = 0
         if decks.size[deck] >= 2:
             find_positives(
-                decks, deck, clip, AUDIOVISUAL, passes.method[p], passes.threshold_stage1[p],
+                decks, deck, clip, stream, passes.method[p], passes.threshold_stage1[p],
                 decays[passes.decay[p]], fixed.passes, room.mixed,
             )  # fmt: skip
-            n = judge_candidates(decks, deck, clip, AUDIOVISUAL, alpha, fixed.decision, room.mixed)
+            n = judge_candidates(decks, deck, clip, stream, alpha, fixed.decision, room.mixed)
         clear_tally(room.mixed_tally)
         found = room.mixed.found
         stay = 0
@@ -286,6 +291,7 @@ def sweep_clips(
     video: Any,
     audio: Any,
     cosine: Any,
+    missing: Any,
     true: Any,
     first: Any,
     sides: Any,
@@ -304,6 +310,7 @@ def sweep_clips(
         video: float64 (n, W, F, C) logits.
         audio: float64 (n, W, C) logits.
         cosine: float64 (n, T - 1).
+        missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         true: uint64 (n, 3, C), visual, audio and audiovisual truth.
         first: int64 (n, 3), the first annotated event, for the accuracy.
         sides: Passes over picture and sound.
@@ -317,7 +324,7 @@ def sweep_clips(
     """
     for i in range(image.shape[0]):
         whole_probabilities(video[i], audio[i], room.everything, room.decks.spare, room.whole_visual, room.whole_audio)
-        clip = Clip(image[i], video[i], audio[i], cosine[i], room.whole_visual, room.whole_audio)
+        clip = Clip(image[i], video[i], audio[i], cosine[i], room.whole_visual, room.whole_audio, missing[i])
         forget(room.decks)
         set_truth(room.visual_true, true[i, VISUAL])
         set_truth(room.audio_true, true[i, AUDIO])

@@ -165,6 +165,7 @@ class Sweeper:
                 self.logits.video[part],
                 self.logits.audio[part],
                 self.logits.cosine[part],
+                self.logits.missing[part],
                 self.true[part],
                 self.first[part],
                 plan.sides,
