@@ -16,19 +16,21 @@ import numpy as np
 import torch
 
 from extract.backbones import load_backbone
-from extract.backbones.base import Backbone
-from extract.decode import ClipMedia, decode_clip
 from extract.device import resolve_device
-from extract.encode import ClipEmbeddings, encode_clip
+from extract.encode import ClipEmbeddings, ClipInputs
 from extract.errors import ExtractError, MediaError
 from extract.label_sets import resolve_labels
-from extract.run_cache import add_text, open_or_create
+from extract.run_cache import open_or_create
 from extract.sampling import sampling_facts
 from extract.sources import find_sounds, find_videos
+from extract.text import add_labels
+from extract.worker import Job
 from feature_cache import DONE, FAILED, PENDING, FeatureCache, windows
 
 _PACKAGES = ("av2a", "av", "numpy", "open_clip_torch", "soxr", "torch", "transformers")
 _BATCH = {"cpu": 16, "cuda": 64}
+_TOGETHER = 4
+"""Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
 
 Progress = Callable[[int, int], None]
 
@@ -44,6 +46,7 @@ class Summary:
         skipped: clips, done or failed, that were in the cache before this run.
         seconds: duration of the run.
         text_name: the label set that was added (or was there).
+        stages: seconds spent in "decode", "prepare", "encode" and "write", added up over threads.
     """
 
     path: str
@@ -52,6 +55,7 @@ class Summary:
     skipped: int
     seconds: float
     text_name: str
+    stages: Mapping[str, float]
 
 
 def extract_videos(
@@ -69,6 +73,7 @@ def extract_videos(
     workers: int | None = None,
     batch_size: int | None = None,
     shard_size: int = 32,
+    official_randomness: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Summary:
@@ -92,6 +97,8 @@ def extract_videos(
         workers: clips decoded (on a CPU: and encoded) at a time; None: as many as there are cores.
         batch_size: frames or windows in one pass of an encoder; None: 16 on a CPU, 64 on a GPU.
         shard_size: clips a shard of a new cache.
+        official_randomness: a seed: flip windows and cut long sound at random, as the official code does
+            (each clip with choices of its own); None: neither.
         overwrite: replace a cache that is there.
         progress: called with (clips finished, clips in all).
 
@@ -113,6 +120,7 @@ def extract_videos(
     batch = batch_size or _BATCH[where.type]
     facts = {
         **encoders.attributes(),
+        "official_randomness": official_randomness,
         "sampling": sampling_facts(10, encoders.frames_per_window),
         "sound": "the videos' own" if sounds is None else "WAV files",
         "precision": precision,
@@ -129,9 +137,9 @@ def extract_videos(
         facts=facts,
         overwrite=overwrite,
     )
-    add_text(cache, text_name or set_name, words, encoders)
+    add_labels(cache, text_name or set_name, words, encoders)
     before = int((cache.status() != PENDING).sum())
-    job = _Job(encoders, videos, sounds, where, batch)
+    job = Job(encoders, videos, sounds, where, batch, where.type == "cuda", official_randomness)
     _fill(cache, job, workers or _cores(), progress or (lambda done, total: None))
     failed = cache.reasons()
     return Summary(
@@ -141,52 +149,11 @@ def extract_videos(
         skipped=before,
         seconds=time.perf_counter() - began,
         text_name=text_name or set_name,
+        stages=job.watch.seconds(),
     )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What is done with one clip."""
-
-    encoders: Backbone
-    videos: Mapping[str, Path]
-    sounds: Mapping[str, Path] | None
-    device: torch.device
-    batch_size: int
-
-    def work(self, clip: str) -> ClipMedia | ClipEmbeddings | MediaError:
-        """In a worker: decode; on a CPU encode too, each worker on one core with a clip of its own."""
-        path = self.videos[clip]
-        sound = None if self.sounds is None else self.sounds.get(clip)
-        if self.sounds is not None and sound is None:
-            return MediaError(path, f"no {clip}.wav in --audio-dir; put it there")
-        try:
-            media = decode_clip(
-                path,
-                image_size=self.encoders.image_size,
-                sample_rate=self.encoders.sample_rate,
-                frames_per_window=self.encoders.frames_per_window,
-                sound_path=sound,
-            )
-        except MediaError as error:
-            return error
-        except Exception as error:  # decoders raise what they like on files like nobody's: the rest goes on
-            return MediaError(path, f"it cannot be decoded ({type(error).__name__}: {error}); get it again")
-        return self.finish(media) if self.device.type == "cpu" else media
-
-    def finish(self, result: ClipMedia | ClipEmbeddings | MediaError) -> ClipEmbeddings | MediaError:
-        """Encode what is only decoded yet: on a GPU, where one thread feeds it."""
-        if not isinstance(result, ClipMedia):
-            return result
-        try:
-            return encode_clip(self.encoders, result, self.batch_size)
-        except torch.OutOfMemoryError as error:
-            raise ExtractError(
-                f"the GPU's memory is full with batches of {self.batch_size}: give a smaller --batch-size"
-            ) from error
-
-
-def _fill(cache: FeatureCache, job: _Job, workers: int, progress: Progress) -> None:
+def _fill(cache: FeatureCache, job: Job, workers: int, progress: Progress) -> None:
     """Compute and write every shard that has pending rows."""
     status = cache.status()
     shards = [
@@ -197,31 +164,48 @@ def _fill(cache: FeatureCache, job: _Job, workers: int, progress: Progress) -> N
     clips = [cache.clip_ids[row] for shard in shards for row in cache.shard_rows(shard)]
     finished = len(cache) - len(clips)
     progress(finished, len(cache))
-    with _single_threads(workers) as pool:
-        results = _in_order(pool, job.work, clips, ahead=workers + 2)
+    with _single_threads(workers) as pool, ThreadPoolExecutor(1, "av2a-write") as writer:
+        at_once = _TOGETHER if job.fed else 1
+        results = _in_order(pool, job.work, clips, ahead=workers + at_once + 1)
+        written: Future[None] | None = None
         for shard in shards:
-            rows = []
-            for _ in cache.shard_rows(shard):
-                rows.append(job.finish(next(results)))
-                finished += 1
+            rows: list[ClipEmbeddings | MediaError] = []
+            left = len(cache.shard_rows(shard))
+            while left:
+                together = [next(results) for _ in range(min(left, at_once))]
+                left -= len(together)
+                rows += _encoded(job, together)
+                finished += len(together)
                 progress(finished, len(cache))
-            _write(cache, shard, rows)
+            if written is not None:
+                written.result()
+            written = writer.submit(_write, cache, job, shard, rows)
+        if written is not None:
+            written.result()
 
 
-def _write(cache: FeatureCache, shard: int, rows: list[ClipEmbeddings | MediaError]) -> None:
-    n, w, f = len(rows), len(windows(cache.segments)), cache.frames_per_window
-    image = np.zeros((n, cache.segments, cache.visual_dim), dtype=np.float32)
-    video = np.zeros((n, w, f, cache.visual_dim), dtype=np.float32)
-    audio = np.zeros((n, w, cache.audio_dim), dtype=np.float32)
-    status = np.full(n, FAILED, dtype=np.uint8)
-    reasons = [""] * n
-    for number, row in enumerate(rows):
-        if isinstance(row, MediaError):
-            reasons[number] = str(row)
-            continue
-        image[number], video[number], audio[number] = row.image, row.video, row.audio
-        status[number] = DONE
-    cache.write_shard(shard, image, video, audio, status, reasons)
+def _encoded(job: Job, results: list[ClipInputs | ClipEmbeddings | MediaError]) -> list[ClipEmbeddings | MediaError]:
+    """Encode together what is only prepared yet: on a GPU, where one thread feeds it."""
+    prepared = [result for result in results if isinstance(result, ClipInputs)]
+    encoded = iter(job.encode(prepared) if prepared else ())
+    return [next(encoded) if isinstance(result, ClipInputs) else result for result in results]
+
+
+def _write(cache: FeatureCache, job: Job, shard: int, rows: list[ClipEmbeddings | MediaError]) -> None:
+    with job.watch.stage("write"):
+        n, w, f = len(rows), len(windows(cache.segments)), cache.frames_per_window
+        image = np.zeros((n, cache.segments, cache.visual_dim), dtype=np.float32)
+        video = np.zeros((n, w, f, cache.visual_dim), dtype=np.float32)
+        audio = np.zeros((n, w, cache.audio_dim), dtype=np.float32)
+        status = np.full(n, FAILED, dtype=np.uint8)
+        reasons = [""] * n
+        for number, row in enumerate(rows):
+            if isinstance(row, MediaError):
+                reasons[number] = str(row)
+                continue
+            image[number], video[number], audio[number] = row.image, row.video, row.audio
+            status[number] = DONE
+        cache.write_shard(shard, image, video, audio, status, reasons)
 
 
 @contextmanager

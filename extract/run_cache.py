@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from extract.backbones.base import Backbone
+from extract.backbones.base import Backbone, VideoBackbone
 from extract.errors import ExtractError
 from feature_cache import CacheError, FeatureCache
 
@@ -40,26 +40,12 @@ def open_or_create(
         backbone=backbone.name,
         visual_dim=backbone.visual_dim,
         audio_dim=backbone.audio_dim,
-        frames_per_window=backbone.frames_per_window,
+        frames_per_window=1 if isinstance(backbone, VideoBackbone) else backbone.frames_per_window,
         dtype=dtype,
         shard_size=shard_size,
         attributes=facts,
         overwrite=overwrite,
     )
-
-
-def add_text(cache: FeatureCache, name: str, labels: Sequence[str], backbone: Backbone) -> None:
-    """Add a label set's embeddings, unless the same ones are there.
-
-    Raises:
-        ExtractError: a set of that name with other labels is there.
-    """
-    if name in cache.text_names:
-        if list(cache.text(name).labels) != list(labels):
-            raise ExtractError(f"{cache.path} has a label set {name!r} with other labels: choose another --text-name")
-        return
-    text = backbone.encode_text(labels)
-    cache.add_text(name, labels=labels, visual=text.visual, audio=text.audio, prompts=text.prompts)
 
 
 def _is_there(output: str | PathLike[str]) -> bool:

@@ -18,14 +18,16 @@ class SoundWindows(Sequence[Tensor]):
     """n stretches of one waveform: a sequence of float32 (samples,) tensors that knows where they lie.
 
     Attributes:
-        wave: float32 (samples,), the whole.
+        wave: float32 (samples,) or (channels, samples), the whole.
         stretches: int64 (n, 2), begin and end of each in ``wave``.
+        rate: samples a second, where it is known.
     """
 
-    def __init__(self, wave: Tensor, stretches: NDArray[np.int64]) -> None:
-        """Keep both."""
+    def __init__(self, wave: Tensor, stretches: NDArray[np.int64], rate: int | None = None) -> None:
+        """Keep them."""
         self.wave = wave
         self.stretches = stretches
+        self.rate = rate
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -40,9 +42,9 @@ class SoundWindows(Sequence[Tensor]):
     def __getitem__(self, item: int | slice) -> "Tensor | SoundWindows":
         """One window's samples, or fewer windows of the same waveform."""
         if isinstance(item, slice):
-            return SoundWindows(self.wave, self.stretches[item])
+            return SoundWindows(self.wave, self.stretches[item], self.rate)
         begin, end = self.stretches[item]
-        return self.wave[int(begin) : int(end)]
+        return self.wave[..., int(begin) : int(end)]
 
 
 @dataclass(frozen=True)

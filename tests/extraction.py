@@ -1,11 +1,14 @@
 """What the tests of extraction share: some clips, and the call with a random small backbone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from extract import extract_videos
+from extract.backbones.base import Backbone
 from extract.pipeline import Summary
 from feature_cache import Features
 from tests.media import make_video, tone
@@ -33,3 +36,8 @@ def extract(source: Path, output: Path, checkpoint: Path, **options: Any) -> Sum
 def assert_equal(first: Features, second: Features) -> None:
     for name in ("image", "video", "audio"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def heard(backbone: Backbone, waves: Sequence[Tensor]) -> Tensor:
+    """Sound all the way through a backbone."""
+    return backbone.encode_audio(backbone.prepare_audio(waves))

@@ -11,6 +11,8 @@ import torch
 from extract import ExtractError, backbone_names, load_backbone
 from extract.audio_features import MelConfig
 from extract.backbones import clip_clap, tiny
+from extract.text import encode_labels
+from tests.extraction import heard
 from tests.models import make_checkpoint
 
 SEEDED = torch.Generator().manual_seed(3)
@@ -31,14 +33,15 @@ def test_names() -> None:
 def test_sizes(checkpoint: Path) -> None:
     backbone = load_backbone("clip_clap", checkpoint)
     assert (backbone.name, backbone.visual_dim, backbone.audio_dim) == ("clip_clap", 24, 20)
-    assert (backbone.frames_per_window, backbone.image_size) == (8, 32)
-    assert (backbone.sample_rate, backbone.window_samples) == (48_000, 480_000)
+    assert (backbone.frames_per_window, backbone.sample_rate) == (8, 48_000)
+    assert backbone.prepare_frames(FRAMES).shape == (5, 3, 32, 32)
+    assert backbone.prepare_audio(WAVES).shape == (4, 1001, 64)
     assert load_backbone("tiny", checkpoint).name == "tiny"
 
 
 def test_embeddings(checkpoint: Path) -> None:
     backbone = load_backbone("clip_clap", checkpoint)
-    visual, audio = backbone.encode_frames(FRAMES), backbone.encode_audio(WAVES)
+    visual, audio = backbone.encode_frames(FRAMES), heard(backbone, WAVES)
     assert visual.shape == (5, 24)
     assert audio.shape == (4, 20)
     assert visual.dtype == audio.dtype == torch.float32
@@ -47,7 +50,7 @@ def test_embeddings(checkpoint: Path) -> None:
     torch.testing.assert_close(audio.norm(dim=1), torch.ones(4))  # unit vectors
     again = load_backbone("clip_clap", checkpoint)
     assert torch.equal(again.encode_frames(FRAMES), visual)
-    assert torch.equal(again.encode_audio(WAVES), audio)
+    assert torch.equal(heard(again, WAVES), audio)
 
 
 def test_model_inputs_are_the_official_ones(checkpoint: Path) -> None:
@@ -67,13 +70,13 @@ def test_model_inputs_are_the_official_ones(checkpoint: Path) -> None:
         clap = ClapModel.from_pretrained(checkpoint / "clap")
         extractor = ClapFeatureExtractor.from_pretrained(checkpoint / "clap")
         mel = extractor(WAVES[0].numpy(), sampling_rate=48_000, return_tensors="pt")["input_features"]
-        heard = clap.eval().get_audio_features(mel).pooler_output
-        torch.testing.assert_close(backbone.encode_audio(WAVES[:1]), heard, atol=1e-5, rtol=1e-4)
+        expected = clap.eval().get_audio_features(mel).pooler_output
+        torch.testing.assert_close(heard(backbone, WAVES[:1]), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_text(checkpoint: Path) -> None:
     backbone = load_backbone("clip_clap", checkpoint)
-    text = backbone.encode_text(["Frying_(food)", "church bell"])
+    text = encode_labels(backbone, ["Frying_(food)", "church bell"])
     assert text.prompts == {
         "visual": ["A Frying_(food)", "A church bell"],
         "audio": ["This is a sound of Frying_(food)", "This is a sound of church bell"],
@@ -81,11 +84,11 @@ def test_text(checkpoint: Path) -> None:
     assert text.visual.shape == (2, 24)
     assert text.audio.shape == (2, 20)
     np.testing.assert_allclose(np.linalg.norm(text.audio, axis=1), 1, rtol=1e-5)
-    long = backbone.encode_text(["word " * 200, "b"])
+    long = encode_labels(backbone, ["word " * 200, "b"])
     assert np.isfinite(long.visual).all()
     assert np.isfinite(long.audio).all()
     np.testing.assert_allclose(  # a label's embedding does not depend on the others
-        backbone.encode_text(["church bell", "a much longer label than the other"]).audio[0],
+        encode_labels(backbone, ["church bell", "a much longer label than the other"]).audio[0],
         text.audio[1],
         atol=1e-6,
     )
@@ -98,7 +101,7 @@ def test_half_precision_stays_near(checkpoint: Path, precision: str) -> None:
     assert frames.dtype == torch.float32
     assert not torch.equal(frames, exact.encode_frames(FRAMES))
     torch.testing.assert_close(frames, exact.encode_frames(FRAMES), atol=0.05, rtol=0.05)
-    torch.testing.assert_close(half.encode_audio(WAVES), exact.encode_audio(WAVES), atol=0.05, rtol=0.05)
+    torch.testing.assert_close(heard(half, WAVES), heard(exact, WAVES), atol=0.05, rtol=0.05)
 
 
 def test_attributes_identify_the_weights(checkpoint: Path, tmp_path: Path) -> None:
@@ -292,10 +295,7 @@ def test_packaged_weights() -> None:
     assert size <= 10_000_000
     backbone = load_backbone("tiny")
     assert (backbone.name, backbone.default_labels) == ("tiny", "demo")
-    side = backbone.image_size
-    frames = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=SEEDED)
-    assert torch.isfinite(backbone.encode_frames(frames)).all()
-    text = backbone.encode_text(["Dog", "Cat"])
-    assert text.visual.shape == (2, backbone.visual_dim)
-    assert text.audio.shape == (2, backbone.audio_dim)
+    assert torch.isfinite(backbone.encode_frames(backbone.prepare_frames(FRAMES))).all()
+    assert encode_labels(backbone, ["Dog", "Cat"]).visual.shape == (2, backbone.visual_dim)
+    assert encode_labels(backbone, ["Dog", "Cat"]).audio.shape == (2, backbone.audio_dim)
     assert backbone.attributes()["clip"]["origin"] == "packaged with av2a"

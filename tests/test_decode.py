@@ -1,6 +1,7 @@
 """Decoding real files: which frames come out, the sound, and what is said about files that are no good."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import av
@@ -10,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from extract import MediaError
-from extract.decode import ClipMedia, decode_clip
+from extract.decode import ClipMedia, Views, decode_clip
 from extract.preprocess import fit_frames
+from extract.sampling import frame_plan
 from extract.sound import read_sound
 from tests.media import make_video, make_wav, picture, tone
 
@@ -19,7 +21,7 @@ REAL_CLIP = Path(__file__).parents[2] / "shared" / "media" / "BjCEufrlXm4.mp4"
 
 
 def decode(path: Path, sound: Path | None = None) -> ClipMedia:
-    return decode_clip(path, image_size=32, sample_rate=48_000, sound_path=sound)
+    return decode_clip(path, views=Views(partial(fit_frames, size=32)), sample_rate=48_000, sound_path=sound)
 
 
 def loudness(wave: torch.Tensor) -> NDArray[np.float64]:
@@ -42,13 +44,14 @@ def streamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_frames_are_the_right_ones(clip: Path) -> None:
     media = decode(clip)
     assert media.frame_count == 50
-    assert media.frames.shape == (len(media.plan.frames), 3, 32, 32)
-    assert media.frames.dtype == torch.uint8
-    for number, found in zip(media.plan.frames.tolist(), media.frames, strict=True):
+    numbers = frame_plan(50).frames
+    assert media.images.shape == (len(numbers), 3, 32, 32)
+    assert media.images.dtype == torch.uint8
+    for number, found in zip(numbers.tolist(), media.images, strict=True):
         drawn = torch.from_numpy(picture(number, 64, 48)).permute(2, 0, 1)[None]
         difference = found.float() - fit_frames(drawn, 32)[0].float()
         assert difference.mean(dim=(1, 2)).abs().max() < 2.5, number
-    assert media.plan.video.max() < len(media.frames)
+    assert media.video_index.max() < len(media.images)
 
 
 def test_sound_is_there_at_the_right_time(clip: Path) -> None:
@@ -61,7 +64,7 @@ def test_sound_is_there_at_the_right_time(clip: Path) -> None:
 
 def test_twice_is_equal(clip: Path) -> None:
     first, second = decode(clip), decode(clip)
-    assert torch.equal(first.frames, second.frames)
+    assert torch.equal(first.images, second.images)
     assert torch.equal(first.windows.wave, second.windows.wave)
 
 
@@ -81,7 +84,7 @@ def test_other_formats(name: str, codec: str, audio_codec: str, rate: int, tmp_p
     assert media.frame_count == 50
     assert 475_000 < len(media.windows.wave) < 485_000
     last = torch.from_numpy(picture(49, 64, 48)).permute(2, 0, 1)[None]
-    difference = media.frames[-1].float() - fit_frames(last, 32)[0].float()
+    difference = media.images[-1].float() - fit_frames(last, 32)[0].float()
     assert difference.mean(dim=(1, 2)).abs().max() < 4
     expected = loudness(torch.from_numpy(tone(10, 48_000, 2).mean(0)))[:9]
     np.testing.assert_allclose(loudness(media.windows.wave)[:9], expected, rtol=0.2)
@@ -90,7 +93,7 @@ def test_other_formats(name: str, codec: str, audio_codec: str, rate: int, tmp_p
 @pytest.mark.parametrize("size", [(66, 130), (318, 176), (64, 64)])
 def test_other_sizes(size: tuple[int, int], tmp_path: Path) -> None:
     media = decode(make_video(tmp_path / "a.mp4", size=size, frames=12, fps=2))
-    assert media.frames.shape[1:] == (3, 32, 32)
+    assert media.images.shape[1:] == (3, 32, 32)
     assert media.frame_count == 12
 
 
@@ -106,7 +109,7 @@ def test_sound_of_a_short_clip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("bits", "tolerance"), [(8, 8e-3), (16, 4e-5), (24, 2e-7), (32, 2e-8)])
 def test_wav_channels_are_averaged(bits: int, tolerance: float, tmp_path: Path) -> None:
     sound = tone(1, 48_000, 2)
-    found = read_sound(make_wav(tmp_path / "a.wav", sound, 48_000, bits), 48_000)
+    found = read_sound(make_wav(tmp_path / "a.wav", sound, 48_000, bits), 48_000)[0]
     np.testing.assert_allclose(found.numpy(), sound.astype(np.float64).mean(0), atol=tolerance)
 
 
@@ -114,8 +117,8 @@ def test_wav_is_resampled_like_soxr_hq(tmp_path: Path) -> None:
     import soxr
 
     path = make_wav(tmp_path / "a.wav", tone(2, 44_100), 44_100)
-    found = read_sound(path, 48_000)
-    expected = soxr.resample(read_sound(path, 44_100).numpy(), 44_100, 48_000, quality="HQ")
+    found = read_sound(path, 48_000)[0]
+    expected = soxr.resample(read_sound(path, 44_100)[0].numpy(), 44_100, 48_000, quality="HQ")
     assert len(found) == 96_000
     np.testing.assert_array_equal(found.numpy(), expected)
 
@@ -125,7 +128,7 @@ def test_sound_from_another_file(clip: Path, tmp_path: Path) -> None:
     sound = make_wav(tmp_path / "silent.wav", tone(10, 16_000, 1, 3000), 16_000)
     for path in (silent, clip):
         media = decode(path, sound)
-        assert torch.equal(media.windows.wave, read_sound(sound, 48_000))
+        assert torch.equal(media.windows.wave, read_sound(sound, 48_000)[0])
         assert len(media.windows.wave) == 480_000
 
 
@@ -262,7 +265,7 @@ def test_damaged_files_do_the_same_each_time(clip: Path, tmp_path: Path) -> None
         for _ in range(2):
             try:
                 media = decode(path)
-                outcomes.append((media.frames.sum().item(), media.windows.wave.sum().item()))
+                outcomes.append((media.images.sum().item(), media.windows.wave.sum().item()))
             except MediaError as error:
                 outcomes.append((str(error), 0))
         assert outcomes[0] == outcomes[1]
@@ -270,7 +273,7 @@ def test_damaged_files_do_the_same_each_time(clip: Path, tmp_path: Path) -> None
 
 @pytest.mark.skipif(not REAL_CLIP.exists(), reason="no copy of this LLP clip here")
 def test_a_clip_of_llp() -> None:
-    media = decode_clip(REAL_CLIP, image_size=224, sample_rate=48_000)
+    media = decode_clip(REAL_CLIP, views=Views(partial(fit_frames, size=224)), sample_rate=48_000)
     assert media.frame_count == 300
-    assert media.frames.shape == (110, 3, 224, 224)
+    assert media.images.shape == (110, 3, 224, 224)
     assert len(media.windows.wave) == 480_374

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from extract import ExtractError, load_backbone, pipeline
-from extract.decode import ClipMedia, decode_clip
-from extract.pipeline import Summary, _fill, _Job
+from extract import ExtractError, load_backbone, pipeline, worker
+from extract.decode import Views, decode_clip
+from extract.encode import ClipInputs
+from extract.pipeline import Summary, _fill
+from extract.sampling import frame_plan
 from extract.sources import find_videos
+from extract.text import encode_labels
+from extract.worker import Job
 from feature_cache import FeatureCache, windows
-from tests.extraction import GOOD, assert_equal, extract
+from tests.extraction import GOOD, assert_equal, extract, heard
 from tests.media import make_video, make_wav, tone
 
 # --- what is in the cache -------------------------------------------------------------------------------
@@ -38,9 +42,9 @@ def test_embeddings_are_of_the_right_frames_and_sounds(
     """One clip, window by window, the slow way."""
     backbone = load_backbone("clip_clap", checkpoint)
     features = run[0].read([2])
-    media = decode_clip(videos / "dogs.mp4", image_size=32, sample_rate=48_000)
-    frames = {int(number): frame for number, frame in zip(media.plan.frames, media.frames, strict=True)}
+    media = decode_clip(videos / "dogs.mp4", views=Views(backbone.prepare_frames), sample_rate=48_000)
     count, step = 40, 4
+    frames = dict(zip(frame_plan(count).frames.tolist(), media.images, strict=True))
 
     def visual(numbers: np.ndarray[Any, Any]) -> Any:
         return backbone.encode_frames(torch.stack([frames[int(number)] for number in numbers])).numpy()
@@ -57,7 +61,7 @@ def test_embeddings_are_of_the_right_frames_and_sounds(
             numbers, sound = np.linspace(0, count - 1, 8), media.windows.wave
         assert_close(features.video[0, row], visual(numbers))
         if row % 9 == 0:
-            assert_close(features.audio[0, row], backbone.encode_audio([sound])[0])
+            assert_close(features.audio[0, row], heard(backbone, [sound])[0])
 
 
 def test_text_and_attributes(run: tuple[FeatureCache, Summary], checkpoint: Path, videos: Path) -> None:
@@ -66,7 +70,7 @@ def test_text_and_attributes(run: tuple[FeatureCache, Summary], checkpoint: Path
     text = cache.text()
     assert text.labels == ("Dog", "Train horn", "Yak")
     assert list(text.prompts["audio"])[1] == "This is a sound of Train horn"
-    expected = load_backbone("clip_clap", checkpoint).encode_text(text.labels)
+    expected = encode_labels(load_backbone("clip_clap", checkpoint), text.labels)
     np.testing.assert_array_equal(text.visual, expected.visual)
     np.testing.assert_array_equal(text.audio, expected.audio)
     facts = cache.attributes
@@ -120,8 +124,8 @@ def test_one_encoder_fed_by_decoders_gives_the_same(
         tmp_path / "f.zarr", clip_ids=GOOD, backbone="clip_clap", visual_dim=24, audio_dim=20,
         frames_per_window=8, dtype="float32", shard_size=2,
     )  # fmt: skip
-    job = _Job(backbone, find_videos(videos), None, torch.device("cuda"), 16)
-    assert isinstance(job.work("birds"), ClipMedia)
+    job = Job(backbone, find_videos(videos), None, torch.device("cpu"), 16, fed=True)
+    assert isinstance(job.work("birds"), ClipInputs)
     _fill(cache, job, 2, lambda done, total: None)
     found, expected = cache.read(), run[0].read()
     for name in ("image", "video", "audio"):
@@ -145,14 +149,16 @@ def test_gpu(
         )
 
 
-def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> None:
+def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path, tmp_path: Path) -> None:
+    cache = FeatureCache.create(tmp_path / "f.zarr", clip_ids=["birds"], backbone="b", visual_dim=24, audio_dim=20)
+
     def full(*_: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(pipeline, "encode_clip", full)
-    job = _Job(load_backbone("clip_clap", checkpoint), find_videos(videos), None, torch.device("cuda"), 16)
+    monkeypatch.setattr(worker, "encode_clips", full)
+    job = Job(load_backbone("clip_clap", checkpoint), find_videos(videos), None, torch.device("cpu"), 16, fed=True)
     with pytest.raises(ExtractError, match="batches of 16: give a smaller --batch-size"):
-        job.finish(job.work("birds"))
+        pipeline._fill(cache, job, 1, lambda done, total: None)
 
 
 def test_torch_threads_are_left_as_they_were(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -206,7 +212,7 @@ def test_decoders_that_fail_otherwise(
     def strange(path: Path, **_: Any) -> None:
         raise ValueError("no such pixel format")
 
-    monkeypatch.setattr(pipeline, "decode_clip", strange)
+    monkeypatch.setattr(worker, "decode_clip", strange)
     summary = extract(videos / "birds.mp4", tmp_path / "f.zarr", checkpoint, labels="ave")
     assert "cannot be decoded (ValueError: no such pixel format)" in summary.failed["birds"]
 

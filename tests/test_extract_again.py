@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from extract import ExtractError, pipeline
+from extract import ExtractError, worker
 from extract.decode import decode_clip
 from extract.pipeline import Summary
 from extract.sources import find_videos
@@ -29,7 +29,7 @@ def test_interrupted_run_is_gone_on_with(
             raise KeyboardInterrupt
         return decode_clip(path, **options)
 
-    monkeypatch.setattr(pipeline, "decode_clip", counted)
+    monkeypatch.setattr(worker, "decode_clip", counted)
     with pytest.raises(KeyboardInterrupt):
         extract(videos, tmp_path / "f.zarr", checkpoint, dtype="float32")
     half = FeatureCache.open(tmp_path / "f.zarr")
@@ -47,11 +47,11 @@ def test_labels_are_added_without_opening_a_video(
 ) -> None:
     source = videos / "birds.mp4"
     extract(source, tmp_path / "f.zarr", checkpoint, labels="llp")
-    monkeypatch.setattr(pipeline, "decode_clip", None)
+    monkeypatch.setattr(worker, "decode_clip", None)
     assert extract(source, tmp_path / "f.zarr", checkpoint, labels="ave").text_name == "ave"
     assert extract(source, tmp_path / "f.zarr", checkpoint, labels="ave", text_name="mine").skipped == 1
     assert FeatureCache.open(tmp_path / "f.zarr").text_names == ["ave", "llp", "mine"]
-    with pytest.raises(ExtractError, match="label set 'mine' with other labels: choose another --text-name"):
+    with pytest.raises(ExtractError, match="label set 'mine' with other labels: choose another name, or overwrite it"):
         extract(source, tmp_path / "f.zarr", checkpoint, labels="llp", text_name="mine")
 
 

@@ -1,34 +1,27 @@
-"""What an encoder must be able to do; one file in this folder implements it for one family of models."""
+"""What a backbone must be able to do; docs/backbones.md shows how to write one.
+
+A clip passes through a backbone in two steps: `prepare_…` turns pixels and samples into what the encoders
+take (on the CPU, in the thread that decodes the clip), `encode_…` turns that into embeddings (on the device,
+many windows at once).
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 
-class TextEmbeddings(NamedTuple):
-    """Embeddings of C labels.
-
-    Attributes:
-        visual: float32 (C, Dv), to compare frames with.
-        audio: float32 (C, Da), to compare sound with.
-        prompts: the sentences that were encoded, by "visual" and "audio".
-    """
-
-    visual: NDArray[np.float32]
-    audio: NDArray[np.float32]
-    prompts: dict[str, list[str]]
-
-
 class Backbone(Protocol):
-    """Encoders of frames, sound and labels (docs/design.md 5).
+    """Encoders of frames, sound and sentences (docs/design.md 5).
 
     Equal inputs in equal batches give equal outputs. Embeddings come in float32 whatever the precision of
-    the arithmetic, on the device of the encoders. On a CPU several threads call one backbone at a time.
+    the arithmetic, on the device of the encoders. Several threads call one backbone at a time.
+
+    A backbone without video encoder (one that is no :class:`VideoBackbone`) sees a window as single frames.
     """
 
     @property
@@ -45,42 +38,90 @@ class Backbone(Protocol):
 
     @property
     def frames_per_window(self) -> int:
-        """F, embeddings of a visual window: 8 for frame-wise encoders."""
+        """Frames that are looked at in a window: 8 in the paper."""
 
     @property
-    def image_size(self) -> int:
-        """S, side of a frame in pixels."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Rate in Hz of the sound that encode_audio takes."""
-
-    @property
-    def window_samples(self) -> int:
-        """Samples that the sound encoder sees at once; other lengths are brought to it."""
+    def sample_rate(self) -> int | None:
+        """Rate in Hz of the mono sound that prepare_audio takes; None: the file's own rate and channels."""
 
     @property
     def default_labels(self) -> str:
         """Label set for people who name none."""
 
-    def encode_frames(self, frames: Tensor) -> Tensor:
-        """uint8 (n, 3, S, S) RGB, on any device, to float32 (n, Dv)."""
+    @property
+    def text(self) -> "TextRules":
+        """How labels become sentences."""
 
-    def encode_audio(self, waves: Sequence[Tensor]) -> Tensor:
-        """n stretches of mono sound, each float32 (samples,) of any length, to float32 (n, Da).
+    def prepare_frames(self, frames: Tensor) -> Tensor:
+        """uint8 (n, 3, H, W) RGB frames of any one size to (n, ...), each frame by itself."""
 
-        The pipeline passes :class:`extract.sound_windows.SoundWindows`, which also knows the whole waveform.
+    def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
+        """n stretches of sound to (n, ...).
+
+        Args:
+            waves: float32 (samples,) each, at ``sample_rate``; float32 (channels, samples) if that is None.
+                Any length, zero too. The pipeline passes :class:`extract.sound_windows.SoundWindows`, which
+                also knows the whole waveform and its rate.
+            random: makes the random choices of the official code, where it makes some; None: fixed ones.
         """
 
-    def encode_text(self, labels: Sequence[str]) -> TextEmbeddings:
-        """Labels as the user wrote them to their embeddings."""
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        """What prepare_frames gave, (n, ...) on any device, to float32 (n, Dv)."""
+
+    def encode_audio(self, sounds: Tensor) -> Tensor:
+        """What prepare_audio gave, (n, ...) on any device, to float32 (n, Da)."""
+
+    def encode_visual_text(self, sentences: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Dv), to compare frames with."""
+
+    def encode_audio_text(self, sentences: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Da), to compare sound with."""
 
     def attributes(self) -> dict[str, Any]:
-        """JSON-able facts that identify model and preprocessing: checkpoints, hashes, sizes, prompts."""
+        """JSON-able facts that identify model and preprocessing: checkpoints, hashes, sizes."""
+
+
+@runtime_checkable
+class VideoBackbone(Backbone, Protocol):
+    """A backbone whose visual embedding of a window is one vector from a video encoder."""
+
+    @property
+    def random_flips(self) -> bool:
+        """Whether the official transform flips a window's frames at random."""
+
+    def prepare_video_frames(self, frames: Tensor) -> Tensor:
+        """uint8 (n, 3, H, W) RGB frames of any one size to (n, ...), each frame by itself; width is last."""
+
+    def encode_video(self, windows: Tensor) -> Tensor:
+        """What prepare_video_frames gave of the frames of n windows, (n, F, ...), to float32 (n, Dv)."""
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """How labels become sentences, and what the sentences' embeddings are.
+
+    Attributes:
+        visual_prompt: sentence for the visual side, "{label}" standing for the label.
+        audio_prompt: the same for the audio side.
+        plain_labels: write labels in lower case, with spaces for underscores.
+        unit_visual: visual text embeddings have unit length.
+        unit_audio: audio text embeddings have unit length.
+        one_space: visual and audio text embeddings of a sentence are the same.
+    """
+
+    visual_prompt: str = "A {label}"
+    audio_prompt: str = "This is a sound of {label}"
+    plain_labels: bool = False
+    unit_visual: bool = False
+    unit_audio: bool = False
+    one_space: bool = False
 
 
 class Loader(Protocol):
-    """Makes a backbone; a registry entry is one of these."""
+    """Makes a backbone; a registry entry is one of these.
+
+    It may have an attribute ``info``, a :class:`extract.backbones.BackboneInfo`, for `av2a backbones`.
+    """
 
     def __call__(self, checkpoint: Path | None, device: torch.device, precision: str) -> Backbone:
         """Load weights from a local folder, or from where the backbone's own weights lie if None.

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -28,13 +29,13 @@ class ClapTower:
     def __init__(
         self, model: Any, tokenizer: Any, mel: MelConfig, weights: Path, device: torch.device, precision: str
     ) -> None:
-        """Take over a loaded model; for the class method's use."""
+        """Take over a loaded model; for the class methods' use."""
         self.mel = mel
         self.dim = int(model.config.projection_dim)
         self.weights = weights
         self._model = model.eval().requires_grad_(False).to(device)
         self._tokenizer = tokenizer
-        self._log_mel = LogMel(mel, device)
+        self._log_mel = LogMel(mel)
         self._device, self._precision = device, precision
 
     @classmethod
@@ -69,19 +70,38 @@ class ClapTower:
             raise ExtractError(f"{weights}: a CLAP with fusion; use one without, as {REPOSITORY}")
         return cls(model, tokenizer, mel, weights, device, precision)
 
-    def encode_audio(self, waves: Sequence[Tensor]) -> Tensor:
-        """n stretches of sound, float32 (samples,) each, to float32 (n, Da), unit length."""
-        with arithmetic(self._device, self._precision):
-            with torch.autocast(self._device.type, enabled=False):
-                mel = self._mels(waves)
-            features: Tensor = self._model.get_audio_features(mel[:, None]).pooler_output
-            return features.float()
+    @classmethod
+    def from_laion_file(cls, path: Path, device: torch.device, precision: str) -> "ClapTower":
+        """Load a .pt of the laion_clap package, without that package; one without fusion.
 
-    def _mels(self, waves: Sequence[Tensor]) -> Tensor:
-        if isinstance(waves, SoundWindows):
-            return self._log_mel.of_windows(SoundWindows(waves.wave.to(self._device), waves.stretches))
+        Args:
+            path: the file; files of the tokenizer may lie beside it, else the hub's are taken.
+            device: where to compute.
+            precision: arithmetic, see :mod:`extract.device`.
+
+        Raises:
+            ExtractError: the file or the tokenizer is missing, damaged or of another model.
+        """
+        model, mel = clap_from_laion(path)
+        tokenizer = laion_tokenizer(path, model.config.text_config.vocab_size)
+        return cls(model, tokenizer, mel, path, device, precision)
+
+    def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
+        """n stretches of sound, float32 (samples,) each, to log-mel spectrograms, float32 (n, frames, bands).
+
+        With ``random`` a stretch longer than the encoder's window is cut at a random place, else to its centre.
+        """
+        if random is None and isinstance(waves, SoundWindows):
+            return self._log_mel.of_windows(waves)
         samples = self.mel.window_samples
-        return self._log_mel(torch.stack([fit_window(wave.to(self._device), samples) for wave in waves]))
+        return self._log_mel(torch.stack([fit_window(cut_at_random(wave, samples, random), samples) for wave in waves]))
+
+    def encode_audio(self, mels: Tensor) -> Tensor:
+        """Log-mel spectrograms (n, frames, bands) to float32 (n, Da), unit length."""
+        with arithmetic(self._device, self._precision):
+            inputs = mels[:, None].to(self._device, non_blocking=True)
+            features: Tensor = self._model.get_audio_features(inputs).pooler_output
+            return features.float()
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Sentences to float32 (n, Da), unit length."""
@@ -103,3 +123,12 @@ class ClapTower:
             "log_mel": asdict(self.mel),
             "windows": "shorter repeated whole times, then zeros; longer cut to the centre",
         }
+
+
+def cut_at_random(wave: Tensor, samples: int, random: np.random.RandomState | None) -> Tensor:
+    """A random stretch of a longer waveform, float32 (samples,); a shorter one, or any without ``random``, as it is."""
+    excess = int(wave.shape[0]) - samples
+    if random is None or excess <= 0:
+        return wave
+    start = random.randint(0, excess + 1)
+    return wave[start : start + samples]

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from extract.audio_features import MelConfig
 from extract.backbones import clap_tower, clip_tower
-from extract.backbones.base import TextEmbeddings
+from extract.backbones.base import TextRules
 from extract.backbones.clap_tower import ClapTower
 from extract.backbones.clip_tower import ClipTower
 from extract.backbones.weights import from_hub
 from extract.errors import ExtractError
+from extract.preprocess import fit_frames
 
 VISUAL_PROMPT = "A {label}"
 AUDIO_PROMPT = "This is a sound of {label}"
@@ -20,20 +23,40 @@ AUDIO_PROMPT = "This is a sound of {label}"
 _LAYOUT = f"DIR/clip/ ({' or '.join(clip_tower.WEIGHT_FILES)}) and DIR/clap/ (the files of {clap_tower.REPOSITORY})"
 
 
+class SoundTower(Protocol):
+    """The half of a backbone that hears; its members as in :class:`extract.backbones.base.Backbone`."""
+
+    dim: int
+    mel: MelConfig
+
+    def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
+        """n stretches of mono sound to (n, ...)."""
+
+    def encode_audio(self, sounds: Tensor) -> Tensor:
+        """Prepared sound to float32 (n, Da), unit length."""
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Da), unit length."""
+
+    def attributes(self) -> dict[str, Any]:
+        """What identifies weights and front end."""
+
+
 class ClipClap:
     """Two encoders under one name; see :class:`extract.backbones.base.Backbone` for the members."""
 
     frames_per_window = 8
+    text = TextRules(VISUAL_PROMPT, AUDIO_PROMPT, unit_audio=True)
 
     def __init__(
-        self, clip: ClipTower, clap: ClapTower, *, name: str, default_labels: str, origin: dict[str, str]
+        self, clip: ClipTower, clap: SoundTower, *, name: str, default_labels: str, origin: dict[str, str]
     ) -> None:
         """Join two loaded towers; ``origin`` says where the weights of "clip" and "clap" came from."""
         self.name = name
         self.default_labels = default_labels
         self.visual_dim, self.audio_dim = clip.dim, clap.dim
         self.image_size = clip.image_size
-        self.sample_rate, self.window_samples = clap.mel.sample_rate, clap.mel.window_samples
+        self.sample_rate: int | None = clap.mel.sample_rate
         self._clip, self._clap = clip, clap
         self._origin = origin
 
@@ -61,30 +84,35 @@ class ClipClap:
         where = {part: origin or f"{folder.name}/{part}" for part in ("clip", "clap")}
         return cls(clip, clap, name=name, default_labels=default_labels, origin=where)
 
+    def prepare_frames(self, frames: Tensor) -> Tensor:
+        """uint8 (n, 3, H, W) to uint8 (n, 3, S, S)."""
+        return fit_frames(frames, self.image_size)
+
+    def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
+        """n waveforms to what the sound tower takes."""
+        return self._clap.prepare_audio(waves, random)
+
     def encode_frames(self, frames: Tensor) -> Tensor:
         """uint8 (n, 3, S, S) to float32 (n, Dv), raw CLIP features."""
         return self._clip.encode_frames(frames)
 
-    def encode_audio(self, waves: Sequence[Tensor]) -> Tensor:
-        """n waveforms to float32 (n, Da), unit length."""
-        return self._clap.encode_audio(waves)
+    def encode_audio(self, sounds: Tensor) -> Tensor:
+        """Prepared sound to float32 (n, Da), unit length."""
+        return self._clap.encode_audio(sounds)
 
-    def encode_text(self, labels: Sequence[str]) -> TextEmbeddings:
-        """C labels, put into the prompts as written, to (C, Dv) and (C, Da)."""
-        visual = [VISUAL_PROMPT.format(label=label) for label in labels]
-        audio = [AUDIO_PROMPT.format(label=label) for label in labels]
-        return TextEmbeddings(
-            self._clip.encode_text(visual).cpu().numpy(),
-            self._clap.encode_text(audio).cpu().numpy(),
-            {"visual": visual, "audio": audio},
-        )
+    def encode_visual_text(self, sentences: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Dv), raw CLIP features."""
+        return self._clip.encode_text(sentences)
+
+    def encode_audio_text(self, sentences: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Da), unit length."""
+        return self._clap.encode_text(sentences)
 
     def attributes(self) -> dict[str, Any]:
         """Origins, hashes, preprocessing and prompts."""
         return {
             "clip": {"origin": self._origin["clip"], **self._clip.attributes()},
             "clap": {"origin": self._origin["clap"], **self._clap.attributes()},
-            "prompts": {"visual": VISUAL_PROMPT, "audio": AUDIO_PROMPT},
         }
 
 

@@ -1,0 +1,37 @@
+"""Where the time of a run goes."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stopwatch:
+    """Seconds by stage, added up over threads; a stage inside another one counts for itself alone."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._lock = threading.Lock()
+        self._here = threading.local()
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the time spent inside."""
+        outer: list[float] | None = getattr(self._here, "inner", None)
+        self._here.inner = inner = [0.0]
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            with self._lock:
+                self._seconds[name] = self._seconds.get(name, 0.0) + spent - inner[0]
+            self._here.inner = outer
+            if outer is not None:
+                outer[0] += spent
+
+    def seconds(self) -> dict[str, float]:
+        """So far, by stage."""
+        with self._lock:
+            return dict(self._seconds)

@@ -1,0 +1,151 @@
+"""Labels to sentences to text embeddings: open vocabulary, without a video."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from extract.backbones.base import Backbone
+from extract.errors import ExtractError
+from feature_cache import FeatureCache
+
+_PLACE = "{label}"
+
+
+class TextEmbeddings(NamedTuple):
+    """Embeddings of C labels.
+
+    Attributes:
+        visual: float32 (C, Dv), to compare frames with.
+        audio: float32 (C, Da), to compare sound with.
+        prompts: the sentences, by "visual" and "audio": C strings, or C lists where several were averaged.
+        one_table: visual and audio embeddings are the same.
+    """
+
+    visual: NDArray[np.float32]
+    audio: NDArray[np.float32]
+    prompts: dict[str, list[str] | list[list[str]]]
+    one_table: bool
+
+
+def encode_labels(
+    backbone: Backbone,
+    labels: Sequence[str],
+    visual_prompts: Sequence[str] = (),
+    audio_prompts: Sequence[str] = (),
+) -> TextEmbeddings:
+    """Embed labels through prompts.
+
+    Several prompts of one side are embedded each, averaged and brought back to unit length. That is sound
+    for unit vectors only: where norms carry meaning (CLIP's raw features) the mean of several vectors has
+    another norm, which shifts the logits of its label against the others'.
+
+    Args:
+        backbone: the encoders.
+        labels: C labels as the user wrote them.
+        visual_prompts: sentences with "{label}"; none: the backbone's own.
+        audio_prompts: the same for the audio side.
+
+    Raises:
+        ExtractError: a prompt without "{label}", or several where vectors are not unit vectors.
+    """
+    return _encode(backbone, _Sentences.of(backbone, labels, visual_prompts, audio_prompts))
+
+
+def add_labels(
+    cache: FeatureCache,
+    name: str,
+    labels: Sequence[str],
+    backbone: Backbone,
+    visual_prompts: Sequence[str] = (),
+    audio_prompts: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+) -> bool:
+    """Add a label set's embeddings to a cache, unless the same labels in the same prompts are there.
+
+    Returns:
+        Whether the set was written.
+
+    Raises:
+        ExtractError: a set of that name with other labels or prompts is there, or prompts that cannot be used.
+        CacheError: a name or labels that a cache cannot hold.
+    """
+    sentences = _Sentences.of(backbone, labels, visual_prompts, audio_prompts)
+    if name in cache.text_names and not overwrite:
+        there = cache.text(name)
+        if list(there.labels) == list(labels) and dict(there.prompts) == sentences.shown():
+            return False
+        what = "prompts" if list(there.labels) == list(labels) else "labels"
+        raise ExtractError(
+            f"{cache.path} has a label set {name!r} with other {what}: choose another name, or overwrite it"
+        )
+    text = _encode(backbone, sentences)
+    cache.add_text(
+        name,
+        labels=labels,
+        visual=text.visual,
+        audio=None if text.one_table else text.audio,
+        prompts=text.prompts,
+        overwrite=overwrite,
+    )
+    return True
+
+
+@dataclass(frozen=True)
+class _Sentences:
+    """For each prompt of a side the sentence of each label."""
+
+    visual: list[list[str]]
+    audio: list[list[str]]
+
+    @classmethod
+    def of(
+        cls, backbone: Backbone, labels: Sequence[str], visual_prompts: Sequence[str], audio_prompts: Sequence[str]
+    ) -> "_Sentences":
+        rules = backbone.text
+        words = [label.replace("_", " ").lower() if rules.plain_labels else label for label in labels]
+        sides = []
+        for side, prompts, unit in (
+            ("visual", visual_prompts or (rules.visual_prompt,), rules.unit_visual),
+            ("audio", audio_prompts or (rules.audio_prompt,), rules.unit_audio),
+        ):
+            for prompt in prompts:
+                if _PLACE not in prompt:
+                    raise ExtractError(f"{side} prompt {prompt!r} has no {_PLACE}: write it where the label goes")
+            if len(prompts) > 1 and not unit:
+                raise ExtractError(
+                    f"{len(prompts)} {side} prompts: {backbone.name}'s {side} text vectors are no unit vectors, and an "
+                    f"average would have another length than a label's own vector; give one --prompt-{side}"
+                )
+            sides.append([[prompt.replace(_PLACE, word) for word in words] for prompt in prompts])
+        return cls(*sides)
+
+    def shown(self) -> dict[str, list[str] | list[list[str]]]:
+        """A sentence a label, or a list of them."""
+        return {
+            side: lines[0] if len(lines) == 1 else [list(group) for group in zip(*lines, strict=True)]
+            for side, lines in (("visual", self.visual), ("audio", self.audio))
+        }
+
+
+def _encode(backbone: Backbone, sentences: _Sentences) -> TextEmbeddings:
+    seen = _embed(backbone.encode_visual_text, sentences.visual)
+    if backbone.text.one_space and sentences.visual == sentences.audio:
+        return TextEmbeddings(seen, seen, sentences.shown(), one_table=True)
+    heard = _embed(backbone.encode_audio_text, sentences.audio)
+    return TextEmbeddings(seen, heard, sentences.shown(), one_table=False)
+
+
+def _embed(encode: Callable[[Sequence[str]], Tensor], sentences: list[list[str]]) -> NDArray[np.float32]:
+    """Each list of sentences embedded; several lists averaged as unit vectors."""
+    vectors = torch.stack([encode(lines) for lines in sentences])
+    if len(vectors) > 1:
+        directions = functional.normalize(vectors.double(), dim=-1)
+        vectors = functional.normalize(directions.mean(0, keepdim=True), dim=-1)
+    return np.asarray(vectors[0].float().cpu().numpy(), dtype=np.float32)
