@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from extract.audio_features import LogMel, MelConfig, fit_window
+from extract.backbones.clap_from_laion import clap_from_laion, laion_tokenizer
 from extract.backbones.weights import first_line, first_there, quiet, sha256
 from extract.device import arithmetic
 from extract.errors import ExtractError
