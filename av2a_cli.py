@@ -79,6 +79,22 @@ def main() -> None:
 # --- stage 1 --------------------------------------------------------------------------------------------
 
 
+def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a backbone's weights are."""
+    command = click.option(
+        "--clap-checkpoint",
+        type=click.Path(path_type=Path),
+        metavar="FILE.pt",
+        help="A checkpoint of the laion_clap package for the sound (clip_clap, clip_laion_clap).",
+    )(command)
+    return click.option(
+        "--checkpoint",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Local weights: a folder with a part for each model. Without it they come from the model hub.",
+    )(command)
+
+
 @main.command()
 @click.option(
     "-o",
@@ -115,14 +131,9 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "--backbone",
     default="tiny",
     show_default=True,
-    help="Encoders: `clip_clap` for real videos, `tiny` for the demo's.",
+    help="Encoders: `clip_clap` or `language_bind` for real videos, `tiny` for the demo's (`av2a backbones`).",
 )
-@click.option(
-    "--checkpoint",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Local weights: a folder with clip/ and clap/. Without it they come from the model hub.",
-)
+@checkpoint_options
 @click.option(
     "--labels",
     metavar="SET|FILE",
@@ -136,6 +147,12 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="Take the sound from WAV files of the same names in this folder.",
 )
 @click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode.")
+@click.option(
+    "--official-randomness",
+    type=click.IntRange(0),
+    metavar="SEED",
+    help="Flip windows and cut long sound at random, as the official code does; to study its effect.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["float32", "float16", "bfloat16"]),
@@ -159,7 +176,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @examples(
     "av2a extract",
     "av2a extract my_videos -o my.zarr --backbone clip_clap --labels my_labels.txt",
-    "av2a extract clips --backbone clip_clap --labels llp --device cuda --precision float16",
+    "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
 )
 def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options: Any) -> None:
     """Embed every window of the videos in a folder, once.
@@ -173,7 +190,7 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
         summary = extract_videos(videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options)
     if backbone == "tiny":
         click.echo(
-            "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap",
+            "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap or language_bind",
             err=True,
         )
     for clip, reason in summary.failed.items():
@@ -184,6 +201,67 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
     )
     if summary.failed:
         sys.exit(EXIT_SOME_FAILED)
+
+
+@main.command()
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option("--labels", required=True, metavar="SET|FILE", help="llp, ave, demo, or a text file: one label a line.")
+@click.option("--name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
+@click.option(
+    "--prompt-visual",
+    multiple=True,
+    metavar="TEXT",
+    help='Sentence to compare pictures with, as "A {label}"; given several times: their average.  '
+    "[default: the backbone's]",
+)
+@click.option("--prompt-audio", multiple=True, metavar="TEXT", help="The same for sound.")
+@checkpoint_options
+@click.option("--overwrite", is_flag=True, help="Replace a label set of that name.")
+@examples(
+    "av2a text features.zarr --labels my_labels.txt --name mine && av2a score --text mine",
+    'av2a text --labels ave --prompt-audio "the sound of {label}" --prompt-audio "{label} can be heard" --name ave2',
+)
+def text(
+    cache: str, labels: str, name: str | None, prompt_visual: tuple[str, ...], prompt_audio: tuple[str, ...],
+    checkpoint: Path | None, clap_checkpoint: Path | None, overwrite: bool,
+) -> None:  # fmt: skip
+    """Add a label set to a feature cache: other words for the same videos, in seconds, on a CPU."""
+    from extract.text import add_label_set
+
+    added = add_label_set(
+        cache, labels, name, prompt_visual, prompt_audio, checkpoint=checkpoint, clap_checkpoint=clap_checkpoint,
+        overwrite=overwrite,
+    )  # fmt: skip
+    click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@examples("av2a backbones", "av2a backbones --json | jq keys")
+def backbones(as_json: bool) -> None:
+    """List the backbones: what they are, what they need, where their weights are."""
+    from dataclasses import asdict
+
+    from extract.backbones import backbone_names, describe_backbone
+
+    found = {name: describe_backbone(name) for name in backbone_names()}
+    if as_json:
+        facts = {name: {**asdict(info), "installed": info.installed} for name, info in found.items()}
+        click.echo(json.dumps(facts, indent=1))
+        return
+    _table(
+        ("name", "what", "needs", "dimensions", "checkpoints"),
+        [
+            (
+                name,
+                info.about,
+                (info.extra or "-") + ("" if info.installed else "\n(not installed)"),
+                f"{info.visual_dim or '?'}, {info.audio_dim or '?'}",
+                "\n".join(info.checkpoints),
+            )
+            for name, info in found.items()
+        ],
+    )
 
 
 @main.command()
@@ -572,16 +650,25 @@ def _announce_compiling(kernel: str) -> None:
         click.echo("compiling kernels for this machine, once: about half a minute", err=True)
 
 
+_TEXT_COLUMNS = {"what", "checkpoints", "needs", "value"}
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
     for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="left" if name in _TEXT_COLUMNS or not number else "right",
+            overflow="fold",
+            no_wrap=name == "checkpoints",
+        )
     for row in rows:
-        table.add_row(*(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in row))
+        table.add_row(*(escape(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row))
     console = Console() if sys.stdout.isatty() else Console(width=120, color_system=None)
     console.print(table)
 

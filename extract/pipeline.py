@@ -64,6 +64,7 @@ def extract_videos(
     *,
     backbone: str = "tiny",
     checkpoint: Path | str | None = None,
+    clap_checkpoint: Path | str | None = None,
     labels: Path | str | None = None,
     text_name: str | None = None,
     audio_dir: Path | str | None = None,
@@ -87,6 +88,7 @@ def extract_videos(
         output: the cache, a folder or a URL.
         backbone: name of the encoders.
         checkpoint: folder with local weights.
+        clap_checkpoint: a .pt file of laion_clap for the sound.
         labels: name of a label set or a text file; None: labels.txt beside the videos, else the backbone's
             own set.
         text_name: the set's name in the cache; None: its own name.
@@ -114,7 +116,7 @@ def extract_videos(
     videos = find_videos(source)
     sounds = None if audio_dir is None else find_sounds(Path(audio_dir))
     where = resolve_device(device)
-    encoders = load_backbone(backbone, checkpoint, str(where), precision)
+    encoders = load_backbone(backbone, checkpoint, str(where), precision, clap_checkpoint)
     beside = source / "labels.txt"
     set_name, words = resolve_labels(labels or (beside if beside.is_file() else encoders.default_labels))
     batch = batch_size or _BATCH[where.type]

@@ -74,7 +74,7 @@ def _compare(
         if before != now
     ]
     if not differing:
-        differing += _differences(cache.attributes, facts)
+        differing += differences(cache.attributes, facts)
     gone, new = sorted(set(cache.clip_ids) - set(clip_ids)), sorted(set(clip_ids) - set(cache.clip_ids))
     for what, names in (("clips that are gone", gone), ("clips that are new", new)):
         if names:
@@ -86,13 +86,21 @@ def _compare(
         )
 
 
-def _differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """Leaves in which two nested facts differ, as text."""
+def differences(before: Any, now: Any, path: str = "", *, only_new: bool = False) -> list[str]:
+    """Leaves in which two nested facts differ, as text, but for those that may.
+
+    Args:
+        before: facts of a cache.
+        now: facts of the present.
+        path: where in the facts these are.
+        only_new: leave out facts that are in ``before`` alone.
+    """
     if isinstance(before, dict) and isinstance(now, dict):
         found = []
-        for key in [*before, *(key for key in now if key not in before)]:
+        for key in now if only_new else [*before, *(key for key in now if key not in before)]:
             if key not in _MAY_DIFFER:
-                found += _differences(before.get(key), now.get(key), f"{path}.{key}" if path else key)
+                below = f"{path}.{key}" if path else key
+                found += differences(before.get(key), now.get(key), below, only_new=only_new)
         return found
     if before == now:
         return []

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from extract.backbones import load_backbone
 from extract.backbones.base import Backbone
 from extract.errors import ExtractError
+from extract.label_sets import resolve_labels
+from extract.run_cache import differences
 from feature_cache import FeatureCache
 
 _PLACE = "{label}"
@@ -95,6 +100,60 @@ def add_labels(
         overwrite=overwrite,
     )
     return True
+
+
+class AddedLabels(NamedTuple):
+    """What :func:`add_label_set` did.
+
+    Attributes:
+        name: the set's name in the cache.
+        labels: number of labels.
+        new: whether it was written; else the same set was there.
+    """
+
+    name: str
+    labels: int
+    new: bool
+
+
+def add_label_set(
+    path: PathLike[str] | str,
+    labels: Path | str,
+    name: str | None = None,
+    visual_prompts: Sequence[str] = (),
+    audio_prompts: Sequence[str] = (),
+    *,
+    checkpoint: Path | str | None = None,
+    clap_checkpoint: Path | str | None = None,
+    overwrite: bool = False,
+) -> AddedLabels:
+    """Add a label set to a cache with the backbone that made it, on the CPU.
+
+    Args:
+        path: the cache.
+        labels: name of a packaged label set, or a text file.
+        name: the set's name in the cache; None: its own name.
+        visual_prompts: sentences with "{label}"; none: the backbone's own.
+        audio_prompts: the same for the audio side.
+        checkpoint: folder with local weights, the ones that the cache was made with.
+        clap_checkpoint: a .pt file of laion_clap, likewise.
+        overwrite: replace a set of that name.
+
+    Raises:
+        ExtractError: other weights than the cache was made with, or labels or prompts that cannot be used.
+        CacheError: no such cache, or a name or labels that it cannot hold.
+    """
+    cache = FeatureCache.open(path, "r+")
+    set_name, words = resolve_labels(labels)
+    backbone = load_backbone(cache.backbone, checkpoint, clap_checkpoint=clap_checkpoint)
+    differing = differences(cache.attributes, backbone.attributes(), only_new=True)
+    if differing:
+        raise ExtractError(
+            f"{cache.path} was made with other weights ({'; '.join(differing)}): "
+            "give the same --checkpoint as for av2a extract"
+        )
+    new = add_labels(cache, name or set_name, words, backbone, visual_prompts, audio_prompts, overwrite=overwrite)
+    return AddedLabels(name or set_name, len(words), new)
 
 
 @dataclass(frozen=True)

@@ -70,18 +70,23 @@ class ClipClap:
         name: str,
         default_labels: str,
         origin: str | None = None,
+        clap_checkpoint: Path | None = None,
     ) -> "ClipClap":
-        """Load clip/ and clap/ of a folder.
+        """Load clip/ and clap/ of a folder; with ``clap_checkpoint`` that .pt file stands for clap/.
 
         Raises:
             ExtractError: a part is missing or damaged.
         """
-        for part in ("clip", "clap"):
+        for part in ("clip",) if clap_checkpoint else ("clip", "clap"):
             if not (folder / part).is_dir():
                 raise ExtractError(f"checkpoint folder {folder} has no {part}/: it needs {_LAYOUT}")
         clip = ClipTower.from_folder(folder / "clip", device, precision)
-        clap = ClapTower.from_folder(folder / "clap", device, precision)
         where = {part: origin or f"{folder.name}/{part}" for part in ("clip", "clap")}
+        if clap_checkpoint is None:
+            clap = ClapTower.from_folder(folder / "clap", device, precision)
+        else:
+            clap = ClapTower.from_laion_file(clap_checkpoint, device, precision)
+            where["clap"] = clap_checkpoint.name
         return cls(clip, clap, name=name, default_labels=default_labels, origin=where)
 
     def prepare_frames(self, frames: Tensor) -> Tensor:
@@ -116,31 +121,42 @@ class ClipClap:
         }
 
 
-def load(checkpoint: Path | None, device: torch.device, precision: str) -> ClipClap:
+def load(
+    checkpoint: Path | None, device: torch.device, precision: str, *, clap_checkpoint: Path | None = None
+) -> ClipClap:
     """Load from a folder, or the published weights from the hub (or what it left in its cache).
+
+    Args:
+        checkpoint: folder with clip/ and clap/.
+        device: where to compute.
+        precision: arithmetic, see :mod:`extract.device`.
+        clap_checkpoint: a .pt of laion_clap to use for the sound instead.
 
     Raises:
         ExtractError: weights are missing or damaged; says which, and how to place them.
     """
     if checkpoint is not None:
-        return ClipClap.from_folder(checkpoint, device, precision, name="clip_clap", default_labels="llp", origin=None)
-    clip = from_hub(clip_tower.REPOSITORY, clip_tower.WEIGHT_FILES[:1])
-    clap = from_hub(clap_tower.REPOSITORY, clap_tower.WEIGHT_FILES, clap_tower.CONFIG_FILES)
-    missing = [
-        name for name, folder in ((clip_tower.REPOSITORY, clip), (clap_tower.REPOSITORY, clap)) if folder is None
-    ]
-    if clip is None or clap is None:
+        return ClipClap.from_folder(
+            checkpoint, device, precision, name="clip_clap", default_labels="llp", clap_checkpoint=clap_checkpoint
+        )
+    folders = {clip_tower.REPOSITORY: from_hub(clip_tower.REPOSITORY, clip_tower.WEIGHT_FILES[:1])}
+    if clap_checkpoint is None:
+        folders[clap_tower.REPOSITORY] = from_hub(
+            clap_tower.REPOSITORY, clap_tower.WEIGHT_FILES, clap_tower.CONFIG_FILES
+        )
+    missing = [name for name, folder in folders.items() if folder is None]
+    if missing:
         raise ExtractError(
             f"no weights of {' and '.join(missing)} here and the model hub cannot be reached: "
             f"place them as {_LAYOUT}, then give --checkpoint DIR"
         )
-    return ClipClap(
-        ClipTower.from_folder(clip, device, precision, own_config=False),
-        ClapTower.from_folder(clap, device, precision),
-        name="clip_clap",
-        default_labels="llp",
-        origin={
-            "clip": f"{clip_tower.REPOSITORY}@{clip.name}",
-            "clap": f"{clap_tower.REPOSITORY}@{clap.name}",
-        },
-    )
+    found = {name: folder for name, folder in folders.items() if folder is not None}
+    origin = {"clip": f"{clip_tower.REPOSITORY}@{found[clip_tower.REPOSITORY].name}"}
+    if clap_checkpoint is None:
+        clap = ClapTower.from_folder(found[clap_tower.REPOSITORY], device, precision)
+        origin["clap"] = f"{clap_tower.REPOSITORY}@{found[clap_tower.REPOSITORY].name}"
+    else:
+        clap = ClapTower.from_laion_file(clap_checkpoint, device, precision)
+        origin["clap"] = clap_checkpoint.name
+    clip = ClipTower.from_folder(found[clip_tower.REPOSITORY], device, precision, own_config=False)
+    return ClipClap(clip, clap, name="clip_clap", default_labels="llp", origin=origin)
