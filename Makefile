@@ -3,12 +3,17 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(abspath $(VENV))/bin
 READY  := $(VENV)/.ready
+LAION  := .venv-laion
+
+# clip_laion_clap, then what stands in for the rest of av2a under numpy 1: the cache, the golden scoring sets, extraction
+LAION_TESTS := tests/test_laion_clap.py tests/test_clap_from_laion.py tests/test_feature_cache.py \
+	tests/test_golden_scoring.py tests/test_backbones.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test test-laion lint bench clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## a virtual environment in .venv with everything (used again while up to date)
 
@@ -29,6 +34,15 @@ demo: setup  ## make clips with sound, extract, score and evaluate them, in ./de
 test: lint  ## lint, types and every test
 	$(BIN)/python -m pytest
 
+test-laion: $(LAION)/.ready  ## what concerns laion_clap, in an environment of its own: it holds numpy below 2
+	$(LAION)/bin/python -m pytest $(LAION_TESTS)
+
+$(LAION)/.ready: pyproject.toml
+	@test -x $(LAION)/bin/python || $(PYTHON) -m venv $(LAION)
+	@echo "setting up $(LAION), with a PyTorch of its own: minutes the first time"
+	$(LAION)/bin/python -m pip install --quiet --editable '.[laion]' 'pytest>=8' 'hypothesis>=6.100'
+	@touch $@
+
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,5 +52,5 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.score
 	$(BIN)/python -m benchmarks.search
 
-clean:  ## remove what the commands above made, the environment included
-	rm -rf $(VENV) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove what the commands above made, the environments included
+	rm -rf $(VENV) $(LAION) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

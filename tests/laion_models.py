@@ -130,8 +130,11 @@ def make_hub(home: Path) -> Path:
     write_vocabulary(bart)
     (bart / "config.json").write_text(json.dumps({"model_type": "bart"}))
     write_vocabulary(roberta)
-    sizes = {"vocab_size": 300, "num_hidden_layers": 2, "max_position_embeddings": 90, "intermediate_size": 64}
-    RobertaModel(RobertaConfig(**sizes, type_vocab_size=1)).save_pretrained(roberta)
+    config = RobertaConfig(
+        vocab_size=300, num_hidden_layers=2, max_position_embeddings=90, intermediate_size=64, type_vocab_size=1,
+        layer_norm_eps=1e-5,
+    )  # fmt: skip
+    RobertaModel(config).save_pretrained(roberta)
     return home
 
 

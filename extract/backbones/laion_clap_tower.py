@@ -80,7 +80,7 @@ class LaionClapTower:
         _fetch_needed()
         with quiet(), redirect_stdout(io.StringIO()), _offline():
             try:
-                module = _package().CLAP_Module(enable_fusion=False, device=str(device), amodel=architecture)
+                module = import_package().CLAP_Module(enable_fusion=False, device=str(device), amodel=architecture)
             except Exception as error:  # what a package of 2023 raises under libraries of today is open
                 raise ExtractError(f"laion_clap cannot build its model ({first_line(error)})") from error
         expected = module.model.state_dict()
@@ -195,7 +195,7 @@ def _offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _package() -> Any:
+def import_package() -> Any:
     """Import laion_clap and leave sys.path as it was.
 
     Its modules import each other as `clap_module`, from its own folder; that stays in sys.modules.
