@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from extract.backbones.language_bind.checkpoint import SCALE, WEIGHT_FILES, Checkpoint
 from extract.backbones.language_bind.config import CONFIG_FILE, LayerConfig, TextConfig, VisionConfig
-from extract.backbones.language_bind.tokens import OTHER_TOKENIZER_FILE, TOKENIZER_FILES, Tokeniser
+from extract.backbones.language_bind.tokens import END, LENGTH, OTHER_TOKENIZER_FILE, TOKENIZER_FILES, Tokeniser
 from extract.backbones.language_bind.vision_tower import PatchEmbedding
 from extract.backbones.weights import from_hub, sha256
 from extract.device import PRECISIONS, arithmetic
@@ -168,6 +168,12 @@ def load_towers(checkpoint: Path | None, device: torch.device, precision: str) -
         for name, folder in folders.items()
     }
     image = Checkpoint.from_folder(folders["image"])
+    known = image.config.text
+    if known.vocabulary <= END or known.positions < LENGTH:
+        raise ExtractError(
+            f"{image.path}: its text tower knows {known.vocabulary} tokens in sentences of {known.positions}, "
+            f"CLIP's tokenizer makes {END + 1} in sentences of {LENGTH}"
+        )
     tokeniser = Tokeniser.from_folder(folders["image"])
     text = TextTower(image, tokeniser, device, precision)
     towers = {"image": Tower(image, device, precision)}

@@ -41,12 +41,12 @@ class Updates:
         return shapes
 
     def merge(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors without updates: weight W with A (r, in) and B (out, r) becomes W + scale · B A, in float32."""
+        """The tensors without updates: weight W with A (r, in) and B (out, r) becomes W + scale · B A."""
         merged = {name: tensor for name, tensor in state.items() if not is_update(name)}
         for name in self.names:
             if name + _UP in state:
-                change = state[name + _UP].float() @ state[name + _DOWN].float()
-                merged[f"{name}.weight"] = merged[f"{name}.weight"].float() + self.scale * change
+                change = state[name + _UP].double() @ state[name + _DOWN].double()
+                merged[f"{name}.weight"] = (merged[f"{name}.weight"].double() + self.scale * change).float()
         return merged
 
 
