@@ -1,6 +1,7 @@
-"""Random small LanguageBind models on disk, in the layout of a checkpoint folder."""
+"""Small LanguageBind models on disk, in the layout of a checkpoint folder: random ones and the golden ones."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from extract.backbones.language_bind.checkpoint import expected_shapes
 from extract.backbones.language_bind.config import CONFIG_FILE, read_config
+
+GOLDEN = Path(__file__).parent / "golden" / "language_bind"
 
 DIM = 20
 IMAGE_SIZE = 56
@@ -60,3 +63,11 @@ def _random(name: str, shape: tuple[int, ...], generator: torch.Generator) -> Te
         return values * 0.1 + name.endswith("weight")
     spread = (shape[0] if len(shape) < 2 else values[0].numel()) ** -0.5
     return values * (0.5 if "embedding" in name and "patch" not in name else spread)
+
+
+def golden_folder(folder: Path, name: str) -> Path:
+    """Make the checkpoint folder of golden tower ``name``; returns ``folder``."""
+    folder.mkdir()
+    shutil.copy(GOLDEN / f"tiny_{name}.config.json", folder / "config.json")
+    shutil.copy(GOLDEN / f"tiny_{name}.safetensors", folder / "model.safetensors")
+    return folder

@@ -1,7 +1,6 @@
 """LanguageBind's towers against the published model's outputs on small random weights."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from extract.backbones.language_bind.layers import Attention
 from extract.backbones.language_bind.loading import TextTower, Tower
 from extract.backbones.language_bind.tokens import Tokeniser
 from extract.backbones.language_bind.vision_tower import resize_positions
+from tests.language_bind_models import GOLDEN, golden_folder
 
-GOLDEN = Path(__file__).parent / "golden" / "language_bind"
 NAMES = ["image", "image_quickgelu", "image_lora", "video", "video_lora", "video_vlnew", "audio"]
 POOLED, UNIT = 1e-5, 5e-6
 CPU = torch.device("cpu")
@@ -30,11 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Chec
 
     def load(name: str) -> Checkpoint:
         folder = root / name
-        if not folder.is_dir():
-            folder.mkdir()
-            shutil.copy(GOLDEN / f"tiny_{name}.config.json", folder / "config.json")
-            shutil.copy(GOLDEN / f"tiny_{name}.safetensors", folder / "model.safetensors")
-        return Checkpoint.from_folder(folder)
+        return Checkpoint.from_folder(folder if folder.is_dir() else golden_folder(folder, name))
 
     return load
 

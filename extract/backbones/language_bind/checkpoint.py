@@ -36,7 +36,9 @@ class Checkpoint:
     Attributes:
         config: the folder's config.json.
         path: of the weight file.
-        state: the tensors by their plain names, low-rank updates merged, position table fitted.
+        state: the tensors by their plain names without :data:`UNUSED`, low-rank updates merged, position table
+            fitted. All of an image checkpoint's are used; of the others' the text tower and its projection are
+            known and unused, as sentences go through the image checkpoint's.
     """
 
     config: CheckpointConfig
@@ -80,11 +82,7 @@ class Checkpoint:
 
     def _fill(self, module: nn.Module, prefix: str, heads: int = 1) -> None:
         """Copy the tensors of one prefix into a module made on the meta device."""
-        own = {
-            name.removeprefix(prefix): tensor
-            for name, tensor in self.state.items()
-            if name.startswith(prefix) and name not in UNUSED
-        }
+        own = {name.removeprefix(prefix): tensor for name, tensor in self.state.items() if name.startswith(prefix)}
         module.to_empty(device="cpu").load_state_dict(packed(own, heads))
         module.eval().requires_grad_(False)
 
