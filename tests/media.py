@@ -1,6 +1,7 @@
 """Small real media files, made with PyAV."""
 
 import wave
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def make_video(
     pictures: bool = True,
     with_sound: bool = True,
     options: dict[str, str] | None = None,
+    paint: Callable[[int, int, int], NDArray[np.uint8]] = picture,
 ) -> Path:
     """A clip of 10 s unless told otherwise; its format follows the file's ending."""
     if sound is None:
@@ -56,7 +58,7 @@ def make_video(
             audio.layout = {1: "mono", 2: "stereo"}[len(sound)]
         if video is not None:
             for number in range(frames):
-                frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(paint(number, *size), format="rgb24")
                 for packet in video.encode(frame.reformat(format="yuv420p")):
                     container.mux(packet)
             for packet in video.encode(None):

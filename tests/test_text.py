@@ -1,0 +1,103 @@
+"""Label sets added to a cache without its videos: prompts, averages, refusals."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from extract import ExtractError, load_backbone
+from extract.text import add_label_set, encode_labels
+from feature_cache import CacheError, FeatureCache
+from tests.command import av2a, refusal
+from tests.extraction import extract
+from tests.media import make_video
+from tests.models import make_checkpoint
+
+
+@pytest.fixture(scope="module")
+def folder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache whose video is gone, the weights that made it, and two label files."""
+    folder = tmp_path_factory.mktemp("text")
+    video = make_video(folder / "clip.mp4", frames=20, fps=2)
+    extract(video, folder / "features.zarr", checkpoint, labels="ave")
+    video.unlink()
+    (folder / "weights").symlink_to(checkpoint)
+    (folder / "mine.txt").write_text("Dog\nTrain_horn\nYak\n")
+    (folder / "one.txt").write_text("Dog\n")
+    return folder
+
+
+def unit(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = table / np.linalg.norm(table, axis=1, keepdims=True)
+    return found
+
+
+def test_a_set_is_added_and_scored(folder: Path) -> None:
+    done = av2a("text", "--labels", "mine.txt", "--checkpoint", "weights", "--name", "mine", cwd=folder)
+    assert (done.code, done.out) == (0, "features.zarr: label set 'mine', 3 labels\n")
+    done = av2a("text", "--labels", "mine.txt", "--checkpoint", "weights", "--name", "mine", cwd=folder)
+    assert (done.code, done.out) == (0, "features.zarr: label set 'mine', 3 labels, was there\n")
+    found = FeatureCache.open(folder / "features.zarr").text("mine")
+    expected = encode_labels(load_backbone("clip_clap", folder / "weights"), ["Dog", "Train_horn", "Yak"])
+    assert found.labels == ("Dog", "Train_horn", "Yak")
+    np.testing.assert_array_equal(found.visual, expected.visual)
+    np.testing.assert_array_equal(found.audio, expected.audio)
+    scored = av2a("score", "--text", "mine", "--filter-threshold", "0", cwd=folder)
+    assert scored.code == 0, scored.err
+
+
+def test_own_prompts_and_averages(folder: Path) -> None:
+    words = ["a noise of {label}", "{label}, heard from afar"]
+    options = [option for word in words for option in ("--prompt-audio", word)]
+    done = av2a(
+        "text", "--labels", "mine.txt", "--name", "two", "--prompt-visual", "{label} on a photo", *options,
+        "--checkpoint", "weights", cwd=folder,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = FeatureCache.open(folder / "features.zarr").text("two")
+    assert found.prompts["visual"][0] == "Dog on a photo"
+    assert list(found.prompts["audio"][1]) == ["a noise of Train_horn", "Train_horn, heard from afar"]
+    backbone = load_backbone("clip_clap", folder / "weights")
+    each = [backbone.encode_audio_text([w.format(label=x) for x in found.labels]).double().numpy() for w in words]
+    np.testing.assert_allclose(found.audio, unit(unit(each[0]) + unit(each[1])), atol=1e-6)
+    one = backbone.encode_visual_text([f"{label} on a photo" for label in found.labels]).numpy()
+    np.testing.assert_array_equal(found.visual, one)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"visual_prompts": ["a {label}", "the {label}"]}, "2 visual prompts: .* no unit vectors"),
+        ({"audio_prompts": ["a sound"]}, r"audio prompt 'a sound' has no {label}: write it where the label goes"),
+        ({"name": "ave"}, "a label set 'ave' with other labels: choose another name, or overwrite it"),
+        ({"name": "../x"}, "text set name '../x': use letters"),
+        ({"labels": "one.txt"}, r"one.txt has 1 label\(s\): at least 2"),
+        ({"labels": "none.txt"}, "no label set '.*none.txt'"),
+    ],
+)
+def test_refusals(options: dict[str, Any], said: str, folder: Path) -> None:
+    labels = folder / options.pop("labels", "mine.txt")
+    with pytest.raises((ExtractError, CacheError), match=said) as caught:
+        add_label_set(folder / "features.zarr", labels, checkpoint=folder / "weights", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_cache(folder: Path) -> None:
+    assert "nothing.zarr is not there" in refusal("text", "nothing.zarr", "--labels", "ave", cwd=folder)
+
+
+def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    make_checkpoint(tmp_path / "other", seed=1)
+    with pytest.raises(ExtractError, match=r"made with other weights \(clip.sha256 .*give the same --checkpoint"):
+        add_label_set(folder / "features.zarr", "llp", checkpoint=tmp_path / "other")
+    assert "llp" not in FeatureCache.open(folder / "features.zarr").text_names
+
+
+def test_overwriting(folder: Path, tmp_path: Path) -> None:
+    cache = Path(shutil.copytree(folder / "features.zarr", tmp_path / "f.zarr"))
+    added = add_label_set(cache, folder / "mine.txt", "ave", checkpoint=folder / "weights", overwrite=True)
+    assert added == ("ave", 3, True)
+    assert FeatureCache.open(cache).text("ave").labels == ("Dog", "Train_horn", "Yak")
