@@ -80,6 +80,9 @@ def test_tokens_are_those_of_roberta(file: Path) -> None:
     tokens = tower._tokenizer(["a b"])["input_ids"][0]
     words = tower._tokenizer.convert_ids_to_tokens(tokens)
     assert words == ["<s>", "a", "Ġ", "b", "</s>"]
+    (file.parent / "tokenizer_config.json").write_text('{"model_max_length": 512}')  # names no class
+    again = ClapTower.from_laion_file(file, CPU, "float32")
+    assert again._tokenizer(["a b"])["input_ids"][0] == tokens
 
 
 def test_tokenizer_in_a_folder_beside(file: Path) -> None:
@@ -89,6 +92,19 @@ def test_tokenizer_in_a_folder_beside(file: Path) -> None:
     for name in ("vocab.json", "merges.txt"):
         (file.parent / name).rename(beside / name)
     assert torch.equal(ClapTower.from_laion_file(file, CPU, "float32").encode_text(PROMPTS), expected)
+
+
+def test_tokenizer_of_another_kind(file: Path, checkpoint: Path) -> None:
+    """One that save_pretrained wrote, in one file, with the name of its class."""
+    for name in ("vocab.json", "merges.txt"):
+        (file.parent / name).unlink()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (file.parent / name).write_bytes((checkpoint / "clap" / name).read_bytes())
+    tower = ClapTower.from_laion_file(file, CPU, "float32")
+    assert len(tower._tokenizer) == 260
+    (file.parent / "tokenizer.json").write_text("{")
+    with pytest.raises(ExtractError, match="no tokenizer can be read from it"):
+        ClapTower.from_laion_file(file, CPU, "float32")
 
 
 def test_tokenizer_from_the_hub(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

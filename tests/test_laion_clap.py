@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -148,3 +149,18 @@ def test_other_checkpoints_are_refused(weights: Path, clips: Path, tmp_path: Pat
     stored["state_dict"]["module.audio_branch.patch_embed.proj.weight"] = torch.zeros(7, 1, 4, 4)
     torch.save(stored, folder / "clap" / "less.pt")
     assert "is none of HTSAT-tiny" in refusal(*words, cwd=tmp_path)
+
+
+IMPORT = "from extract.backbones.laion_clap_tower import import_package; print(import_package().CLAP_Module)"
+
+
+def test_modules_of_the_same_names(tmp_path: Path) -> None:
+    """One in the working folder is not taken for a part of the package; one already imported is named."""
+    (tmp_path / "clap_module.py").write_text("raise ValueError")
+    (tmp_path / "hook.py").write_text("raise ValueError")
+    run: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", IMPORT], **run)
+    assert "laion_clap.hook.CLAP_Module" in done.stdout, done.stderr
+    (tmp_path / "clap_module.py").write_text("")
+    done = subprocess.run([sys.executable, "-c", f"import clap_module; {IMPORT}"], **run)
+    assert f"beside the module clap_module of {tmp_path / 'clap_module.py'}" in done.stderr

@@ -197,7 +197,8 @@ def laion_tokenizer(path: Path, words: int) -> Any:
     with quiet():
         from transformers import AutoTokenizer, RobertaTokenizer
 
-        kind = AutoTokenizer if (folder / "tokenizer_config.json").is_file() else RobertaTokenizer
+        plain = (folder / "vocab.json").is_file() or not (folder / "tokenizer_config.json").is_file()
+        kind = RobertaTokenizer if plain else AutoTokenizer
         try:
             tokenizer = kind.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # transformers raises what it likes on damaged files

@@ -46,8 +46,12 @@ def load(
         clip, clip_origin = checkpoint / "clip", f"{checkpoint.name}/clip"
         sound = sound or _only_file(checkpoint)
     tower = LaionClapTower.from_laion_file(sound, device, precision)
-    from_the_hub = f"{REPOSITORY}@{tower.weights.parent.name}"
-    sound_origin = from_the_hub if sound is None else f"{sound.parent.name}/{sound.name}"
+    if clap_checkpoint is not None:
+        sound_origin = clap_checkpoint.name
+    elif checkpoint is not None:
+        sound_origin = f"{checkpoint.name}/clap"
+    else:
+        sound_origin = f"{REPOSITORY}@{tower.weights.parent.name}"
     return ClipClap(
         ClipTower.from_folder(clip, device, precision, own_config=checkpoint is not None),
         tower,

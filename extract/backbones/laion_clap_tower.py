@@ -81,6 +81,8 @@ class LaionClapTower:
         with quiet(), redirect_stdout(io.StringIO()), _offline():
             try:
                 module = import_package().CLAP_Module(enable_fusion=False, device=str(device), amodel=architecture)
+            except ExtractError:
+                raise
             except Exception as error:  # what a package of 2023 raises under libraries of today is open
                 raise ExtractError(f"laion_clap cannot build its model ({first_line(error)})") from error
         expected = module.model.state_dict()
@@ -100,7 +102,10 @@ class LaionClapTower:
         return torch.stack([fit_window(cut_at_random(wave, samples, random), samples) for wave in waves])
 
     def encode_audio(self, sounds: Tensor) -> Tensor:
-        """Sound of the window's length, float32 (n, window_samples), to float32 (n, Da), unit length."""
+        """Sound of the window's length, float32 (n, window_samples), to float32 (n, Da), unit length.
+
+        The samples go in as they are; arrays (not tensors) the package would round to 16 bits first.
+        """
         with arithmetic(self._device, self._precision):
             features: Tensor = self._module.get_audio_embedding_from_data(x=sounds.to(self._device), use_tensor=True)
             return features.float()
@@ -206,8 +211,11 @@ def import_package() -> Any:
     spec = importlib.util.find_spec(_PACKAGE)
     home = "" if spec is None or spec.origin is None else str(Path(spec.origin).parent)
     other = sys.modules.get(_MODULE)
-    if other is not None and not str(other.__file__).startswith(home):
-        raise ExtractError(f"laion_clap cannot be imported beside {other.__file__}, which has the name of a part of it")
+    place = str(getattr(other, "__file__", None))
+    if other is not None and not place.startswith(home):
+        raise ExtractError(
+            f"laion_clap cannot be imported beside the module {_MODULE} of {place}: a part of it is so named"
+        )
     before = list(sys.path)
     sys.path.insert(0, home)  # first, so that no module of the user's is taken for a part of it
     try:
