@@ -3,8 +3,9 @@
 Needs numpy and zarr only: neither torch nor numba is imported from here.
 """
 
-from feature_cache.cache import FeatureCache, Features
+from feature_cache.cache import FeatureCache
 from feature_cache.errors import CacheError
+from feature_cache.features import Features
 from feature_cache.layout import (
     DONE,
     FAILED,

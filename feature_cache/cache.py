@@ -5,7 +5,6 @@ import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from typing import Any, Literal, Self
@@ -15,34 +14,23 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from feature_cache import layout, text
+from feature_cache.checks import check_clip_ids, check_missing, check_values
 from feature_cache.errors import CacheError
+from feature_cache.features import Features
+from feature_cache.given_arrays import Given, given_embeddings, given_probabilities
 from feature_cache.layout import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, STATUS_NAMES
+from feature_cache.shapes import (
+    DIMENSIONS,
+    WINDOWS_KEPT,
+    Shapes,
+    embedding_shapes,
+    kept_name,
+    probability_shapes,
+    window_rows,
+)
 from feature_cache.store import clear, open_group, shown
 from feature_cache.text import TextSet
-from feature_cache.windows import window_count, windows
-
-
-@dataclass(frozen=True)
-class Features:
-    """Embeddings of n clips, in the cache's dtype.
-
-    Attributes:
-        rows: int64 (n,), the clips' rows in the cache.
-        image: (n, T, Dv), one frame a segment.
-        video: (n, W, F, Dv), the frames (or the one embedding) of each window.
-        audio: (n, W, Da), one embedding a window.
-        missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND; the embeddings of what is missing are zeros. None: nothing is.
-    """
-
-    rows: NDArray[np.int64]
-    image: NDArray[Any]
-    video: NDArray[Any]
-    audio: NDArray[Any]
-    missing: NDArray[np.uint8] | None = None
-
-    def __len__(self) -> int:
-        """Number of clips."""
-        return len(self.rows)
+from feature_cache.windows import windows as every_window
 
 
 class FeatureCache:
@@ -53,6 +41,7 @@ class FeatureCache:
         self.path = path
         self._group = group
         stored: dict[str, Any] = dict(group.attrs)
+        self.kind: str = stored["kind"]
         self.backbone: str = stored["backbone"]
         self.clip_ids: list[str] = stored["clip_ids"]
         self.segments: int = stored["segments"]
@@ -63,6 +52,7 @@ class FeatureCache:
         self.dtype: str = stored["dtype"]
         self.shard_size: int = stored["shard_size"]
         self.attributes: dict[str, Any] = stored["attributes"]
+        self._shapes: Shapes = {name: tuple(shape) for name, shape in stored["arrays"].items()}
 
     # --- making and opening ---------------------------------------------------------------------------
 
@@ -80,10 +70,13 @@ class FeatureCache:
         segment_seconds: float = 1.0,
         dtype: str = "float16",
         shard_size: int = 32,
+        windows: str = "all",
+        audio_windows: str | None = None,
+        audio_per_segment: bool = False,
         attributes: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> Self:
-        """Make an empty cache: every row pending.
+        """Make an empty cache of embeddings: every row pending.
 
         Args:
             path: a folder, or a URL that Zarr's storage knows.
@@ -96,15 +89,24 @@ class FeatureCache:
             segment_seconds: length of a segment in seconds.
             dtype: "float16" or "float32".
             shard_size: rows a shard, the unit of work and of files.
+            windows: "all"; "whole" keeps window 0 alone, without which refinement is approximate; "none".
+            audio_windows: the same for the sound, where it differs.
+            audio_per_segment: whether there is an audio embedding for each segment, too.
             attributes: whatever else is needed to trust the embeddings, JSON-able.
             overwrite: replace a cache that is there; anything else is never replaced.
 
         Raises:
             CacheError: a value is out of its range, or something is at ``path`` already.
         """
-        ids = _check_clip_ids(clip_ids)
-        if dtype not in layout.DTYPES:
-            raise CacheError(f"dtype {dtype!r}: use one of {', '.join(layout.DTYPES)}")
+        shapes = embedding_shapes(
+            segments=segments,
+            visual_dim=visual_dim,
+            audio_dim=audio_dim,
+            frames_per_window=frames_per_window,
+            windows=windows,
+            audio_windows=windows if audio_windows is None else audio_windows,
+            audio_per_segment=audio_per_segment,
+        )
         sizes = {
             "visual_dim": visual_dim,
             "audio_dim": audio_dim,
@@ -114,57 +116,47 @@ class FeatureCache:
         for name, value in sizes.items():
             if value < 1:
                 raise CacheError(f"{name} must be at least 1, got {value}")
-        stretches = windows(segments)
+        facts = {"kind": "embeddings", "backbone": backbone, "segment_seconds": segment_seconds, **sizes}
+        return cls._make(path, clip_ids, segments, shapes, facts, dtype, attributes, overwrite)
+
+    @classmethod
+    def _make(
+        cls,
+        path: str | PathLike[str],
+        clip_ids: Sequence[str],
+        segments: int,
+        shapes: Shapes,
+        facts: Mapping[str, Any],
+        dtype: str,
+        attributes: Mapping[str, Any] | None,
+        overwrite: bool,
+    ) -> Self:
+        ids = check_clip_ids(clip_ids)
+        if dtype not in layout.DTYPES:
+            raise CacheError(f"dtype {dtype!r}: use one of {', '.join(layout.DTYPES)}")
+        stretches = every_window(segments)[: window_rows(shapes, "video")]
         group = clear(path, overwrite=overwrite)
-        n, w = len(ids), len(stretches)
-        layout.add_array(
-            group,
-            "image",
-            shape=(n, segments, visual_dim),
-            dtype=dtype,
-            rows=shard_size,
-            dimensions=("clip", "segment", "dim"),
-        )
-        layout.add_array(
-            group,
-            "video",
-            shape=(n, w, frames_per_window, visual_dim),
-            dtype=dtype,
-            rows=shard_size,
-            dimensions=("clip", "window", "frame", "dim"),
-        )
-        layout.add_array(
-            group,
-            "audio",
-            shape=(n, w, audio_dim),
-            dtype=dtype,
-            rows=shard_size,
-            dimensions=("clip", "window", "dim"),
-        )
-        for name in ("missing", "status"):
-            layout.add_array(group, name, shape=(n,), dtype="uint8", rows=shard_size, dimensions=("clip",))
-        for name, width in (("reason", layout.REASON_BYTES), ("digest", layout.DIGEST_BYTES)):
+        n, rows = len(ids), int(facts["shard_size"])
+        for name, shape in shapes.items():
             layout.add_array(
-                group,
-                name,
-                shape=(n, width),
-                dtype="uint8",
-                rows=shard_size,
-                dimensions=("clip", "byte"),
+                group, name, shape=(n, *shape), dtype=dtype, rows=rows, dimensions=("clip", *DIMENSIONS[name])
             )
+        for name in ("missing", "status"):
+            layout.add_array(group, name, shape=(n,), dtype="uint8", rows=rows, dimensions=("clip",))
+        for name, width in (("reason", layout.REASON_BYTES), ("digest", layout.DIGEST_BYTES)):
+            layout.add_array(group, name, shape=(n, width), dtype="uint8", rows=rows, dimensions=("clip", "byte"))
         # last: a cache without these attributes was cut off while it was made
         group.attrs.update(
             {
                 "format": layout.FORMAT,
                 "format_version": layout.FORMAT_VERSION,
-                "backbone": backbone,
+                **facts,
                 "segments": segments,
-                "segment_seconds": segment_seconds,
                 "windows": stretches.tolist(),
+                "arrays": {name: list(shape) for name, shape in shapes.items()},
                 "dtype": dtype,
                 "attributes": json.loads(json.dumps(dict(attributes or {}))),
                 "clip_ids": ids,
-                **sizes,
             }
         )
         return cls(shown(path), group)
@@ -186,8 +178,9 @@ class FeatureCache:
         clip_ids: Sequence[str],
         backbone: str,
         image: ArrayLike,
-        video: ArrayLike,
-        audio: ArrayLike,
+        video: ArrayLike | None = None,
+        audio: ArrayLike | None = None,
+        audio_segments: ArrayLike | None = None,
         missing: ArrayLike | None = None,
         dtype: str = "float16",
         segment_seconds: float = 1.0,
@@ -202,8 +195,10 @@ class FeatureCache:
             clip_ids: N names.
             backbone: name of the encoders.
             image: (N, T, Dv).
-            video: (N, W, F, Dv), or (N, W, Dv), taken as F = 1.
-            audio: (N, W, Da).
+            video: (N, W, F, Dv), or (N, W, Dv), taken as F = 1; W is all windows, or 1 for whole clips; None if there
+                are none.
+            audio: (N, W, Da), or (N, Da) for whole clips; None if there is only audio a segment.
+            audio_segments: (N, T, Da), audio a segment; None if there is none.
             missing: (N,) of 0, NO_PICTURE, NO_SOUND; None: nothing is missing.
             dtype: "float16" or "float32", as stored.
             segment_seconds: length of a segment in seconds.
@@ -214,47 +209,99 @@ class FeatureCache:
         Raises:
             CacheError: shapes do not fit each other, or values do not fit the dtype.
         """
-        image, video, audio = np.asarray(image), np.asarray(video), np.asarray(audio)
-        if video.ndim == 3:
-            video = video[:, :, None]
-        n = len(clip_ids)
-        if image.ndim != 3 or video.ndim != 4 or audio.ndim != 3:
-            raise CacheError(
-                "from_arrays needs image (N, T, Dv), video (N, W, F, Dv) and audio (N, W, Da), got "
-                f"{image.shape}, {video.shape}, {audio.shape}"
-            )
-        absent = _check_missing(missing, n, clip_ids)
-        w = window_count(image.shape[1])
-        expected = (
-            (n, image.shape[1], image.shape[2]),
-            (n, w, video.shape[2], image.shape[2]),
-            (n, w, audio.shape[2]),
-        )
-        for name, found, shape in zip(layout.FEATURE_ARRAYS, (image, video, audio), expected, strict=True):
-            if found.shape != shape:
-                raise CacheError(f"{name} is {found.shape}, expected {shape} for {n} clips and {w} windows")
-            there = np.flatnonzero(absent & layout.MISSING_BIT[name] == 0)
-            _check_values(name, found[there], dtype, [clip_ids[row] for row in there.tolist()])
+        given = given_embeddings(clip_ids, image, video, audio, audio_segments, missing, dtype)
+        found = given.arrays
+        sound = found["audio"] if "audio" in found else found["audio_segments"]
         cache = cls.create(
             path,
             clip_ids=clip_ids,
             backbone=backbone,
-            visual_dim=image.shape[2],
-            audio_dim=audio.shape[2],
-            frames_per_window=video.shape[2],
-            segments=image.shape[1],
+            visual_dim=found["image"].shape[2],
+            audio_dim=sound.shape[2],
+            frames_per_window=found["video"].shape[2] if "video" in found else 1,
+            segments=given.segments,
             segment_seconds=segment_seconds,
             dtype=dtype,
             shard_size=shard_size,
+            windows=given.kept("video"),
+            audio_windows=given.kept("audio"),
+            audio_per_segment="audio_segments" in found,
             attributes=attributes,
             overwrite=overwrite,
         )
-        for shard in range(cache.n_shards):
-            rows = cache.shard_rows(shard)
+        cache._fill(given)
+        return cache
+
+    @classmethod
+    def from_probabilities(
+        cls,
+        path: str | PathLike[str],
+        *,
+        clip_ids: Sequence[str],
+        labels: Sequence[str],
+        visual: ArrayLike | None,
+        audio: ArrayLike | None,
+        image: ArrayLike | None = None,
+        missing: ArrayLike | None = None,
+        source: str = "probabilities",
+        text_name: str = "labels",
+        dtype: str = "float32",
+        segment_seconds: float = 1.0,
+        shard_size: int = 32,
+        attributes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Self:
+        """Make a cache of the probabilities that any detector gave each segment; every row done.
+
+        Scoring begins with them at docs/design.md 4.3.
+
+        Args:
+            path: a folder, or a URL that Zarr's storage knows.
+            clip_ids: N names.
+            labels: C class names.
+            visual: (N, T, C) in [0, 1], what is seen; None if the detector only listens.
+            audio: (N, T, C) in [0, 1], what is heard; None if it only looks.
+            image: (N, T, Dv), image embeddings, which the label shift by `cosine` needs; None if there are none.
+            missing: (N,) of 0, NO_PICTURE, NO_SOUND; None: nothing is missing.
+            source: the detector's name, kept as the cache's backbone.
+            text_name: name of the label set.
+            dtype: "float16" or "float32", as stored.
+            segment_seconds: length of a segment in seconds.
+            shard_size: rows a shard.
+            attributes: JSON-able facts about the probabilities.
+            overwrite: replace a cache that is there.
+
+        Raises:
+            CacheError: shapes do not fit each other, values do not lie in [0, 1], or labels are doubled.
+        """
+        names = text.check_labels(labels)
+        given = given_probabilities(clip_ids, len(names), visual, audio, image, missing, dtype)
+        visual_dim = given.arrays["image"].shape[2] if "image" in given.arrays else 0
+        facts = {
+            "kind": "probabilities",
+            "backbone": source,
+            "segment_seconds": segment_seconds,
+            "visual_dim": visual_dim,
+            "audio_dim": 0,
+            "frames_per_window": 1,
+            "shard_size": shard_size,
+        }
+        if shard_size < 1:
+            raise CacheError(f"shard_size must be at least 1, got {shard_size}")
+        shapes = probability_shapes(given.segments, len(names), visual_dim)
+        cache = cls._make(path, clip_ids, given.segments, shapes, facts, dtype, attributes, overwrite)
+        none = np.zeros((len(names), 0), dtype=np.float32)
+        text.write_text(cache._group, text_name, names, none, None, {}, dims=(0, 0), overwrite=False)
+        cache._fill(given)
+        return cache
+
+    def _fill(self, given: Given) -> None:
+        for shard in range(self.n_shards):
+            rows = self.shard_rows(shard)
             part = slice(rows.start, rows.stop)
             status = np.full(len(rows), DONE, dtype=np.uint8)
-            cache.write_shard(shard, image[part], video[part], audio[part], status, missing=absent[part])
-        return cache
+            values = {name: table[part] for name, table in given.arrays.items()}
+            self._write(shard, values, status, None, given.missing[part])
 
     # --- facts ----------------------------------------------------------------------------------------
 
@@ -276,6 +323,31 @@ class FeatureCache:
         if not 0 <= shard < self.n_shards:
             raise CacheError(f"{self.path}: shard {shard} of {self.n_shards}")
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the arrays with a row's embeddings or probabilities, in the order in which they are written."""
+        return tuple(self._shapes)
+
+    @property
+    def video_windows(self) -> str:
+        """Which windows' visual embeddings are kept: "all", "whole" (window 0) or "none"."""
+        return kept_name(window_rows(self._shapes, "video"), self.segments)
+
+    @property
+    def audio_windows(self) -> str:
+        """Which windows' audio embeddings are kept: "all", "whole" (window 0) or "none"."""
+        return kept_name(window_rows(self._shapes, "audio"), self.segments)
+
+    @property
+    def windows_kept(self) -> str:
+        """Which windows have both: "all", "whole" (window 0) or "none"; refinement as such needs all."""
+        return max(self.video_windows, self.audio_windows, key=WINDOWS_KEPT.index)
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there is an image embedding for each segment, as the label shift by `cosine` needs."""
+        return "image" in self._shapes
 
     def status(self) -> NDArray[np.uint8]:
         """uint8 (N,): PENDING, DONE or FAILED, read anew at each call."""
@@ -317,6 +389,7 @@ class FeatureCache:
             "path": self.path,
             "format_version": layout.FORMAT_VERSION,
             "identity": self.identity,
+            "kind": self.kind,
             "backbone": self.backbone,
             "clips": len(self),
             **counts,
@@ -324,7 +397,9 @@ class FeatureCache:
             "without_sound": int((missing == NO_SOUND).sum()),
             "segments": self.segments,
             "segment_seconds": self.segment_seconds,
-            "windows": window_count(self.segments),
+            "windows": window_rows(self._shapes, "video"),
+            "windows_kept": self.windows_kept,
+            "audio_per_segment": "audio_segments" in self._shapes,
             "frames_per_window": self.frames_per_window,
             "visual_dim": self.visual_dim,
             "audio_dim": self.audio_dim,
@@ -358,25 +433,22 @@ class FeatureCache:
             raise CacheError(
                 f"{self.path}: clip {self.clip_ids[undone[0]]} is {STATUS_NAMES[status[undone[0]]]}, not done"
             )
-        arrays = [
-            np.empty((len(wanted), *layout.array(self._group, name).shape[1:]), dtype=self.dtype)
-            for name in layout.FEATURE_ARRAYS
-        ]
+        found = {name: np.empty((len(wanted), *shape), dtype=self.dtype) for name, shape in self._shapes.items()}
         missing = self.missing()
         home = wanted // self.shard_size
         for shard in np.unique(home):
             at = np.flatnonzero(home == shard)
             inside = wanted[at] - shard * self.shard_size
-            for target, source in zip(arrays, self._read_shard(int(shard)), strict=True):
-                target[at] = source[inside]
-        return Features(wanted.astype(np.int64), *arrays, missing=missing[wanted])
+            for name, source in self._read_shard(int(shard)).items():
+                found[name][at] = source[inside]
+        return self._features(wanted.astype(np.int64), found, missing[wanted])
 
     def iter_shards(self, *, read_ahead: int = 2) -> Iterator[Features]:
         """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile."""
         status, missing = self.status(), self.missing()
         shards = deque(shard for shard in range(self.n_shards) if (self._of(status, shard) == DONE).any())
         with ThreadPoolExecutor(max_workers=max(1, read_ahead)) as pool:
-            waiting: deque[tuple[int, Future[list[NDArray[Any]]]]] = deque()
+            waiting: deque[tuple[int, Future[dict[str, NDArray[Any]]]]] = deque()
             while shards or waiting:
                 while shards and len(waiting) <= read_ahead:
                     shard = shards.popleft()
@@ -384,37 +456,51 @@ class FeatureCache:
                 shard, future = waiting.popleft()
                 arrays = future.result()
                 done = np.flatnonzero(self._of(status, shard) == DONE)
-                if len(done) < len(arrays[0]):
-                    arrays = [values[done] for values in arrays]
+                if len(done) < len(self.shard_rows(shard)):
+                    arrays = {name: values[done] for name, values in arrays.items()}
                 rows = (done + self.shard_rows(shard).start).astype(np.int64)
-                yield Features(rows, *arrays, missing=missing[rows])
+                yield self._features(rows, arrays, missing[rows])
 
     def write_shard(
         self,
         shard: int,
         image: ArrayLike,
-        video: ArrayLike,
-        audio: ArrayLike,
+        video: ArrayLike | None,
+        audio: ArrayLike | None,
         status: ArrayLike,
         reasons: Sequence[str] | None = None,
         missing: ArrayLike | None = None,
+        audio_segments: ArrayLike | None = None,
     ) -> None:
         """Write all rows of one shard: the embeddings first, then the status that declares them there.
 
         Args:
             shard: the shard's number.
             image: (n, T, Dv) for the shard's n rows; rows that are not done are stored as zeros.
-            video: (n, W, F, Dv).
-            audio: (n, W, Da).
+            video: (n, W, F, Dv), W windows as the cache keeps; None if it keeps none.
+            audio: (n, W, Da), likewise.
             status: (n,) of PENDING, DONE, FAILED.
             reasons: n texts; a failed row needs one.
             missing: (n,) of 0, NO_PICTURE, NO_SOUND, for rows that are done; what is missing is stored as zeros,
                 whatever is given. None: nothing is missing.
+            audio_segments: (n, T, Da), where the cache has them.
 
         Raises:
-            CacheError: shapes do not fit, a done row has values that are not finite or neither picture nor sound,
-                a failed row has no reason.
+            CacheError: shapes or arrays do not fit, a done row has values that are not finite or neither picture nor
+                sound, a failed row has no reason.
         """
+        tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments}
+        given = {name: values for name, values in tables.items() if values is not None}
+        self._write(shard, given, status, reasons, missing)
+
+    def _write(
+        self,
+        shard: int,
+        tables: Mapping[str, ArrayLike],
+        status: ArrayLike,
+        reasons: Sequence[str] | None,
+        missing: ArrayLike | None,
+    ) -> None:
         rows = self.shard_rows(shard)
         part = slice(rows.start, rows.stop)
         ids = self.clip_ids[part]
@@ -425,24 +511,28 @@ class FeatureCache:
         for clip, code, reason in zip(ids, codes, texts, strict=True):
             if code == FAILED and not reason.strip():
                 raise CacheError(f"{self.path}: clip {clip} failed without a reason")
-        absent = np.where(codes == DONE, _check_missing(missing, len(rows), ids), 0).astype(np.uint8)
+        absent = np.where(codes == DONE, check_missing(missing, ids), 0).astype(np.uint8)
+        if set(tables) != set(self._shapes):
+            wrong = sorted(set(tables) ^ set(self._shapes))[0]
+            what = "is needed" if wrong in self._shapes else "is no array of this cache"
+            raise CacheError(f"{self.path}: shard {shard}: {wrong} {what}")
         digests = [hashlib.blake2b(bytes([bits]), digest_size=layout.DIGEST_BYTES) for bits in absent.tolist()]
-        values = []
-        for name, given in zip(layout.FEATURE_ARRAYS, (image, video, audio), strict=True):
-            found = np.asarray(given)
-            shape = (len(rows), *layout.array(self._group, name).shape[1:])
+        values = {}
+        for name, row_shape in self._shapes.items():
+            found = np.asarray(tables[name])
+            shape = (len(rows), *row_shape)
             if found.shape != shape:
                 raise CacheError(f"{self.path}: {name} of shard {shard} is {found.shape}, expected {shape}")
             done = (codes == DONE) & (absent & layout.MISSING_BIT[name] == 0)
-            _check_values(name, found[done], self.dtype, [c for c, d in zip(ids, done, strict=True) if d])
+            check_values(name, found[done], self.dtype, [c for c, d in zip(ids, done, strict=True) if d])
             stored = np.zeros(shape, dtype=self.dtype)
             stored[done] = found[done]
             for digest, row in zip(digests, stored, strict=True):
                 digest.update(row.tobytes())
-            values.append(stored)
+            values[name] = stored
         if (self._of(self.status(), shard) != PENDING).any():  # redoing: declare nothing meanwhile
             layout.array(self._group, "status")[part] = np.full(len(rows), PENDING, dtype=np.uint8)
-        for name, stored in zip(layout.FEATURE_ARRAYS, values, strict=True):
+        for name, stored in values.items():
             layout.array(self._group, name)[part] = stored
         layout.array(self._group, "digest")[part] = np.stack(
             [np.frombuffer(digest.digest(), dtype=np.uint8) for digest in digests]
@@ -502,8 +592,10 @@ class FeatureCache:
             overwrite: replace a set of that name.
 
         Raises:
-            CacheError: the name, labels or shapes do not fit.
+            CacheError: the name, labels or shapes do not fit, or the cache holds probabilities of its own labels.
         """
+        if self.kind == "probabilities":
+            raise CacheError(f"{self.path} holds probabilities of its own labels: no label set can be added")
         text.write_text(
             self._group,
             name,
@@ -530,47 +622,18 @@ class FeatureCache:
                 f"{(part.stop or len(self)) - 1} ({str(error).splitlines()[0]}): extract again"
             ) from error
 
-    def _read_shard(self, shard: int) -> list[NDArray[Any]]:
+    def _read_shard(self, shard: int) -> dict[str, NDArray[Any]]:
         rows = self.shard_rows(shard)
-        return [self._read(name, slice(rows.start, rows.stop)) for name in layout.FEATURE_ARRAYS]
+        return {name: self._read(name, slice(rows.start, rows.stop)) for name in self._shapes}
 
-
-def _check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
-    ids = [str(clip) for clip in clip_ids]
-    if not ids:
-        raise CacheError("a cache needs at least one clip")
-    seen: set[str] = set()
-    for clip in ids:
-        if not clip or not clip.isprintable():
-            raise CacheError(f"{clip!r} is no clip id: ids are printable, non-empty text")
-        if clip in seen:
-            raise CacheError(f"clip id {clip!r} occurs twice")
-        seen.add(clip)
-    return ids
-
-
-def _check_missing(missing: ArrayLike | None, n: int, clip_ids: Sequence[str] | None = None) -> NDArray[np.uint8]:
-    if missing is None:
-        return np.zeros(n, dtype=np.uint8)
-    found = np.asarray(missing)
-    if found.shape != (n,) or not np.isin(found, (0, NO_PICTURE, NO_SOUND, NO_PICTURE | NO_SOUND)).all():
-        raise CacheError(f"missing needs {n} values of 0, {NO_PICTURE} (no picture) or {NO_SOUND} (no sound)")
-    both = np.flatnonzero(found == NO_PICTURE | NO_SOUND)
-    if len(both):
-        clip = clip_ids[both[0]] if clip_ids else f"number {both[0]}"
-        raise CacheError(f"clip {clip} has neither picture nor sound: its row is a failed one")
-    return found.astype(np.uint8)
-
-
-def _check_values(name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str]) -> None:
-    if dtype not in layout.DTYPES or not len(values):
-        return  # the dtype is refused where the cache is made
-    low, high = float(values.min()), float(values.max())
-    limit = float(np.finfo(dtype).max)
-    if np.isfinite(low) and np.isfinite(high) and -limit <= low and high <= limit:
-        return
-    flat = np.abs(values.reshape(len(values), -1).astype(np.float64)).max(axis=1)
-    bad = int(np.flatnonzero(~(flat <= limit))[0])
-    why = f"{flat[bad]:g} does not fit {dtype}" if np.isfinite(flat[bad]) else "a value is not finite"
-    mend = ": store float32" if np.isfinite(flat[bad]) and dtype == "float16" else ""
-    raise CacheError(f"{name} embedding of clip {clip_ids[bad]}: {why}{mend}")
+    def _features(
+        self, rows: NDArray[np.int64], arrays: dict[str, NDArray[Any]], missing: NDArray[np.uint8]
+    ) -> Features:
+        n = len(rows)
+        empty: Shapes = {
+            "image": (self.segments, 0),
+            "video": (0, self.frames_per_window, self.visual_dim),
+            "audio": (0, self.audio_dim),
+        }
+        none = {name: np.empty((n, *shape), self.dtype) for name, shape in empty.items() if name not in arrays}
+        return Features(rows, **none, **arrays, missing=missing)

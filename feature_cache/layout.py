@@ -1,5 +1,8 @@
 """Names, versions and encodings of what a cache holds on disk (docs/design.md 3)."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,10 +25,22 @@ REASON_BYTES = 512
 
 DIGEST_BYTES = 16
 
-FEATURE_ARRAYS = ("image", "video", "audio")
-MISSING_BIT = {"image": NO_PICTURE, "video": NO_PICTURE, "audio": NO_SOUND}
+FEATURE_ARRAYS = ("image", "video", "audio", "audio_segments", "visual_probability", "audio_probability")
+"""Arrays that a cache may have, in the order in which they are written; ``FeatureCache.arrays`` names those it has."""
+MISSING_BIT = {
+    "image": NO_PICTURE,
+    "video": NO_PICTURE,
+    "visual_probability": NO_PICTURE,
+    "audio": NO_SOUND,
+    "audio_segments": NO_SOUND,
+    "audio_probability": NO_SOUND,
+}
 """The bit of ``missing`` under which an array's row is zeros."""
 TEXT_GROUP = "text"
+UNFINISHED = "unfinished"
+"""Attribute of a group that is being made."""
+SEAL = "seal"
+"""Attribute with a digest of all the others."""
 DTYPES = ("float16", "float32")
 
 
@@ -47,12 +62,18 @@ def add_array(
         name,
         shape=shape,
         dtype=dtype,
-        chunks=(max(1, min(rows, shape[0])), *shape[1:]),
+        chunks=(rows, *shape[1:]),
         compressors=[ZstdCodec(level=1), Crc32cCodec()],
         fill_value=0,
         dimension_names=dimensions,
         config={"write_empty_chunks": True},
     )
+
+
+def seal(attributes: Mapping[str, Any]) -> str:
+    """32 hex digits over attributes, their own digest aside."""
+    facts = {name: value for name, value in attributes.items() if name != SEAL}
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def array(group: zarr.Group, name: str) -> zarr.Array[Any]:

@@ -1,56 +1,54 @@
-"""Where a cache lies: a folder, or a URL that Zarr's storage knows."""
+"""The Zarr group of a cache: made, opened, emptied, listed (docs/design.md 3)."""
 
-import os
-import shutil
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
 import zarr
+from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 
 from feature_cache.errors import CacheError
-from feature_cache.layout import FORMAT, FORMAT_VERSION
+from feature_cache.layout import FORMAT, FORMAT_VERSION, SEAL, UNFINISHED, seal
+from feature_cache.places import local_folder, shown, store_at
+from feature_cache.safe_store import PARTIAL, SafeStore
 
-
-def is_url(path: str | PathLike[str]) -> bool:
-    """Whether a path is a URL rather than a folder."""
-    return "://" in os.fspath(path)
-
-
-def shown(path: str | PathLike[str]) -> str:
-    """The path as people gave it."""
-    return os.fspath(path)
+__all__ = ["attributes_at", "clear", "names_in", "open_group", "remove", "shown", "store_of"]
 
 
 def clear(path: str | PathLike[str], *, overwrite: bool) -> zarr.Group:
-    """An empty group to make a cache in; only a cache may be replaced."""
-    found = _attributes(path)
-    if found is not None:
+    """An empty group to make a cache in; only a cache may be replaced, one cut off while it was made always.
+
+    The group is marked as unfinished first, so that a kill at any later moment leaves something that this
+    function takes again.
+    """
+    found, name = attributes_at(path), shown(path)
+    if found is not None and UNFINISHED not in found:
         if not overwrite:
-            raise CacheError(f"{shown(path)} is there already: choose another output or overwrite it")
+            raise CacheError(f"{name} is there already: choose another output or overwrite it")
         if found and found.get("format") != FORMAT:
-            raise CacheError(f"{shown(path)} is a Zarr store, but no av2a cache: choose another output")
-    if not is_url(path):
-        folder = Path(path)
-        if found is not None:
-            shutil.rmtree(folder)
-        elif folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-            raise CacheError(f"{folder} is there and no av2a cache: choose another output")
-    try:
-        return zarr.open_group(os.fspath(path), mode="w", zarr_format=3)
-    except OSError as error:
-        raise CacheError(f"{shown(path)}: cannot be made ({error.strerror or error})") from error
+            raise CacheError(f"{name} is a Zarr store, but no av2a cache: choose another output")
+    folder = local_folder(path)
+    if found is None and folder is not None and folder.exists() and not folder.is_dir():
+        raise CacheError(f"{name} is there and no av2a cache: choose another output")
+    store = store_at(path, read_only=False)
+    if found is None and names_in(store, ""):
+        raise CacheError(f"{name} is there and no av2a cache: choose another output")
+    group = zarr.Group.from_store(store, attributes={UNFINISHED: FORMAT}, zarr_format=3, overwrite=False)
+    for child in names_in(store, ""):
+        remove(store, child)
+    return group
 
 
 def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> zarr.Group:
     """The group of a cache of this format version."""
-    found = _attributes(path)
-    name = shown(path)
+    found = attributes_at(path)
+    name, folder = shown(path), local_folder(path)
     if found is None:
-        if not is_url(path) and Path(path).exists():
+        if folder is not None and folder.exists():
             raise CacheError(f"{name} is no av2a cache: make one with `av2a extract`")
         raise CacheError(f"{name} is not there: make it with `av2a extract`")
+    if UNFINISHED in found:
+        raise CacheError(f"{name} is half written (cut off while it was made): extract again")
     if not found:
         raise CacheError(f"{name} is half written (cut off while it was made): extract again, overwriting it")
     if found.get("format") != FORMAT:
@@ -63,16 +61,18 @@ def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> zarr.Grou
     missing = _REQUIRED - found.keys()
     if missing:
         raise CacheError(f"{name} is damaged (no {', '.join(sorted(missing))}): extract again, overwriting it")
-    return zarr.open_group(os.fspath(path), mode=mode, zarr_format=3)
+    return zarr.open_group(store_at(path, read_only=mode == "r"), mode=mode, zarr_format=3)
 
 
 _REQUIRED = {
+    "arrays",
     "attributes",
     "audio_dim",
     "backbone",
     "clip_ids",
     "dtype",
     "frames_per_window",
+    "kind",
     "segment_seconds",
     "segments",
     "shard_size",
@@ -80,12 +80,45 @@ _REQUIRED = {
 }
 
 
-def _attributes(path: str | PathLike[str]) -> dict[str, Any] | None:
-    """A group's attributes; None where no group is."""
+def attributes_at(path: str | PathLike[str]) -> dict[str, Any] | None:
+    """Attributes of the group at a path; None where no group is.
+
+    Raises:
+        CacheError: the group's zarr.json is damaged, or the store cannot be read.
+    """
     try:
-        return dict(zarr.open_group(os.fspath(path), mode="r", zarr_format=3).attrs)
+        return dict(zarr.open_group(store_at(path, read_only=True), mode="r", zarr_format=3).attrs)
     except (GroupNotFoundError, FileNotFoundError, NotADirectoryError, ContainsArrayError):
         return None
     except (ValueError, TypeError, KeyError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CacheError(f"{shown(path)}: zarr.json is damaged ({reason}): extract again") from error
+
+
+def set_attributes(group: zarr.Group, attributes: dict[str, Any]) -> None:
+    """Replace a group's attributes in one write, with a digest of them all."""
+    group.attrs.put({**attributes, SEAL: seal(attributes)})
+
+
+def store_of(group: zarr.Group) -> SafeStore:
+    """The store under a group of :func:`open_group`."""
+    store = group.store
+    assert isinstance(store, SafeStore)
+    return store
+
+
+def names_in(store: SafeStore, prefix: str) -> list[str]:
+    """Names of files and folders directly under a prefix, sorted, but for zarr.json and what a killed writer left."""
+
+    async def collect() -> list[str]:
+        return [name async for name in store.list_dir(prefix)]
+
+    found = {name.strip("/") for name in sync(collect())}
+    return sorted(name for name in found if name and name != "zarr.json" and not name.endswith(PARTIAL))
+
+
+def remove(store: SafeStore, name: str) -> None:
+    """Remove a file or a folder."""
+    if local_folder(store.name) is None:
+        sync(store.delete_dir(name))
+    sync(store.delete(name))

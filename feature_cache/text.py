@@ -22,7 +22,8 @@ class TextSet:
     Attributes:
         name: the set's name in the cache.
         labels: C class names as the user wrote them.
-        visual: float32 (C, Dv), embeddings to compare image and video embeddings with.
+        visual: float32 (C, Dv), embeddings to compare image and video embeddings with; Dv = 0 where a cache holds
+            probabilities.
         audio: float32 (C, Da), embeddings to compare audio embeddings with.
         prompts: the sentences that were embedded, by "visual" and "audio": a sentence for each label, or a
             list of them where several were averaged.
@@ -77,7 +78,9 @@ def write_text(
     if name in text_names(group) and not overwrite:
         raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
     entry = group.create_group(f"{TEXT_GROUP}/{name}", overwrite=True)
-    for kind, table, _ in tables:
+    for kind, table, width in tables:
+        if width == 0:
+            continue  # labels alone, of probabilities
         add_array(entry, kind, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim"))
         target = entry[kind]
         assert isinstance(target, zarr.Array)
@@ -104,10 +107,11 @@ def read_text(group: zarr.Group, name: str) -> TextSet:
     entry = group[f"{TEXT_GROUP}/{name}"]
     assert isinstance(entry, zarr.Group)
     attributes: dict[str, Any] = dict(entry.attrs)
-    visual = read_rows(entry, "visual")
+    labels = tuple(attributes["labels"])
+    visual = read_rows(entry, "visual") if "visual" in entry else np.zeros((len(labels), 0), dtype=np.float32)
     return TextSet(
         name=name,
-        labels=tuple(attributes["labels"]),
+        labels=labels,
         visual=visual,
         audio=visual if attributes.get("one_table") else read_rows(entry, "audio"),
         prompts=attributes["prompts"],

@@ -7,6 +7,7 @@ from score.errors import AnnotationError, ScoreError
 
 if TYPE_CHECKING:
     from score.annotations import Annotations
+    from score.cache_needs import defaults_for
     from score.evaluation import Report, evaluate
     from score.events import Events
     from score.scoring import score
@@ -20,6 +21,7 @@ _HOMES = {
     "Report": "score.evaluation",
     "SearchResult": "score.tuning.result",
     "Space": "score.tuning.space",
+    "defaults_for": "score.cache_needs",
     "evaluate": "score.evaluation",
     "score": "score.scoring",
     "search": "score.tuning.search",
@@ -34,6 +36,7 @@ __all__ = [
     "ScoreError",
     "SearchResult",
     "Space",
+    "defaults_for",
     "evaluate",
     "score",
     "search",

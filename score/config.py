@@ -17,6 +17,8 @@ METHODS = ("naive", "cosine", "bbse", "bbse-cosine")
 FUSIONS = ("early", "late")
 DECISIONS = ("threshold", "argmax")
 
+POOLED = "pooled windows: a window's probability is the mean of its segments' probabilities"
+
 _UNIT = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2")
 _CHOICES = {"method": METHODS, "fusion": FUSIONS, "decision": DECISIONS}
 
@@ -37,6 +39,7 @@ class ScoreConfig:
         refinement: whether candidates are checked as a whole (4.6).
         decision: "threshold", or "argmax" for single-label work such as AVE (4.6).
         label_shift_iters: passes over the segments; 1 is the paper (4.4).
+        pooled_windows: whether a window's probability is the mean of its segments', an approximation (4.6).
 
     Raises:
         ScoreError: a value is out of its range; the message says the range.
@@ -53,6 +56,7 @@ class ScoreConfig:
     refinement: bool = True
     decision: str = "threshold"
     label_shift_iters: int = 1
+    pooled_windows: bool = False
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -69,7 +73,7 @@ class ScoreConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ScoreError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name in ("label_selection", "refinement"):
+        for name in ("label_selection", "refinement", "pooled_windows"):
             if not isinstance(getattr(self, name), bool):
                 raise ScoreError(f"{name} must be true or false, got {getattr(self, name)!r}")
         passes = self.label_shift_iters
@@ -120,6 +124,11 @@ class ScoreConfig:
     def to_dict(self) -> dict[str, Any]:
         """All parameters by name, JSON-able."""
         return asdict(self)
+
+    @property
+    def approximation(self) -> str:
+        """What is approximate under these settings, one line; empty where nothing is."""
+        return POOLED if self.pooled_windows else ""
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some parameters changed, checked again."""

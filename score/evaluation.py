@@ -37,6 +37,7 @@ class Report:
         ignored: annotation rows without length.
         paper_protocol: whether visual predictions stood in for the audio ones.
         config: the settings of the events.
+        approximation: what is approximate in the events, one line; empty where nothing is.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Report:
     ignored: int
     paper_protocol: bool
     config: Mapping[str, Any]
+    approximation: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, JSON-able."""
@@ -60,15 +62,18 @@ class Report:
             "missing": list(self.missing),
             "annotation_rows_without_length": self.ignored,
             "paper_protocol": self.paper_protocol,
+            "approximate": bool(self.approximation),
+            **({"approximation": self.approximation} if self.approximation else {}),
             "metrics": dict(self.metrics),
             "per_class": {label: dict(values) for label, values in self.per_class.items()},
             "config": dict(self.config),
         }
 
     def tables(self, per_class: bool = False) -> list[Table]:
-        """Tables for people: a header and rows each."""
+        """Tables for people: a header and rows each; the first header says what is approximate."""
+        mark = f" (approximate: {self.approximation.partition(':')[0]})" if self.approximation else ""
         if self.kind == "ave":
-            found: list[Table] = [(("AVE", "accuracy %"), [("all", self.metrics["accuracy"])])]
+            found: list[Table] = [((f"AVE{mark}", "accuracy %"), [("all", self.metrics["accuracy"])])]
             if per_class:
                 by_label: list[tuple[Any, ...]] = [
                     (label, values["accuracy"], values["clips"]) for label, values in self.per_class.items()
@@ -79,7 +84,7 @@ class Report:
         heads = ("audio", "visual", "audiovisual", "Type@AV", "Event@AV")
         found = [
             (
-                ("F1 %", *heads),
+                (f"F1 %{mark}", *heads),
                 [(f"{level} level", *(self.metrics[f"{level}-{name}"] for name in names)) for level in LEVELS],
             )
         ]
@@ -131,6 +136,7 @@ def evaluate(
         ignored=annotations.ignored,
         paper_protocol=paper_protocol,
         config=events.config.to_dict(),
+        approximation=events.config.approximation,
     )
 
 

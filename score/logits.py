@@ -22,9 +22,12 @@ class Logits:
 
     Attributes:
         rows: int64 (n,), the clips' rows in the cache.
-        image: (n, T, C).
-        video: (n, W, F, C).
-        audio: (n, W, C).
+        image: (n, T, C), or probabilities.
+        video: (n, W, F, C), W as kept in the cache.
+        audio: (n, W, C), likewise.
+        sound: (n, R, C), or probabilities; R = T where each segment has its own sound, 1 where window 0's stands for
+            all.
+        given: whether image and sound are probabilities.
         cosine: (n, T - 1), similarity of each image with the next.
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
     """
@@ -33,6 +36,8 @@ class Logits:
     image: NDArray[np.float64]
     video: NDArray[np.float64]
     audio: NDArray[np.float64]
+    sound: NDArray[np.float64]
+    given: bool
     cosine: NDArray[np.float64]
     missing: NDArray[np.uint8]
 
@@ -48,25 +53,49 @@ def check_segments(segments: int) -> None:
 
 
 def make_logits(features: Features, text: TextSet) -> Logits:
-    """Inner products of embeddings with a text set's.
+    """Inner products of embeddings with a text set's; probabilities as they are.
 
     Raises:
         ScoreError: more than 64 segments a clip.
     """
     segments = features.image.shape[1]
     check_segments(segments)
+    cosine = _cosines(features)
+    missing = missing_bits(features)
+    if features.visual_probability is not None and features.audio_probability is not None:
+        seen = np.ascontiguousarray(features.visual_probability, dtype=np.float64)
+        heard = np.ascontiguousarray(features.audio_probability, dtype=np.float64)
+        n, labels = len(features), seen.shape[2]
+        return Logits(
+            features.rows, seen, np.empty((n, 0, 1, labels)), np.empty((n, 0, labels)), heard, True, cosine, missing
+        )
     visual, audio = pad_text(text.visual), pad_text(text.audio)
-    image = stored_bits(features.image)
-    cosine = np.empty((len(image), segments - 1))
-    cosines(image, np.arange(segments), np.zeros((segments, visual.shape[1])), np.empty((segments, segments)), cosine)
+    windows = _products(features.audio, audio)
+    if features.audio_segments is None:
+        sound = np.ascontiguousarray(windows[:, :1])
+    else:
+        sound = _products(features.audio_segments, audio)
     return Logits(
         features.rows,
         _products(features.image, visual),
         _products(features.video, visual),
-        _products(features.audio, audio),
+        windows,
+        sound,
+        False,
         cosine,
-        missing_bits(features),
+        missing,
     )
+
+
+def _cosines(features: Features) -> NDArray[np.float64]:
+    """Similarity of each image with the next, (n, T - 1); zeros where there are no images, as no method uses them."""
+    segments = features.image.shape[1]
+    found = np.zeros((len(features), segments - 1))
+    if features.image.shape[2]:
+        image = stored_bits(features.image)
+        room = np.zeros((segments, padded(image.shape[2])))
+        cosines(image, np.arange(segments), room, np.empty((segments, segments)), found)
+    return found
 
 
 def missing_bits(features: Features) -> NDArray[np.uint8]:
@@ -77,5 +106,7 @@ def missing_bits(features: Features) -> NDArray[np.uint8]:
 def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np.float64]:
     flat = stored_bits(embeddings).reshape(-1, embeddings.shape[-1])
     out = np.empty((len(flat), len(text)))
+    if not len(flat):
+        return out.reshape(*embeddings.shape[:-1], len(text))
     logits(flat, text, np.arange(len(text)), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1]))), out)
     return out.reshape(*embeddings.shape[:-1], len(text))

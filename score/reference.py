@@ -27,10 +27,12 @@ class ClipLogits:
 
     Attributes:
         image: float64 (T, C).
-        video: float64 (W, F, C).
-        audio: float64 (W, C).
+        video: float64 (W, F, C); W = 1 for the whole clip alone, 0 for none.
+        audio: float64 (W, C), likewise.
         cosine: float64 (T - 1,), similarity of each image with the next.
         missing: 0, NO_PICTURE or NO_SOUND; the logits of what is missing say nothing.
+        sound: float64 (T, C), of each segment's own sound; None where there is only the clip's.
+        given: whether ``image`` and ``sound`` are a detector's probabilities and no logits.
     """
 
     image: Floats
@@ -38,6 +40,8 @@ class ClipLogits:
     audio: Floats
     cosine: Floats
     missing: int = 0
+    sound: Floats | None = None
+    given: bool = False
 
 
 @dataclass
@@ -56,8 +60,9 @@ def clip_logits(
     text_visual: NDArray[Any],
     text_audio: NDArray[Any],
     missing: int = 0,
+    sound_rows: NDArray[Any] | None = None,
 ) -> ClipLogits:
-    """Logits of embeddings (T, Dv), (W, F, Dv), (W, Da) with text embeddings (C, Dv), (C, Da)."""
+    """Logits of embeddings (T, Dv), (W, F, Dv), (W, Da), (T, Da) with text embeddings (C, Dv), (C, Da)."""
     picture, sound = text_visual.astype(np.float64), text_audio.astype(np.float64)
     rows = image.astype(np.float64)
     norms = np.maximum(np.sqrt(_inner(rows, rows)), 1e-8)
@@ -67,6 +72,7 @@ def clip_logits(
         audio=_inner(audio.astype(np.float64)[:, None], sound),
         cosine=_inner(rows[:-1], rows[1:]) / (norms[:-1] * norms[1:]),
         missing=missing,
+        sound=None if sound_rows is None else _inner(sound_rows.astype(np.float64)[:, None], sound),
     )
 
 
@@ -89,34 +95,76 @@ def probability(logits: Floats) -> Floats:
     return 1.0 / (1.0 + np.asarray(_exp(-z), dtype=np.float64))
 
 
+def rates(clip: ClipLogits, logits: Floats) -> Floats:
+    """Probabilities of rows: by 4.1, or as a detector gave them."""
+    return logits if clip.given else probability(logits)
+
+
+def row_mean(rows: Floats) -> Floats:
+    """Mean of rows, summed in order, (K,)."""
+    total: Floats = np.add.accumulate(rows, axis=0)[-1]
+    return total / len(rows)
+
+
 def window_probability(clip: ClipLogits, stream: str, alpha: float, window: int, kept: Sequence[int]) -> Floats:
     """4.1: a window's probability over the kept labels, (K,)."""
     columns = list(kept)
     if stream == "audio":
         return probability(clip.audio[window][columns])
     frames = probability(clip.video[window][:, columns])
-    visual: Floats = np.add.accumulate(frames, axis=0)[-1] / len(frames)
+    visual = row_mean(frames)
     if stream == "visual":
         return visual
     return (1 - alpha) * visual + alpha * probability(clip.audio[window][columns])
 
 
+def whole_probability(clip: ClipLogits, stream: str, alpha: float) -> Floats:
+    """4.2: the whole clip's probability over all labels, (C,): window 0's, or the mean over segments without one."""
+    everything = slice(None)
+    if stream != "audio":
+        visual = row_mean(probability(clip.video[0]) if len(clip.video) else rates(clip, clip.image))
+    if stream != "visual":
+        audio = probability(clip.audio[0]) if len(clip.audio) else row_mean(sound_rows(clip, everything))
+    if stream == "audiovisual":
+        return (1 - alpha) * visual + alpha * audio
+    return visual if stream == "visual" else audio
+
+
+def sound_rows(clip: ClipLogits, columns: Any) -> Floats:
+    """4.3: audio segment probabilities; (T, K), or (1, K) where the clip's own stands for every segment."""
+    return rates(clip, (clip.audio[:1] if clip.sound is None else clip.sound)[:, columns])
+
+
+def pooled_probability(
+    clip: ClipLogits, stream: str, alpha: float, start: int, end: int, kept: Sequence[int]
+) -> Floats:
+    """4.6: in place of a window's probability, the mean of its segments', (K,)."""
+    columns = list(kept)
+    rows = sound_rows(clip, columns)
+    audio = rows[0] if len(rows) == 1 else row_mean(rows[start:end])
+    if stream == "audio":
+        return audio
+    visual = row_mean(rates(clip, clip.image[start:end, columns]))
+    return visual if stream == "visual" else (1 - alpha) * visual + alpha * audio
+
+
 def select_labels(clip: ClipLogits, stream: str, config: ScoreConfig) -> list[int]:
     """4.2: the labels that a stream keeps."""
-    everything = range(clip.audio.shape[1])
+    everything = range(clip.image.shape[1])
     if not config.label_selection:
         return list(everything)
-    whole = window_probability(clip, stream, config.alpha, 0, everything)
+    whole = whole_probability(clip, stream, config.alpha)
     return [k for k in everything if whole[k] > config.filter_threshold]
 
 
 def segment_probability(clip: ClipLogits, stream: str, alpha: float, kept: Sequence[int]) -> Floats:
     """4.3: (T, K) over the kept labels."""
     columns = list(kept)
-    audio = np.tile(probability(clip.audio[0][columns]), (len(clip.image), 1))
+    rows = sound_rows(clip, columns)
+    audio = np.tile(rows, (len(clip.image), 1)) if len(rows) == 1 else rows
     if stream == "audio":
         return audio
-    visual = probability(clip.image[:, columns])
+    visual = rates(clip, clip.image[:, columns])
     return visual if stream == "visual" else (1 - alpha) * visual + alpha * audio
 
 
@@ -191,7 +239,7 @@ def parse_stream(
         return []
     stream = standing
     kept = select_labels(clip, stream, config)
-    if len(kept) < 2:
+    if len(kept) < (1 if clip.given else 2):
         return []
     p = segment_probability(clip, stream, config.alpha, kept)
     theta = thresholds(p, clip.cosine, stream, config)
@@ -199,7 +247,9 @@ def parse_stream(
         trace.labels, trace.probabilities, trace.thresholds = kept, p, theta
     found = candidates(p > theta)
     windows = [
-        window_probability(clip, stream, config.alpha, window_index(start, end, len(clip.image)), kept)
+        pooled_probability(clip, stream, config.alpha, start, end, kept)
+        if config.pooled_windows
+        else window_probability(clip, stream, config.alpha, window_index(start, end, len(clip.image)), kept)
         for _, start, end in found
     ]
     return [

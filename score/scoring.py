@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet
+from score.cache_needs import fitting
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.events import STREAMS, Events
-from score.kernels.clips import Found, Setting, found_room, gather
+from score.kernels.clips import Found, Setting, clip_room, found_room, gather, score_clips
 from score.kernels.direct import DirectRoom, direct_room, score_embeddings
 from score.kernels.label_shift import METHOD_CODES, decay_table
 from score.kernels.similarity import pad_text, stored_bits
 from score.kernels.streams import DECISION_CODES
-from score.logits import check_segments, missing_bits
+from score.logits import check_segments, make_logits, missing_bits
 
 KERNEL_STREAMS = ("visual", "audio", "audiovisual")
 """The streams in the order in which kernels number them."""
@@ -42,12 +43,13 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
         The events of all three streams.
 
     Raises:
-        ScoreError: the clips cannot be scored.
+        ScoreError: the clips cannot be scored, or not with these settings.
         CacheError: the cache cannot be read, or holds no such text set.
     """
     if threads is not None and threads < 1:
         raise ScoreError(f"threads must be at least 1, got {threads}")
     labels = cache.text(text)
+    config = fitting(cache, config)
     workers = threads or os.cpu_count() or 1
     scorer = Scorer(config, labels, cache.segments)
     status = cache.status()
@@ -94,6 +96,7 @@ class Scorer:
             ScoreError: more than 64 segments a clip.
         """
         check_segments(segments)
+        self._text = text
         self._setting = kernel_setting(config, segments)
         self._alphabet = alphabetical(text.labels)
         self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
@@ -101,6 +104,8 @@ class Scorer:
 
     def score(self, features: Features) -> Part:
         """Events of a batch of clips."""
+        if features.visual_probability is not None or features.audio_segments is not None or not features.video.size:
+            return self._score_segments(features)
         room, found = self._room(features)
         score_embeddings(
             stored_bits(features.image),
@@ -114,11 +119,36 @@ class Scorer:
             room,
             found,
         )
+        part = self._part(features, found)
+        self._rooms.put((room, found))
+        return part
+
+    def _score_segments(self, features: Features) -> Part:
+        """Events of clips of which more than windows is known, or less: from logits on, as a search does."""
+        batch = make_logits(features, self._text)
+        clips, segments, labels = batch.image.shape
+        found = found_room(clips, labels, segments)
+        score_clips(
+            batch.image,
+            batch.video,
+            batch.audio,
+            batch.sound,
+            batch.given,
+            batch.cosine,
+            batch.missing,
+            self._setting,
+            self._alphabet,
+            clip_room(labels, segments, batch.sound.shape[1]),
+            found,
+        )
+        return self._part(features, found)
+
+    @staticmethod
+    def _part(features: Features, found: Found) -> Part:
         clips = len(features)
         events = int(found.count[:clips].sum())
         table, scores = np.empty((events, 5), np.int64), np.empty(events)
         gather(found, clips, _ORDER, table, scores)
-        self._rooms.put((room, found))
         return features.rows, table, scores
 
     def _room(self, features: Features) -> tuple[DirectRoom, Found]:
@@ -160,6 +190,7 @@ def kernel_setting(config: ScoreConfig, segments: int) -> Setting:
         config.refinement,
         DECISION_CODES[config.decision],
         config.label_shift_iters,
+        config.pooled_windows,
     )
 
 

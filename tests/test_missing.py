@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from feature_cache import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, CacheError, FeatureCache, window_count
 from score import Annotations, Events, ScoreConfig, score, search
 from score.reference import ClipLogits, score_clip
-from tests.test_scoring import clips, configs
+from tests.test_scoring import clips, configs, fits
 from tests.test_search import WIDE, compare
 
 CONFIG = ScoreConfig.published("language_bind")
@@ -110,7 +110,7 @@ def test_neither_picture_nor_sound_is_a_failure(tmp_path: Path) -> None:
 def test_the_weight_of_what_is_missing_is_nothing(clip: ClipLogits, config: ScoreConfig) -> None:
     """The audiovisual stream is the one of the whole clip at alpha 0, or at 1 without the images' cosine."""
     names = tuple(f"l{k}" for k in range(clip.image.shape[1]))
-    early = config.replace(fusion="early")
+    early = fits(clip, config).replace(fusion="early")
     silent = score_clip(replace(clip, missing=NO_SOUND), names, early)
     seen = score_clip(replace(clip, missing=0), names, early.replace(alpha=0))
     assert silent["audio"] == []
@@ -119,9 +119,9 @@ def test_the_weight_of_what_is_missing_is_nothing(clip: ClipLogits, config: Scor
     heard = score_clip(replace(clip, missing=0), names, early.replace(alpha=1))
     assert dark["visual"] == []
     assert dark["audiovisual"] == dark["audio"] == heard["audio"]
-    late = score_clip(replace(clip, missing=NO_SOUND), names, config.replace(fusion="late"))
+    late = score_clip(replace(clip, missing=NO_SOUND), names, early.replace(fusion="late"))
     assert sorted(late["audiovisual"]) == sorted(silent["visual"])
-    late = score_clip(replace(clip, missing=NO_PICTURE), names, config.replace(fusion="late"))
+    late = score_clip(replace(clip, missing=NO_PICTURE), names, early.replace(fusion="late"))
     assert sorted(late["audiovisual"]) == sorted(dark["audio"])
 
 

@@ -1,5 +1,6 @@
 """Kernels against the plain NumPy reference, on made logits with every kind of corner."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ configs = st.builds(
     refinement=st.booleans(),
     decision=st.sampled_from(DECISIONS),
     label_shift_iters=st.integers(1, 3),
+    pooled_windows=st.booleans(),
 )
 
 
@@ -55,21 +57,42 @@ def clips(draw: st.DrawFn) -> ClipLogits:
         for values in (image, video, audio):
             values[rng.random(values.shape[:-1]) < 0.2] = 0.1
     missing = draw(st.sampled_from([0, 0, NO_PICTURE, NO_SOUND]))
-    return ClipLogits(image, video, audio, rng.uniform(-1, 1, segments - 1), missing)
+    clip = ClipLogits(image, video, audio, rng.uniform(-1, 1, segments - 1), missing)
+    return draw(st.sampled_from([clip, clip, fewer(draw, clip, rng)]))
+
+
+def fewer(draw: st.DrawFn, clip: ClipLogits, rng: np.random.Generator) -> ClipLogits:
+    """A clip with the sound of each segment, fewer windows, or a detector's probabilities."""
+    sound = np.round(clip.audio[:1] + rng.standard_normal(clip.image.shape), 1)
+    if draw(st.booleans()):
+        image, sound = (1 / (1 + np.exp(-np.clip(values, -9, 9))) for values in (clip.image, sound))
+        return replace(clip, image=image, sound=sound, video=clip.video[:0], audio=clip.audio[:0], given=True)
+    audio = clip.audio[: draw(st.sampled_from([0, 1, None]))]
+    own = sound if draw(st.booleans()) or not len(audio) else None
+    return replace(clip, sound=own, audio=audio, video=clip.video[: draw(st.sampled_from([0, 1, None]))])
+
+
+def fits(clip: ClipLogits, config: ScoreConfig) -> ScoreConfig:
+    """Pooled where the clip has too few windows."""
+    windows = window_count(len(clip.image))
+    return config if min(len(clip.video), len(clip.audio)) == windows else config.replace(pooled_windows=True)
 
 
 def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) -> dict[str, list[Any]]:
     segments, labels = clip.image.shape
     found = found_room(1, labels, segments)
+    sound = np.ascontiguousarray(clip.audio[:1]) if clip.sound is None else clip.sound
     score_clips(
         clip.image[None],
         clip.video[None],
         clip.audio[None],
+        sound[None],
+        clip.given,
         clip.cosine[None],
         np.array([clip.missing], np.uint8),
         kernel_setting(config, segments),
         alphabetical(names),
-        clip_room(labels, segments, len(clip.audio)),
+        clip_room(labels, segments, len(sound)),
         found,
     )
     events = {}
@@ -90,6 +113,7 @@ def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) ->
 @given(clips(), configs)
 def test_kernels_equal_the_reference(clip: ClipLogits, config: ScoreConfig) -> None:
     names = tuple(f"{'aB'[k % 2]}{k}" for k in range(clip.image.shape[1]))
+    config = fits(clip, config)
     assert by_kernels(clip, names, config) == score_clip(clip, names, config)
 
 

@@ -12,9 +12,11 @@ COLUMNS = ("clip", "stream", "label", "onset", "offset", "score")
 
 
 def csv_files(events: "Events", path: Path) -> dict[Path, str]:
-    """One file with a header line."""
+    """One file with a header line; a last column says of every event what is approximate, if anything is."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    approximation = events.config.approximation
+    more = {"approximate": approximation} if approximation else {}
+    writer = csv.DictWriter(text, (*COLUMNS, *more), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(events.records())
+    writer.writerows({**record, **more} for record in events.records())
     return {path: text.getvalue()}

@@ -20,10 +20,13 @@ VERSION = 1
 
 def json_files(events: "Events", path: Path) -> dict[Path, str]:
     """One file; the same events give the same bytes."""
+    approximation = events.config.approximation
     head = {
         "format": FORMAT,
         "version": VERSION,
         "config": events.config.to_dict(),
+        "approximate": bool(approximation),
+        **({"approximation": approximation} if approximation else {}),
         "cache": events.cache,
         "segments": events.segments,
         "segment_seconds": events.segment_seconds,

@@ -12,16 +12,19 @@ COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
 def tsv_files(events: "Events", path: Path) -> dict[Path, str]:
-    """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given."""
+    """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given.
+
+    A last column says of every event what is approximate, if anything is.
+    """
     from score.events import STREAMS
 
     texts = {stream: io.StringIO() for stream in STREAMS}
     writers = {stream: csv.writer(text, delimiter="\t", lineterminator="\n") for stream, text in texts.items()}
+    approximation = events.config.approximation
     for writer in writers.values():
-        writer.writerow(COLUMNS)
+        writer.writerow((*COLUMNS, "approximate") if approximation else COLUMNS)
     for record in events.records():
-        writers[record["stream"]].writerow(
-            (record["clip"], f"{record['onset']:.3f}", f"{record['offset']:.3f}", record["label"])
-        )
+        row = (record["clip"], f"{record['onset']:.3f}", f"{record['offset']:.3f}", record["label"])
+        writers[record["stream"]].writerow((*row, approximation) if approximation else row)
     ending = path.suffix or ".tsv"
     return {path.with_name(f"{path.stem}_{stream}{ending}"): text.getvalue() for stream, text in texts.items()}

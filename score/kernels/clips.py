@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.kernels.bits import ALWAYS, NEVER, first_run, span
-from score.kernels.decks import Clip, deck_room, forget
+from score.kernels.decks import Clip, deck_room, enough, forget, rate
 from score.kernels.jit import inner, lean
 from score.kernels.probability import standardise, standardise_frames
 from score.kernels.streams import (
@@ -41,6 +42,7 @@ class Setting(NamedTuple):
     refinement: bool
     decision: int
     passes: int
+    pooled: bool
 
 
 class Found(NamedTuple):
@@ -65,10 +67,10 @@ class ClipRoom(NamedTuple):
     words: Any  # uint64 (2, C)
 
 
-def clip_room(labels: int, segments: int, windows: int) -> ClipRoom:
-    """Room for clips of ``labels`` labels, ``segments`` segments and ``windows`` windows."""
+def clip_room(labels: int, segments: int, sounds: int = 1) -> ClipRoom:
+    """Room for clips of ``labels`` labels, ``segments`` segments and ``sounds`` rows of sound (1 or ``segments``)."""
     return ClipRoom(
-        deck_room(labels, segments, windows, _DECKS),
+        deck_room(labels, segments, window_count(segments), _DECKS, sounds),
         stream_room(labels, segments),
         np.zeros(labels),
         np.zeros(labels),
@@ -108,11 +110,53 @@ def whole_probabilities(video: Any, audio: Any, everything: Any, spare: Any, vis
 
 
 @lean
+def mean_rows(rows: Any, everything: Any, given: bool, spare: Any, out: Any) -> None:
+    """Mean over rows of their probabilities over all labels, (C,)."""
+    labels = rows.shape[1]
+    rate(rows[0], everything, labels, given, out)
+    for t in range(1, rows.shape[0]):
+        rate(rows[t], everything, labels, given, spare)
+        for k in range(labels):
+            out[k] += spare[k]
+    for k in range(labels):
+        out[k] /= rows.shape[0]
+
+
+@lean
+def selection_probabilities(
+    image: Any, video: Any, audio: Any, sound: Any, given: bool, everything: Any, spare: Any, visual_out: Any,
+    audio_out: Any,
+) -> None:  # fmt: skip
+    """:func:`whole_probabilities`, by the mean over segments where there is no window 0.
+
+    Args:
+        image: float64 (T, C).
+        video: float64 (W, F, C), W may be 0.
+        audio: float64 (W, C), W may be 0.
+        sound: float64 (R, C), R = T or 1.
+        given: whether image and sound are probabilities.
+        everything: int64 (C,), 0 ... C - 1.
+        spare: float64 (C,), working room.
+        visual_out: float64 (C,), written.
+        audio_out: float64 (C,), written.
+    """
+    labels = image.shape[1]
+    if video.shape[0] > 0:
+        standardise_frames(video[0], everything, labels, visual_out, spare)
+    else:
+        mean_rows(image, everything, given, spare, visual_out)
+    if audio.shape[0] > 0:
+        standardise(audio[0], everything, labels, audio_out)
+    else:
+        mean_rows(sound, everything, given, spare, audio_out)
+
+
+@lean
 def score_stream(room: Any, clip: Any, source: Any, stream: int, setting: Any) -> tuple[int, int]:
     """Events of a stream as judged candidates in ``room.stream.found``; returns its deck and how many there are."""
     decks, space = room.decks, room.stream
     deck = choose_deck(decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, space)
-    if decks.size[deck] < 2:
+    if not enough(decks, deck, clip):
         return deck, 0
     if stream == AUDIOVISUAL:
         mix(decks, deck, clip, setting.alpha, space)
@@ -120,8 +164,8 @@ def score_stream(room: Any, clip: Any, source: Any, stream: int, setting: Any) -
         decks, deck, clip, stream, setting.method, setting.threshold_stage1, setting.decay, setting.passes,
         space,
     )  # fmt: skip
-    fetch(source, stream, decks.size[deck], clip.image.shape[0], space)
-    n = judge_candidates(decks, deck, clip, stream, setting.alpha, setting.decision, space)
+    fetch(source, stream, decks.size[deck], clip.image.shape[0], setting.pooled, space)
+    n = judge_candidates(decks, deck, clip, stream, setting.alpha, setting.decision, setting.pooled, space)
     refine(space.found, n, setting.refinement, setting.decision, setting.threshold_stage2)
     return deck, n
 
@@ -165,6 +209,8 @@ def score_clip(
     image: Any,
     video: Any,
     audio: Any,
+    sound: Any,
+    given: bool,
     cosine: Any,
     missing: int,
     source: Any,
@@ -180,6 +226,8 @@ def score_clip(
         image: float64 (T, C) logits.
         video: float64 (W, F, C) logits; only window 0 if there is a source.
         audio: float64 (W, C) logits, likewise.
+        sound: float64 (R, C) logits of the segments' sound; R = 1 where one row stands for all.
+        given: whether image and sound are probabilities and no logits.
         cosine: float64 (T - 1,).
         missing: 0, NO_PICTURE or NO_SOUND.
         source: Source of the other windows' logits, or None.
@@ -189,7 +237,7 @@ def score_clip(
         found: Found, written.
         i: the place.
     """
-    clip = Clip(image, video, audio, cosine, room.whole_visual, room.whole_audio, missing)
+    clip = Clip(image, video, audio, sound, given, cosine, room.whole_visual, room.whole_audio, missing)
     decks, judged = room.decks, room.stream.found
     forget(decks)
     for stream in (VISUAL, AUDIO, AUDIOVISUAL):
@@ -218,6 +266,8 @@ def score_clips(
     image: Any,
     video: Any,
     audio: Any,
+    sound: Any,
+    given: bool,
     cosine: Any,
     missing: Any,
     setting: Any,
@@ -229,8 +279,10 @@ def score_clips(
 
     Args:
         image: float64 (n, T, C) logits.
-        video: float64 (n, W, F, C) logits.
-        audio: float64 (n, W, C) logits.
+        video: float64 (n, W, F, C) logits, W may be 1 or 0.
+        audio: float64 (n, W, C) logits, likewise.
+        sound: float64 (n, R, C) logits of the segments' sound; R = 1 where one row stands for all.
+        given: whether image and sound are probabilities and no logits.
         cosine: float64 (n, T - 1).
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         setting: Setting.
@@ -239,8 +291,14 @@ def score_clips(
         found: Found, written.
     """
     for i in range(image.shape[0]):
-        whole_probabilities(video[i], audio[i], room.everything, room.spare, room.whole_visual, room.whole_audio)
-        score_clip(image[i], video[i], audio[i], cosine[i], missing[i], None, setting, alphabet, room, found, i)
+        selection_probabilities(
+            image[i], video[i], audio[i], sound[i], given, room.everything, room.spare, room.whole_visual,
+            room.whole_audio,
+        )  # fmt: skip
+        score_clip(
+            image[i], video[i], audio[i], sound[i], given, cosine[i], missing[i], None, setting, alphabet, room, found,
+            i,
+        )  # fmt: skip
 
 
 @lean

@@ -22,6 +22,8 @@ class Clip(NamedTuple):
     image: Any  # (T, C)
     video: Any  # (W, F, C)
     audio: Any  # (W, C)
+    sound: Any  # (R, C), R = T where each segment has its own sound, else 1
+    given: bool  # whether image and sound are probabilities already
     cosine: Any  # (T - 1,)
     whole_visual: Any  # (C,), probabilities of window 0 over all labels
     whole_audio: Any  # (C,)
@@ -40,18 +42,22 @@ class Decks(NamedTuple):
     visual: Any  # float64 (M, T, C), segment probabilities
     peak: Any  # float64 (M, C), each label's largest segment probability
     gram: Any  # float64 (M, T, T), inner products of the rows of ``visual``
-    audio: Any  # float64 (M, C), probabilities of the sound of window 0
-    cross: Any  # float64 (M, T), inner products of ``visual`` with ``audio``
-    norm: Any  # float64 (M,), of ``audio`` with itself
+    audio: Any  # float64 (M, R, C), segment probabilities of the sound; R = 1 where one row stands for all
+    audio_peak: Any  # float64 (M, C), each label's largest one
+    cross: Any  # float64 (M, R, T), inner products of the rows of ``audio`` and ``visual``
+    audio_gram: Any  # float64 (M, R, R), of the rows of ``audio``
     seen: Any  # bool (M, W, 2), whether a window's row is there
     window_visual: Any  # float64 (M, W, C)
     window_audio: Any  # float64 (M, W, C)
     spare: Any  # float64 (C,)
 
 
-def deck_room(labels: int, segments: int, windows: int, most: int = 2048) -> Decks:
-    """Decks for one clip at a time: ``most``, or as many as fit into the bounded room, but never under 4."""
-    each = 8 * labels * (2 * windows + segments + 3) + 8 * segments * (segments + 1)
+def deck_room(labels: int, segments: int, windows: int, most: int = 2048, sounds: int = 1) -> Decks:
+    """Decks for one clip at a time: ``most``, or as many as fit into the bounded room, but never under 4.
+
+    ``sounds`` is the number of rows of sound: ``segments``, or 1 where one stands for all.
+    """
+    each = 8 * labels * (2 * windows + segments + sounds + 3) + 8 * (segments + sounds) * (segments + sounds)
     most = max(4, min(most, BYTES_A_CLIP // each))
     table = 1
     while table < 4 * most:
@@ -67,9 +73,10 @@ def deck_room(labels: int, segments: int, windows: int, most: int = 2048) -> Dec
         np.zeros((most, segments, labels)),
         np.zeros((most, labels)),
         np.zeros((most, segments, segments)),
+        np.zeros((most, sounds, labels)),
         np.zeros((most, labels)),
-        np.zeros((most, segments)),
-        np.zeros(most),
+        np.zeros((most, sounds, segments)),
+        np.zeros((most, sounds, sounds)),
         np.zeros((most, windows, 2), np.bool_),
         np.zeros((most, windows, labels)),
         np.zeros((most, windows, labels)),
@@ -133,6 +140,22 @@ def find_deck(decks: Any, whole: Any, tau: float, select: bool) -> int:
     return at
 
 
+@inner
+def enough(decks: Any, deck: int, clip: Any) -> bool:
+    """Whether a deck has labels enough for events: two, for a z-score to be (4.1), or one with its probability."""
+    return decks.size[deck] >= (1 if clip.given else 2)
+
+
+@lean
+def rate(row: Any, kept: Any, size: int, given: bool, out: Any) -> None:
+    """Probabilities of a row over the labels in play: by :func:`standardise`, or as they are given."""
+    if given:
+        for j in range(size):
+            out[j] = row[kept[j]]
+    else:
+        standardise(row, kept, size, out)
+
+
 @lean
 def make_visual(decks: Any, deck: int, clip: Any) -> None:
     """Segment probabilities of the images (4.3) and their Gram matrix."""
@@ -144,7 +167,7 @@ def make_visual(decks: Any, deck: int, clip: Any) -> None:
     p = decks.visual[deck]
     gram = decks.gram[deck]
     for t in range(segments):
-        standardise(clip.image[t], decks.kept[deck], size, p[t])
+        rate(clip.image[t], decks.kept[deck], size, clip.given, p[t])
         for u in range(t + 1):
             value = 0.0
             for j in range(size):
@@ -160,17 +183,26 @@ def make_visual(decks: Any, deck: int, clip: Any) -> None:
 
 @lean
 def make_audio(decks: Any, deck: int, clip: Any) -> None:
-    """The sound's probabilities (4.3): those of window 0, for every segment."""
+    """The sound's probabilities (4.3): those of window 0, for every segment, or of each segment's own."""
     if decks.made[deck, 1]:
         return
     decks.made[deck, 1] = True
     size = decks.size[deck]
     p = decks.audio[deck]
-    standardise(clip.audio[0], decks.kept[deck], size, p)
-    value = 0.0
+    gram = decks.audio_gram[deck]
+    for r in range(p.shape[0]):
+        rate(clip.sound[r], decks.kept[deck], size, clip.given, p[r])
+        for s in range(r + 1):
+            value = 0.0
+            for j in range(size):
+                value += p[r, j] * p[s, j]
+            gram[r, s] = value
+            gram[s, r] = value
     for j in range(size):
-        value += p[j] * p[j]
-    decks.norm[deck] = value
+        value = p[0, j]
+        for r in range(1, p.shape[0]):
+            value = max(value, p[r, j])
+        decks.audio_peak[deck, j] = value
 
 
 @lean
@@ -181,21 +213,45 @@ def make_both(decks: Any, deck: int, clip: Any) -> None:
     make_visual(decks, deck, clip)
     make_audio(decks, deck, clip)
     decks.made[deck, 2] = True
-    for t in range(clip.image.shape[0]):
-        value = 0.0
-        for j in range(decks.size[deck]):
-            value += decks.visual[deck, t, j] * decks.audio[deck, j]
-        decks.cross[deck, t] = value
+    for r in range(decks.audio.shape[1]):
+        for t in range(clip.image.shape[0]):
+            value = 0.0
+            for j in range(decks.size[deck]):
+                value += decks.visual[deck, t, j] * decks.audio[deck, r, j]
+            decks.cross[deck, r, t] = value
+
+
+@lean
+def pool(rows: Any, start: int, end: int, size: int, out: Any) -> None:
+    """Mean of the rows ``start`` ... ``end - 1``, over the first ``size`` places."""
+    for j in range(size):
+        out[j] = rows[start, j]
+    for t in range(start + 1, end):
+        for j in range(size):
+            out[j] += rows[t, j]
+    for j in range(size):
+        out[j] /= end - start
 
 
 @inner
-def make_window(decks: Any, deck: int, clip: Any, window: int, kind: int) -> None:
-    """A window's probabilities by its picture (kind 0) or its sound (kind 1) over the deck's labels (4.6)."""
+def make_window(
+    decks: Any, deck: int, clip: Any, window: int, start: int, end: int, kind: int, pooled: bool
+) -> None:  # fmt: skip
+    """A window's probabilities by its picture (kind 0) or its sound (kind 1) over the deck's labels (4.6).
+
+    Pooled, they are means over its segments, whose tables must be there.
+    """
     if decks.seen[deck, window, kind]:
         return
     decks.seen[deck, window, kind] = True
     kept, size = decks.kept[deck], decks.size[deck]
     if kind == 0:
-        standardise_frames(clip.video[window], kept, size, decks.window_visual[deck, window], decks.spare)
+        if pooled:
+            pool(decks.visual[deck], start, end, size, decks.window_visual[deck, window])
+        else:
+            standardise_frames(clip.video[window], kept, size, decks.window_visual[deck, window], decks.spare)
+    elif pooled:
+        one = decks.audio.shape[1] == 1
+        pool(decks.audio[deck], 0 if one else start, 1 if one else end, size, decks.window_audio[deck, window])
     else:
         standardise(clip.audio[window], kept, size, decks.window_audio[deck, window])

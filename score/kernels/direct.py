@@ -29,10 +29,10 @@ class DirectRoom(NamedTuple):
 
 
 def direct_room(labels: int, segments: int, windows: int, frames: int, visual_dim: int, audio_dim: int) -> DirectRoom:
-    """Room for scoring clip after clip."""
+    """Room for scoring clip after clip; ``windows`` may be 1, if they are pooled."""
     audio = window_room(labels, windows, 1, audio_dim)
     return DirectRoom(
-        clip_room(labels, segments, windows),
+        clip_room(labels, segments),
         np.zeros((segments, padded(visual_dim))),
         np.zeros((segments, labels)),
         np.zeros(segments - 1),
@@ -111,6 +111,8 @@ def score_embeddings(
             room.image,
             room.video.logits,
             room.audio_logits,
+            room.audio_logits[:1],
+            False,
             room.cosine,
             missing[i],
             source,

@@ -86,17 +86,18 @@ def mix(decks: Any, deck: int, clip: Any, alpha: float, room: Any) -> None:
     make_both(decks, deck, clip)
     size = decks.size[deck]
     p, sound = decks.visual[deck], decks.audio[deck]
-    for j in range(size):
-        room.mixed_peak[j] = blend(alpha, decks.peak[deck, j], sound[j])
+    step = 1 if sound.shape[0] > 1 else 0  # whether each segment has a row of sound
+    for j in range(size):  # at least the largest one, which is all that is asked of a peak
+        room.mixed_peak[j] = blend(alpha, decks.peak[deck, j], decks.audio_peak[deck, j])
     for t in range(p.shape[0]):
         for j in range(size):
-            room.mixed[t, j] = blend(alpha, p[t, j], sound[j])
+            room.mixed[t, j] = blend(alpha, p[t, j], sound[step * t, j])
     beta = 1.0 - alpha
     for t in range(p.shape[0]):
         for u in range(t + 1):
             value = beta * beta * decks.gram[deck, t, u]
-            value += alpha * beta * (decks.cross[deck, t] + decks.cross[deck, u])
-            value += alpha * alpha * decks.norm[deck]
+            value += alpha * beta * (decks.cross[deck, step * u, t] + decks.cross[deck, step * t, u])
+            value += alpha * alpha * decks.audio_gram[deck, step * t, step * u]
             room.mixed_gram[t, u] = value
             room.mixed_gram[u, t] = value
 
@@ -124,16 +125,19 @@ def find_positives(
     bbse = method in (BBSE, BBSE_COSINE)
     if stream == AUDIO:
         make_audio(decks, deck, clip)
-        sound = decks.audio[deck]
-        if bbse:
-            bbse_shift_constant(sound, size, segments, decks.norm[deck], tau, decay, turns, room.words, room.shift)
+        if decks.audio.shape[1] == 1:
+            sound = decks.audio[deck, 0]
+            if bbse:
+                norm = decks.audio_gram[deck, 0, 0]
+                bbse_shift_constant(sound, size, segments, norm, tau, decay, turns, room.words, room.shift)
+                return
+            for t in range(segments):
+                for j in range(size):
+                    room.repeated[t, j] = sound[j]
+            simple_shift(room.repeated, size, clip.cosine, False, tau, decay, turns, room.words)
             return
-        for t in range(segments):
-            for j in range(size):
-                room.repeated[t, j] = sound[j]
-        simple_shift(room.repeated, size, clip.cosine, False, tau, decay, turns, room.words)
-        return
-    if stream == VISUAL:
+        p, gram, peak = decks.audio[deck], decks.audio_gram[deck], decks.audio_peak[deck]
+    elif stream == VISUAL:
         make_visual(decks, deck, clip)
         p, gram, peak = decks.visual[deck], decks.gram[deck], decks.peak[deck]
     else:
@@ -155,7 +159,9 @@ def window_probability(decks: Any, deck: int, stream: int, alpha: float, window:
 
 
 @inner
-def judge_candidates(decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, room: Any) -> int:
+def judge_candidates(
+    decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, pooled: bool, room: Any
+) -> int:  # fmt: skip
     """Candidates (4.5) with their own probabilities, ranked by them; returns how many.
 
     With the argmax decision, ``stays`` says whether the label is its window's best (4.6).
@@ -164,11 +170,12 @@ def judge_candidates(decks: Any, deck: int, clip: Any, stream: int, alpha: float
     n = find_candidates(room.words, decks.size[deck], found)
     segments = clip.image.shape[0]
     for x in range(n):
-        window = window_row(found.start[x], found.end[x], segments)
+        start, end = found.start[x], found.end[x]
+        window = window_row(start, end, segments)
         if stream != AUDIO:
-            make_window(decks, deck, clip, window, 0)
+            make_window(decks, deck, clip, window, start, end, 0, pooled)
         if stream != VISUAL:
-            make_window(decks, deck, clip, window, 1)
+            make_window(decks, deck, clip, window, start, end, 1, pooled)
         own = window_probability(decks, deck, stream, alpha, window, found.slot[x])
         known = own == own  # a window without spread has no probability: it counts as 0
         found.probability[x] = own if known else 0.0

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.kernels.bits import ALWAYS, NEVER, first_run
-from score.kernels.clips import whole_probabilities
-from score.kernels.decks import Clip, deck_room, forget, reserve
+from score.kernels.clips import selection_probabilities
+from score.kernels.decks import Clip, deck_room, enough, forget, reserve
 from score.kernels.jit import inner, lean
 from score.kernels.streams import (
     AUDIO,
@@ -66,6 +67,7 @@ class Fixed(NamedTuple):
     decision: int
     passes: int
     accuracy: bool
+    pooled: bool
 
 
 class SweepRoom(NamedTuple):
@@ -89,10 +91,10 @@ class SweepRoom(NamedTuple):
     mixed_row: Any
 
 
-def sweep_room(labels: int, segments: int, windows: int) -> SweepRoom:
-    """Room for one thread."""
+def sweep_room(labels: int, segments: int, sounds: int = 1) -> SweepRoom:
+    """Room for one thread; ``sounds`` is 1, or ``segments`` where each has its own."""
     return SweepRoom(
-        deck_room(labels, segments, windows),
+        deck_room(labels, segments, window_count(segments), sounds=sounds),
         stream_room(labels, segments),
         stream_room(labels, segments),
         stream_room(labels, segments),
@@ -176,18 +178,18 @@ def sweep_sides(
             deck_v = choose_deck(decks, clip, VISUAL, 0.0, known, fixed.label_selection, room.visual)
             deck_a = choose_deck(decks, clip, AUDIO, 0.0, known, fixed.label_selection, room.audio)
         count_v = count_a = 0
-        if seen and decks.size[deck_v] >= 2:
+        if seen and enough(decks, deck_v, clip):
             find_positives(
                 decks, deck_v, clip, VISUAL, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes,
                 room.visual,
             )  # fmt: skip
-            count_v = judge_candidates(decks, deck_v, clip, VISUAL, 0.0, fixed.decision, room.visual)
-        if heard and decks.size[deck_a] >= 2:
+            count_v = judge_candidates(decks, deck_v, clip, VISUAL, 0.0, fixed.decision, fixed.pooled, room.visual)
+        if heard and enough(decks, deck_a, clip):
             find_positives(
                 decks, deck_a, clip, AUDIO, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes,
                 room.audio,
             )  # fmt: skip
-            count_a = judge_candidates(decks, deck_a, clip, AUDIO, 0.0, fixed.decision, room.audio)
+            count_a = judge_candidates(decks, deck_a, clip, AUDIO, 0.0, fixed.decision, fixed.pooled, room.audio)
         clear_tally(room.visual_tally)
         clear_tally(room.audio_tally)
         stay_v = stay_a = 0
@@ -246,15 +248,15 @@ def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, roo
             known, known_alpha = passes.filter_threshold[p], alpha
             reserve(decks, 1)
             deck = choose_deck(decks, clip, stream, alpha, known, fixed.label_selection, room.mixed)
-            if stream == AUDIOVISUAL and decks.size[deck] >= 2:
+            if stream == AUDIOVISUAL and enough(decks, deck, clip):
                 mix(decks, deck, clip, alpha, room.mixed)
         n = 0
-        if decks.size[deck] >= 2:
+        if enough(decks, deck, clip):
             find_positives(
                 decks, deck, clip, stream, passes.method[p], passes.threshold_stage1[p],
                 decays[passes.decay[p]], fixed.passes, room.mixed,
             )  # fmt: skip
-            n = judge_candidates(decks, deck, clip, stream, alpha, fixed.decision, room.mixed)
+            n = judge_candidates(decks, deck, clip, stream, alpha, fixed.decision, fixed.pooled, room.mixed)
         clear_tally(room.mixed_tally)
         found = room.mixed.found
         stay = 0
@@ -290,6 +292,8 @@ def sweep_clips(
     image: Any,
     video: Any,
     audio: Any,
+    sound: Any,
+    given: bool,
     cosine: Any,
     missing: Any,
     true: Any,
@@ -307,8 +311,10 @@ def sweep_clips(
 
     Args:
         image: float64 (n, T, C) logits.
-        video: float64 (n, W, F, C) logits.
-        audio: float64 (n, W, C) logits.
+        video: float64 (n, W, F, C) logits, W may be 1 or 0.
+        audio: float64 (n, W, C) logits, likewise.
+        sound: float64 (n, R, C) logits of the segments' sound; R = 1 where one row stands for all.
+        given: whether image and sound are probabilities and no logits.
         cosine: float64 (n, T - 1).
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         true: uint64 (n, 3, C), visual, audio and audiovisual truth.
@@ -323,8 +329,13 @@ def sweep_clips(
         mixed_sums: float64 (L', 3), added to.
     """
     for i in range(image.shape[0]):
-        whole_probabilities(video[i], audio[i], room.everything, room.decks.spare, room.whole_visual, room.whole_audio)
-        clip = Clip(image[i], video[i], audio[i], cosine[i], room.whole_visual, room.whole_audio, missing[i])
+        selection_probabilities(
+            image[i], video[i], audio[i], sound[i], given, room.everything, room.decks.spare, room.whole_visual,
+            room.whole_audio,
+        )  # fmt: skip
+        clip = Clip(
+            image[i], video[i], audio[i], sound[i], given, cosine[i], room.whole_visual, room.whole_audio, missing[i]
+        )
         forget(room.decks)
         set_truth(room.visual_true, true[i, VISUAL])
         set_truth(room.audio_true, true[i, AUDIO])

@@ -100,7 +100,7 @@ def fetch_windows(embeddings: Any, text: Any, room: Any, found: Any, n: int, seg
 
 
 @inner
-def fetch(source: Any, stream: int, size: int, segments: int, room: Any) -> None:
+def fetch(source: Any, stream: int, size: int, segments: int, pooled: bool, room: Any) -> None:
     """Logits that judging a stream's candidates will need.
 
     Args:
@@ -108,10 +108,11 @@ def fetch(source: Any, stream: int, size: int, segments: int, room: Any) -> None
         stream: the stream.
         size: labels in play.
         segments: T.
+        pooled: whether no windows' logits are needed.
         room: StreamRoom with the positive segments.
     """
     if source is not None:
-        n = find_candidates(room.words, size, room.found)
+        n = 0 if pooled else find_candidates(room.words, size, room.found)
         if stream != AUDIO:
             fetch_windows(source.video, source.text_visual, source.video_room, room.found, n, segments)
         if stream != VISUAL:

@@ -100,13 +100,19 @@ class SearchResult:
         table = np.column_stack([self.column(name) for name in names])
         return [self.tried(index) for index in pareto_rows(table)]
 
+    @property
+    def approximation(self) -> str:
+        """What is approximate in all figures, one line; empty where nothing is."""
+        return self.space.start.approximation
+
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write all settings and figures as one table."""
+        """Write all settings and figures as one table; a last column says what is approximate, if anything is."""
+        more = [self.approximation] if self.approximation else []
         with Path(path).open("w", newline="", encoding="utf-8") as stream:
             writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*NUMBERS, *CHOICES, *self.metric_names])
+            writer.writerow([*NUMBERS, *CHOICES, *self.metric_names, *(["approximate"] if more else [])])
             for setting, figures in zip(self.parameters.tolist(), self.metrics.tolist(), strict=True):
-                writer.writerow([*setting, *figures])
+                writer.writerow([*setting, *figures, *more])
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one Parquet table (needs pyarrow)."""
@@ -117,6 +123,8 @@ class SearchResult:
             raise ScoreError("Parquet needs pyarrow: pip install 'av2a[search]'") from error
         columns: dict[str, Any] = {name: self.parameters[name] for name in (*NUMBERS, *CHOICES)}
         columns |= {name: self.metrics[:, k] for k, name in enumerate(self.metric_names)}
+        if self.approximation:
+            columns["approximate"] = [self.approximation] * len(self)
         pq.write_table(pa.table(columns), str(path))
 
     def table(self, tried: Sequence[Tried]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
@@ -131,7 +139,8 @@ class SearchResult:
             )
             for number, one in enumerate(tried, start=1)
         ]
-        return ("#", *varied, *figures), rows
+        mark = f"# (approximate: {self.approximation.partition(':')[0]})" if self.approximation else "#"
+        return (mark, *varied, *figures), rows
 
     def __str__(self) -> str:
         """The ten best settings as a table."""

@@ -67,6 +67,7 @@ def search(
     """
     total = count_settings(sampler, space, samples)
     held = sweeper or Sweeper(cache, annotations, text, partial=partial, threads=threads)
+    held.check(space)
     names = held.metric_names
     objectives = tuple(
         check_objective(name, names) for name in ([objective] if isinstance(objective, str) else list(objective))

@@ -37,6 +37,7 @@ class Space:
         refinement: whether candidates are checked as a whole.
         decision: "threshold" or "argmax".
         label_shift_iters: passes over the segments.
+        pooled_windows: whether a window's probability is the mean of its segments', an approximation.
 
     A grid tries every combination. A sampler draws each number between the least and the largest value given.
 
@@ -55,6 +56,7 @@ class Space:
     refinement: bool = True
     decision: str = "threshold"
     label_shift_iters: int = 1
+    pooled_windows: bool = False
 
     def __post_init__(self) -> None:
         """Take lists, arrays and single values alike, and check them."""
@@ -82,7 +84,13 @@ class Space:
             refinement=self.refinement,
             decision=self.decision,
             label_shift_iters=self.label_shift_iters,
+            pooled_windows=self.pooled_windows,
         )
+
+    @property
+    def start(self) -> ScoreConfig:
+        """The setting of the first values."""
+        return self._config({name: getattr(self, name)[0] for name in NUMBERS})
 
     def config(self, setting: Any) -> ScoreConfig:
         """A setting of this space, a row of dtype ``PARAMETERS``, as a configuration."""
@@ -99,6 +107,7 @@ class Space:
             "refinement": self.refinement,
             "decision": self.decision,
             "label_shift_iters": self.label_shift_iters,
+            "pooled_windows": self.pooled_windows,
         }
 
     @property
@@ -156,7 +165,7 @@ def space_for(backbone: str, dataset: str, given: Mapping[str, Any]) -> Space:
         values.setdefault(name, (getattr(start, name),))
     for name in CHOICES:
         values[name] = tuple(texts[name].split(",")) if name in texts else (getattr(start, name),)
-    for name in ("label_selection", "refinement", "label_shift_iters"):
+    for name in ("label_selection", "refinement", "label_shift_iters", "pooled_windows"):
         if name in texts:
             values[name] = texts[name]
     values["decision"] = texts.get("decision", "argmax" if dataset == "ave" else "threshold")

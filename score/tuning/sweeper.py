@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from feature_cache import DONE, FeatureCache
 from score.annotations.truth import Annotations
+from score.cache_needs import fitting
 from score.evaluation import LLP_FIGURES, check_coverage, name_figures, true_words
 from score.kernels.streams import DECISION_CODES
 from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, sweep_clips, sweep_room
@@ -30,7 +31,9 @@ def gather_logits(cache: FeatureCache, text: str | None, rows: NDArray[np.int64]
     parts: list[Logits] = []
     for start in range(0, len(rows), 256):
         parts.append(make_logits(cache.read(rows[start : start + 256]), labels))
-    return Logits(*(np.concatenate([getattr(part, name) for part in parts]) for name in Logits.__dataclass_fields__))
+    names = [name for name in Logits.__dataclass_fields__ if name != "given"]
+    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Logits(**joined, given=parts[0].given)
 
 
 class Sweeper:
@@ -65,6 +68,7 @@ class Sweeper:
         self.n_split = len(annotations.clip_ids)
         self.clip_ids = [ids[row] for row in truth.rows]
         self.segments = cache.segments
+        self._cache = cache
         self.logits = gather_logits(cache, labels.name, done[truth.rows])
         self.true = true_words(truth)
         self.first = truth.first
@@ -72,7 +76,7 @@ class Sweeper:
         self.threads = threads or os.cpu_count() or 1
         self._rooms: SimpleQueue[SweepRoom] = SimpleQueue()
         for _ in range(self.threads):
-            self._rooms.put(sweep_room(len(self.labels), self.segments, self.logits.audio.shape[1]))
+            self._rooms.put(sweep_room(len(self.labels), self.segments, self.logits.sound.shape[1]))
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -123,13 +127,24 @@ class Sweeper:
         plan, fixed = self._plan(setting, space)
         return self._figures(np.concatenate([self._sweep(clip, clip + 1, plan, fixed) for clip in range(self.n_found)]))
 
+    def check(self, space: Space) -> None:
+        """Refuse a space of which the cache does not hold enough.
+
+        Raises:
+            ScoreError: refinement without windows, or a method by `cosine` without images.
+        """
+        for method in space.method:
+            fitting(self._cache, space.start.replace(method=method))
+
     def _plan(self, settings: NDArray[Any], space: Space) -> tuple[Plan, Fixed]:
+        self.check(space)
         fixed = Fixed(
             space.label_selection,
             space.refinement,
             DECISION_CODES[space.decision],
             space.label_shift_iters,
             self.kind == "ave",
+            fitting(self._cache, space.start.replace(method="naive")).pooled_windows,
         )
         return make_plan(settings, space, self.segments), fixed
 
@@ -164,6 +179,8 @@ class Sweeper:
                 self.logits.image[part],
                 self.logits.video[part],
                 self.logits.audio[part],
+                self.logits.sound[part],
+                self.logits.given,
                 self.logits.cosine[part],
                 self.logits.missing[part],
                 self.true[part],
