@@ -28,9 +28,11 @@ from feature_cache.shapes import (
     probability_shapes,
     window_rows,
 )
-from feature_cache.store import clear, open_group, shown
+from feature_cache.store import clear, open_group, set_attributes, shown
 from feature_cache.text import TextSet
 from feature_cache.windows import windows as every_window
+
+_NO_CONTENT = {"shard_size", layout.SEAL}
 
 
 class FeatureCache:
@@ -146,7 +148,8 @@ class FeatureCache:
         for name, width in (("reason", layout.REASON_BYTES), ("digest", layout.DIGEST_BYTES)):
             layout.add_array(group, name, shape=(n, width), dtype="uint8", rows=rows, dimensions=("clip", "byte"))
         # last: a cache without these attributes was cut off while it was made
-        group.attrs.update(
+        set_attributes(
+            group,
             {
                 "format": layout.FORMAT,
                 "format_version": layout.FORMAT_VERSION,
@@ -157,7 +160,7 @@ class FeatureCache:
                 "dtype": dtype,
                 "attributes": json.loads(json.dumps(dict(attributes or {}))),
                 "clip_ids": ids,
-            }
+            },
         )
         return cls(shown(path), group)
 
@@ -369,7 +372,7 @@ class FeatureCache:
 
     @cached_property
     def _fixed(self) -> bytes:
-        facts = {name: value for name, value in self._group.attrs.items() if name != "shard_size"}
+        facts = {name: value for name, value in self._group.attrs.items() if name not in _NO_CONTENT}
         return json.dumps(facts, sort_keys=True).encode()
 
     @property
@@ -530,13 +533,14 @@ class FeatureCache:
             for digest, row in zip(digests, stored, strict=True):
                 digest.update(row.tobytes())
             values[name] = stored
-        if (self._of(self.status(), shard) != PENDING).any():  # redoing: declare nothing meanwhile
-            layout.array(self._group, "status")[part] = np.full(len(rows), PENDING, dtype=np.uint8)
+        marks = np.stack([np.frombuffer(digest.digest(), dtype=np.uint8) for digest in digests])
+        before = self._of(self.status(), shard)
+        if (before != PENDING).any():  # done again: meanwhile only rows that stay as they are count as done
+            same = (self._read("digest", part) == marks).all(axis=1) & (before == DONE) & (codes == DONE)
+            layout.array(self._group, "status")[part] = np.where(same, DONE, PENDING).astype(np.uint8)
         for name, stored in values.items():
             layout.array(self._group, name)[part] = stored
-        layout.array(self._group, "digest")[part] = np.stack(
-            [np.frombuffer(digest.digest(), dtype=np.uint8) for digest in digests]
-        )
+        layout.array(self._group, "digest")[part] = marks
         layout.array(self._group, "reason")[part] = np.stack(
             [layout.encode_reason(reason if code == FAILED else "") for code, reason in zip(codes, texts, strict=True)]
         )
@@ -614,8 +618,9 @@ class FeatureCache:
         return values[rows.start : rows.stop]
 
     def _read(self, name: str, part: slice) -> NDArray[Any]:
-        try:
-            return layout.read_rows(self._group, name, part)
+        named = slice(part.start or 0, len(self) if part.stop is None else part.stop)
+        try:  # there may be more rows, of clips that are being added or were removed
+            return layout.read_rows(self._group, name, named)
         except (ValueError, KeyError, RuntimeError) as error:
             raise CacheError(
                 f"{self.path}: array {name!r} is damaged or missing in rows {part.start or 0} to "

@@ -1,9 +1,11 @@
 """The Zarr group of a cache: made, opened, emptied, listed (docs/design.md 3)."""
 
+import json
 from os import PathLike
 from typing import Any, Literal
 
 import zarr
+from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 
@@ -12,7 +14,7 @@ from feature_cache.layout import FORMAT, FORMAT_VERSION, SEAL, UNFINISHED, seal
 from feature_cache.places import local_folder, shown, store_at
 from feature_cache.safe_store import PARTIAL, SafeStore
 
-__all__ = ["attributes_at", "clear", "names_in", "open_group", "remove", "shown", "store_of"]
+__all__ = ["attributes_at", "clear", "names_in", "open_group", "remove", "set_attributes", "shown", "store_of"]
 
 
 def clear(path: str | PathLike[str], *, overwrite: bool) -> zarr.Group:
@@ -31,12 +33,13 @@ def clear(path: str | PathLike[str], *, overwrite: bool) -> zarr.Group:
     if found is None and folder is not None and folder.exists() and not folder.is_dir():
         raise CacheError(f"{name} is there and no av2a cache: choose another output")
     store = store_at(path, read_only=False)
-    if found is None and names_in(store, ""):
+    if found is None and (names_in(store, "") or sync(store.exists("zarr.json"))):
         raise CacheError(f"{name} is there and no av2a cache: choose another output")
-    group = zarr.Group.from_store(store, attributes={UNFINISHED: FORMAT}, zarr_format=3, overwrite=False)
+    mark = {"zarr_format": 3, "node_type": "group", "attributes": {UNFINISHED: FORMAT}}
+    sync(store.set("zarr.json", default_buffer_prototype().buffer.from_bytes(json.dumps(mark).encode())))
     for child in names_in(store, ""):
         remove(store, child)
-    return group
+    return zarr.open_group(store, mode="r+", zarr_format=3)
 
 
 def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> zarr.Group:

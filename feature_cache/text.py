@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
 from feature_cache.layout import TEXT_GROUP, add_array, read_rows
+from feature_cache.store import names_in, set_attributes, store_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -85,21 +86,24 @@ def write_text(
         target = entry[kind]
         assert isinstance(target, zarr.Array)
         target[:] = np.asarray(table, dtype=np.float32)
-    entry.attrs.update(
+    set_attributes(
+        entry,
         {
             "labels": list(labels),
             "prompts": {kind: list(lines) for kind, lines in prompts.items()},
             "one_table": audio is None,
-        }
+        },
     )
 
 
 def text_names(group: zarr.Group) -> list[str]:
     """Names of the whole text sets, sorted."""
-    texts = group.get(TEXT_GROUP)
-    if not isinstance(texts, zarr.Group):
-        return []
-    return sorted(name for name, entry in texts.groups() if "labels" in entry.attrs)
+    found = []
+    for name in names_in(store_of(group), TEXT_GROUP):
+        entry = group.get(f"{TEXT_GROUP}/{name}")
+        if isinstance(entry, zarr.Group) and "labels" in entry.attrs:
+            found.append(name)
+    return found
 
 
 def read_text(group: zarr.Group, name: str) -> TextSet:
