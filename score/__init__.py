@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from score.evaluation import Report, evaluate
     from score.events import Events
     from score.scoring import score
+    from score.stitching import stitch
     from score.tuning.result import SearchResult
     from score.tuning.search import search
     from score.tuning.space import Space
@@ -25,6 +26,7 @@ _HOMES = {
     "evaluate": "score.evaluation",
     "score": "score.scoring",
     "search": "score.tuning.search",
+    "stitch": "score.stitching",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "evaluate",
     "score",
     "search",
+    "stitch",
 ]
 
 

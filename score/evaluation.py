@@ -114,8 +114,13 @@ def evaluate(
 
     Raises:
         AnnotationError: clips of the split were not scored, or annotations do not fit the events.
-        ScoreError: an event does not lie in its clip.
+        ScoreError: an event does not lie in its clip, or the events are stitched.
     """
+    if events.seconds is not None:
+        raise ScoreError(
+            "these events lie on the timelines of whole files, annotations and metrics are of clips: score again with "
+            "--no-stitch"
+        )
     missing = annotations.missing(events.clip_ids)
     check_coverage(missing, annotations, partial)
     truth = annotations.align(events.clip_ids, events.labels, events.segments, events.segment_seconds)

@@ -14,6 +14,8 @@ from score.errors import ScoreError
 STREAMS = ("audiovisual", "visual", "audio")
 Event = tuple[str, float, float, float]
 """Label, onset and offset in seconds, score."""
+Origin = tuple[str, float, float | None]
+"""The file a clip was cut from, the second at which it begins there, and that at which its content ends, if padded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,9 @@ class Events:
         cache: identity, backbone and text set of the cache that was scored.
         left_out: number of the cache's clips that were not scored, by status.
         missing: by clip id, "picture" or "sound": what a clip was scored without.
+        clips_from: by clip id, where clips were cut from longer files.
+        seconds: float64 (E, 2), onset and offset in seconds of the file, of stitched events: their ``clip_ids`` are
+            files, and ``start`` and ``end`` are zeros. None for events of clips.
     """
 
     config: ScoreConfig
@@ -51,6 +56,8 @@ class Events:
     cache: dict[str, str]
     left_out: dict[str, int]
     missing: dict[str, str] = field(default_factory=dict)
+    clips_from: dict[str, Origin] = field(default_factory=dict)
+    seconds: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of events, all streams together."""
@@ -121,9 +128,8 @@ class Events:
         return cls(**read_json(path))
 
     def _event(self, row: Any) -> Event:
-        return (
-            self.labels[self.label[row]],
-            float(self.start[row]) * self.segment_seconds,
-            float(self.end[row]) * self.segment_seconds,
-            float(self.score[row]),
-        )
+        if self.seconds is not None:
+            onset, offset = self.seconds[row].tolist()
+        else:
+            onset, offset = (float(at[row]) * self.segment_seconds for at in (self.start, self.end))
+        return self.labels[self.label[row]], onset, offset, float(self.score[row])

@@ -20,6 +20,7 @@ from score.kernels.label_shift import METHOD_CODES, decay_table
 from score.kernels.similarity import pad_text, stored_bits
 from score.kernels.streams import DECISION_CODES
 from score.logits import check_segments, make_logits, missing_bits
+from score.stitching import read_origins, stitch
 
 KERNEL_STREAMS = ("visual", "audio", "audiovisual")
 """The streams in the order in which kernels number them."""
@@ -30,7 +31,13 @@ Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 """Cache rows scored; events as (E, 5): place among the rows, stream, label, start, end; their scores."""
 
 
-def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, threads: int | None = None) -> Events:
+def score(
+    cache: FeatureCache,
+    config: ScoreConfig,
+    text: str | None = None,
+    threads: int | None = None,
+    stitched: bool | None = None,
+) -> Events:
     """Find the events of every clip of a cache that is done.
 
     Args:
@@ -38,6 +45,8 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
         config: the settings.
         text: name of the label set in the cache; None if there is one only.
         threads: threads to use, by default one a core; the result does not depend on it.
+        stitched: whether events of clips that were cut from longer files are put on the files' timelines (4.9); by
+            default if there are such clips.
 
     Returns:
         The events of all three streams.
@@ -52,6 +61,10 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
     config = fitting(cache, config)
     workers = threads or os.cpu_count() or 1
     scorer = Scorer(config, labels, cache.segments)
+    try:
+        origins = read_origins(cache.attributes.get("clips_from", {}))
+    except ScoreError as error:
+        raise ScoreError(f"{cache.path}: {error}: extract again") from error
     status = cache.status()
     parts: list[Part] = []
     missing: dict[str, str] = {}
@@ -65,7 +78,7 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
                 parts.append(waiting.popleft().result())
         parts += [future.result() for future in waiting]
     rows, table, scores = _join(parts)
-    return Events(
+    events = Events(
         config=config,
         clip_ids=tuple(cache.clip_ids[row] for row in rows),
         labels=labels.labels,
@@ -83,7 +96,9 @@ def score(cache: FeatureCache, config: ScoreConfig, text: str | None = None, thr
             "failed": int((status == FAILED).sum()),
         },
         missing=missing,
+        clips_from=origins,
     )
+    return stitch(events) if origins and stitched is not False else events
 
 
 class Scorer:

@@ -35,6 +35,16 @@ def made(draw: st.DrawFn) -> Events:
     values["score"] = np.array([draw(st.floats(0, 1)) for _ in range(len(events))])
     values["segment_seconds"] = draw(st.sampled_from([1.0, 0.5, 0.1, 1 / 3, 0.96]))
     values["left_out"] = {"pending": draw(st.integers(0, 9)), "failed": 0}
+    values["missing"] = (
+        draw(st.dictionaries(st.sampled_from(clips), st.sampled_from(["sound", "picture"]))) if clips else {}
+    )
+    seconds = st.floats(0, 1e6, allow_nan=False)
+    places = st.tuples(text, seconds, st.none() | seconds)
+    values["clips_from"] = draw(st.dictionaries(st.sampled_from(clips), places)) if clips else {}
+    if draw(st.booleans()):
+        begin = np.array([draw(seconds) for _ in range(len(events))])
+        values["seconds"] = np.column_stack([begin, begin + 0.5]).reshape(-1, 2)
+        values["start"], values["end"] = events.start * 0, events.end * 0
     values["cache"] = {"identity": draw(text), "backbone": draw(text), "text": draw(text)}
     return Events(**values)
 
@@ -155,6 +165,9 @@ def in_first_event(**values: Any) -> Callable[[dict[str, Any]], Any]:
         (in_first_event(onset=5.0), "event from 5.0 to 4.0 s in clip a_b"),
         (in_first_event(offset=1e12), "damaged"),
         (in_first_event(offset=float("inf")), "damaged"),
+        (lambda found: found.update(stitched=True) or found["events"][0].update(offset=float("inf")), "damaged"),
+        (lambda found: found.update(stitched=True) or found["events"][0].update(onset=7.0), "event from 7.0 to 4.0 s"),
+        (lambda found: found.update(clips_from={"c": ["f"]}), r"clips_from of clip c is \['f'\]: expected"),
         (in_first_event(score="high"), "damaged"),
     ],
 )

@@ -1,6 +1,7 @@
 """events.json: the settings, the cache's identity and one record an event."""
 
 import json
+import math
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.events import STREAMS
+from score.stitching import read_origins
 
 if TYPE_CHECKING:
     from score.events import Events
@@ -32,6 +34,8 @@ def json_files(events: "Events", path: Path) -> dict[Path, str]:
         "segment_seconds": events.segment_seconds,
         "left_out": events.left_out,
         "missing": events.missing,
+        "stitched": events.seconds is not None,
+        "clips_from": {clip: [part for part in place if part is not None] for clip, place in events.clips_from.items()},
         "labels": list(events.labels),
         "clips": list(events.clip_ids),
     }
@@ -71,11 +75,14 @@ def _fields(found: dict[str, Any]) -> dict[str, Any]:
     clips = {clip: number for number, clip in enumerate(found["clips"])}
     labels = {label: number for number, label in enumerate(found["labels"])}
     segments, seconds = int(found["segments"]), float(found["segment_seconds"])
-    rows = []
+    stitched = bool(found.get("stitched", False))
+    rows, times = [], []
     for record in found["events"]:
-        start, end = round(record["onset"] / seconds), round(record["offset"] / seconds)
-        if not 0 <= start < end <= segments:
+        onset, offset = float(record["onset"]), float(record["offset"])
+        start, end = (0, 0) if stitched else (round(onset / seconds), round(offset / seconds))
+        if not (0 <= onset < offset < math.inf if stitched else 0 <= start < end <= segments):
             raise ValueError(f"event from {record['onset']} to {record['offset']} s in clip {record['clip']}")
+        times.append((onset, offset))
         stream = STREAMS.index(record["stream"])
         rows.append((clips[record["clip"]], stream, labels[record["label"]], start, end, float(record["score"])))
     columns = list(zip(*rows, strict=True)) or [()] * 6
@@ -94,4 +101,6 @@ def _fields(found: dict[str, Any]) -> dict[str, Any]:
         "cache": dict(found["cache"]),
         "left_out": dict(found["left_out"]),
         "missing": dict(found.get("missing", {})),
+        "clips_from": read_origins(found.get("clips_from", {})),
+        "seconds": np.array(times, dtype=np.float64).reshape(-1, 2) if stitched else None,
     }
