@@ -193,6 +193,8 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
             "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap or language_bind",
             err=True,
         )
+    for note in summary.notes:
+        click.echo(f"note: {note}", err=True)
     for clip, reason in summary.failed.items():
         click.echo(f"failed: {clip}: {reason}", err=True)
     click.echo(

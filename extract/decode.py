@@ -1,44 +1,30 @@
 """Media files to what the encoders take: the chosen frames at the encoder's size, the sound at its rate.
 
-A file is read once to count its frames and decode its sound, then once more to decode the picture; only
-the chosen frames are converted, each at once to what the encoder takes, so memory does not grow with the
-picture. Damaged packets are skipped; a file that lacks much of what it declares is refused, since its
-events would be placed at wrong times.
+A file that is one clip is read once to count its frames and decode its sound, then once more to decode the
+picture; of a longer file only a clip's own part is read. Damaged packets are skipped; a file that lacks much of
+what it declares is refused, since its events would be placed at wrong times. A side that a clip does not have
+is left out.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
-import torch
-from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.errors import MediaError
-from extract.media_file import Coverage, decode, first_stream, opened, packets
-from extract.sampling import FramePlan, frame_plan, sample_plan
-from extract.sound import SoundTrack, read_sound
+from extract.limits import TimeLimit
+from extract.media_file import Coverage, declared_seconds, first_stream, opened, packets, start_time, track_seconds
+from extract.pictures import Chosen, FrameTimes, Views, damaged, decode_all, decode_part, enough, times_of_part
+from extract.sampling import ROUNDING, frame_plan, is_regular, sample_plan, timed_frame_plan
+from extract.sound import LONGEST, Sound, SoundTrack, read_part, read_sound
 from extract.sound_windows import SoundWindows
 
-_ENOUGH_FRAMES = 0.9
+__all__ = ["ClipMedia", "Views", "decode_clip"]
 
-
-@dataclass(frozen=True)
-class Views:
-    """What becomes of a decoded frame, at once: uint8 (1, 3, H, W) to (1, ...).
-
-    Attributes:
-        image: for the segments' images, and for windows that are seen frame by frame.
-        video: for the windows of a video encoder; None: windows take ``image``.
-    """
-
-    image: Callable[[Tensor], Tensor]
-    video: Callable[[Tensor], Tensor] | None = None
+_SAME_TIME = 0.05
+"""Seconds by which streams may be apart without a picture or a sound being moved: encoders' delays."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +32,20 @@ class ClipMedia:
     """A decoded clip.
 
     Attributes:
-        images: (k, ...), the image view of each distinct frame that is needed as one, in order.
+        images: (k, ...), the image view of each distinct frame that is needed as one, in order; None: the
+            clip has no picture.
         videos: (m, ...), the video view of each distinct frame of the windows; None: windows take images.
         image_index: int64 (T,), row in ``images`` of each segment's frame.
         video_index: int64 (W, F), rows in ``videos`` (or ``images``) of each window's frames.
-        windows: the sound of each window, as stretches of the whole.
-        frame_count: n, frames in the file.
+        windows: the sound of each window, as stretches of the whole; None: the clip has no sound.
+        frame_count: n, frames in the clip.
     """
 
-    images: Tensor
+    images: Tensor | None
     videos: Tensor | None
     image_index: NDArray[np.int64]
     video_index: NDArray[np.int64]
-    windows: SoundWindows
+    windows: SoundWindows | None
     frame_count: int
 
 
@@ -71,136 +58,168 @@ def decode_clip(
     segments: int = 10,
     segment_seconds: float = 1.0,
     sound_path: Path | None = None,
+    begin: float | None = None,
+    whole_only: bool = False,
+    timeout: float | None = None,
 ) -> ClipMedia:
     """Decode one clip.
 
     Args:
-        path: the video file.
+        path: the video (or sound) file.
         views: what becomes of its frames.
         sample_rate: rate in Hz of mono sound; None: rate and channels as they are.
         frames_per_window: F.
         segments: T.
         segment_seconds: length of a segment in seconds.
         sound_path: take the sound from this file instead of the video's own.
+        begin: the clip is T segments from this second of the file on, chosen by time stamps; None: it is the
+            whole file, chosen by counting frames (docs/design.md 5).
+        whole_only: prepare window 0 (and the segments' images) alone.
+        timeout: seconds that this may take; None: as long as it takes.
 
     Raises:
         MediaError: a file cannot be used; says why, and what would mend it.
     """
-    count, sound = _read(path, sample_rate, own_sound=sound_path is None)
-    if sound_path is not None:
-        sound = read_sound(sound_path, sample_rate)
-    assert sound is not None
-    wave, rate = sound
-    for expected in (count, None):
-        _check_count(path, count, segments)
-        plan = frame_plan(count, segments=segments, frames_per_window=frames_per_window)
-        chosen = _Chosen(plan, views)
-        found = _frames(path, chosen)
-        # packets and frames need not match: some packets hold no frame of their own, or are damaged
-        if found == count:
-            break
-        if expected is None or found < count * _ENOUGH_FRAMES:
-            raise MediaError(path, f"it is damaged: {found} of {count} frames can be decoded; get it again")
-        count = found
-    stretches = sample_plan(int(wave.shape[-1]), rate, segments=segments, segment_seconds=segment_seconds)
-    return ClipMedia(
-        chosen.images.stacked(),
-        None if chosen.videos is None else chosen.videos.stacked(),
-        chosen.image_index,
-        chosen.video_index,
-        SoundWindows(wave, stretches, rate),
-        count,
-    )
+    clip = _Clip(
+        path, sound_path, views, sample_rate, frames_per_window, segments, segment_seconds, whole_only,
+        TimeLimit(path, timeout),
+    )  # fmt: skip
+    return clip.whole() if begin is None else clip.part(begin)
 
 
-class _Chosen:
-    """The frames of a plan, each viewed as it comes."""
+@dataclass(frozen=True)
+class _Clip:
+    path: Path
+    sound_path: Path | None
+    views: Views
+    sample_rate: int | None
+    frames_per_window: int
+    segments: int
+    segment_seconds: float
+    whole_only: bool
+    limit: TimeLimit
 
-    def __init__(self, plan: FramePlan, views: Views) -> None:
-        self.wanted = plan.frames
-        every = np.arange(len(plan.frames))
-        seen = every if views.video is None else np.unique(plan.image)
-        self.images = _Rows(views.image, seen)
-        self.image_index = np.searchsorted(seen, plan.image)
-        if views.video is None:
-            self.videos, self.video_index = None, plan.video
+    @property
+    def _longest(self) -> float:
+        return max(LONGEST, 2 * self.segments * self.segment_seconds)
+
+    def whole(self) -> ClipMedia:
+        """The whole file as one clip."""
+        times, track = self._read()
+        sound: Sound | None
+        starts = [float(times.seconds[0])] if len(times) else []
+        if track is not None and track.begin is not None:
+            starts.append(track.begin)
+        start = min(starts, default=0.0)
+        if self.sound_path is not None:
+            sound = read_sound(self.sound_path, self.sample_rate, self.limit, self._longest)
         else:
-            moving = np.unique(plan.video)
-            self.videos = _Rows(views.video, moving)
-            self.video_index = np.searchsorted(moving, plan.video)
+            sound = None if track is None else track.whole(self.sample_rate, start)
+        if not len(times):
+            return self._media(None, sound, 0)
+        late = times.seconds[0] - start
+        if late > _SAME_TIME or not is_regular(times.seconds, self.segment_seconds):
+            return self._media(self._timed(times, start), sound, len(times))
+        chosen, count = self._counted(len(times))
+        return self._media(chosen, sound, count)
 
-    def take(self, place: int, frame: Tensor) -> None:
-        """The frame at a place of the plan's."""
-        self.images.take(place, frame)
-        if self.videos is not None:
-            self.videos.take(place, frame)
+    def part(self, begin: float) -> ClipMedia:
+        """A part of the file."""
+        seconds = self.segments * self.segment_seconds
+        with opened(self.path, self.limit) as container:
+            kinds = ("video", "audio") if self.sound_path is None else ("video",)
+            streams = [first_stream(container, kind, self.path) for kind in kinds]
+            start = start_time(container, [stream for stream in streams if stream is not None])
+            declared = declared_seconds(container)
+            all_declare = all(stream is None or track_seconds(stream) for stream in streams)
+        first, last = start + begin, start + begin + seconds
+        times = times_of_part(self.path, first, last, self.limit)
+        end = times.end
+        if self.sound_path is None:
+            sound, heard_to = read_part(self.path, self.sample_rate, first, seconds, self.limit)
+            end = max(end, heard_to)
+        else:
+            sound, _ = read_part(self.sound_path, self.sample_rate, begin, seconds, self.limit)
+        # a track that says how long it is may be shorter; where none does, the longest reaches the file's end
+        expected = first if all_declare or not declared else min(last, start + declared)
+        if expected - end > max(0.25, 0.05 * seconds):
+            there = f"it ends before second {begin:g}" if end < first else f"it ends at {end - start:.1f} s"
+            raise MediaError(self.path, f"it is cut off: {there}, and should last {declared:.1f} s; get it again")
+        shown = times.seconds
+        count = int(((shown >= first - ROUNDING) & (shown < last - ROUNDING)).sum())
+        held = len(shown) and shown[0] < first and (shown[-1] >= last - ROUNDING or times.end > first)
+        return self._media(self._timed(times, first) if count or held else None, sound, count)
 
+    def _read(self) -> tuple[FrameTimes, SoundTrack | None]:
+        """When the frames of the file are, by its packets, and its sound if that is wanted from here."""
+        times = FrameTimes()
+        with opened(self.path, self.limit) as container:
+            video = first_stream(container, "video", self.path)
+            audio = None if self.sound_path is not None else first_stream(container, "audio", self.path)
+            track = (
+                None
+                if audio is None
+                else SoundTrack(audio, self.path, mono=self.sample_rate is not None, longest=self._longest)
+            )
+            coverage = Coverage(container)
+            for packet in packets(container, limit=self.limit):
+                coverage.add(packet)
+                if video is not None and packet.stream_index == video.index:
+                    times.add(packet)
+                elif track is not None and packet.stream_index == track.stream.index:
+                    track.take(packet)
+            coverage.check(self.path, [stream for stream in (video, audio) if stream is not None])
+        return times, track
 
-class _Rows:
-    """One view of the chosen frames at some places, in one tensor."""
+    def _counted(self, count: int) -> tuple[Chosen, int]:
+        """Frames by their number, and how many there are."""
+        for expected in (count, None):
+            if count < self.segments:
+                raise MediaError(self.path, f"it has {count} frames, at least {self.segments} are needed")
+            plan = frame_plan(
+                count,
+                segments=self.segments,
+                frames_per_window=self.frames_per_window,
+                whole_only=self.whole_only,
+            )
+            chosen = Chosen(plan, self.views)
+            found = decode_all(self.path, chosen, self.limit)
+            # packets and frames need not match: some packets hold no frame of their own, or are damaged
+            if found == count:
+                break
+            if expected is None or not enough(found, count):
+                raise damaged(self.path, found, count)
+            count = found
+        return chosen, count
 
-    def __init__(self, view: Callable[[Tensor], Tensor], places: NDArray[np.int64]) -> None:
-        self._view, self._row = view, {int(place): row for row, place in enumerate(places)}
-        self._rows: Tensor | None = None
+    def _timed(self, times: FrameTimes, begin: float) -> Chosen:
+        """Frames by their times."""
+        plan = timed_frame_plan(
+            times.seconds - begin,
+            segments=self.segments,
+            segment_seconds=self.segment_seconds,
+            frames_per_window=self.frames_per_window,
+            whole_only=self.whole_only,
+        )
+        chosen = Chosen(plan, self.views)
+        decode_part(self.path, chosen, times.ticks, begin, self.limit)
+        return chosen
 
-    def take(self, place: int, frame: Tensor) -> None:
-        row = self._row.get(place)
-        if row is None:
-            return
-        viewed = self._view(frame)[0]
-        if self._rows is None:
-            self._rows = viewed.new_zeros((len(self._row), *viewed.shape))
-        self._rows[row] = viewed
-
-    def stacked(self) -> Tensor:
-        assert self._rows is not None
-        return self._rows
-
-
-def _read(path: Path, sample_rate: int | None, *, own_sound: bool) -> tuple[int, tuple[Tensor, int] | None]:
-    """Number of frames by counting packets, and the sound and its rate if it is wanted from here."""
-    with opened(path) as container:
-        video = _video(container, path)
-        track = SoundTrack(container, path, mono=sample_rate is not None) if own_sound else None
-        coverage = Coverage(container)
-        count = 0
-        for packet in packets(container):
-            coverage.add(packet)
-            if packet.stream_index == video.index:
-                count += bool(packet.size) and not packet.is_discard
-            elif track is not None and packet.stream_index == track.stream.index:
-                track.take(packet)
-        coverage.check(path, [video, track.stream] if track else [video])
-    return count, None if track is None else track.wave(sample_rate)
-
-
-def _frames(path: Path, chosen: _Chosen) -> int:
-    """Decode the file, hand over the frames that are wanted; how many frames it has."""
-    number = place = 0
-    reformatter = VideoReformatter()
-    with opened(path) as container:
-        for packet in packets(container, [_video(container, path)]):
-            for frame in decode(packet) or ():
-                if place < len(chosen.wanted) and number == chosen.wanted[place]:
-                    chosen.take(place, _rgb(reformatter, frame))
-                    place += 1
-                number += 1
-    return number
-
-
-def _rgb(reformatter: VideoReformatter, frame: av.VideoFrame) -> Tensor:
-    """uint8 (1, 3, H, W)."""
-    rgb = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    return torch.from_numpy(rgb).permute(2, 0, 1)[None]
-
-
-def _video(container: InputContainer, path: Path) -> Any:
-    stream = first_stream(container, "video")
-    if stream is None:
-        raise MediaError(path, "it has no picture; only videos with sound can be used")
-    return stream
-
-
-def _check_count(path: Path, count: int, segments: int) -> None:
-    if count < segments:
-        raise MediaError(path, f"it has {count} frames, at least {segments} are needed")
+    def _media(self, chosen: Chosen | None, sound: Sound | None, count: int) -> ClipMedia:
+        windows = None
+        if sound is not None:
+            wave, rate = sound
+            stretches = sample_plan(
+                int(wave.shape[-1]),
+                rate,
+                segments=self.segments,
+                segment_seconds=self.segment_seconds,
+                whole_only=self.whole_only,
+            )
+            windows = SoundWindows(wave, stretches, rate)
+        if chosen is not None:
+            return ClipMedia(chosen.images, chosen.videos, chosen.image_index, chosen.video_index, windows, count)
+        if windows is None:
+            raise MediaError(self.path, "it has neither picture nor sound")
+        none = np.zeros((len(windows), self.frames_per_window), dtype=np.int64)
+        return ClipMedia(None, None, np.zeros(self.segments, dtype=np.int64), none, windows, 0)

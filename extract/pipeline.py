@@ -26,6 +26,7 @@ from extract.sources import find_sounds, find_videos
 from extract.text import add_labels
 from extract.worker import Job
 from feature_cache import DONE, FAILED, PENDING, FeatureCache, windows
+from feature_cache.layout import MISSING_NAMES
 
 _PACKAGES = ("av2a", "av", "numpy", "open_clip_torch", "soxr", "torch", "transformers")
 _BATCH = {"cpu": 16, "cuda": 64}
@@ -47,6 +48,7 @@ class Summary:
         seconds: duration of the run.
         text_name: the label set that was added (or was there).
         stages: seconds spent in "decode", "prepare", "encode" and "write", added up over threads.
+        notes: what else a person should know, a line each.
     """
 
     path: str
@@ -56,6 +58,7 @@ class Summary:
     seconds: float
     text_name: str
     stages: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
 
 def extract_videos(
@@ -152,6 +155,16 @@ def extract_videos(
         seconds=time.perf_counter() - began,
         text_name=text_name or set_name,
         stages=job.watch.seconds(),
+        notes=_missing_notes(cache),
+    )
+
+
+def _missing_notes(cache: FeatureCache) -> tuple[str, ...]:
+    missing = cache.missing()
+    return tuple(
+        f"{count} clips without {what}: scored on what they have"
+        for bit, what in MISSING_NAMES.items()
+        if (count := int((missing == bit).sum()))
     )
 
 
@@ -200,14 +213,14 @@ def _write(cache: FeatureCache, job: Job, shard: int, rows: list[ClipEmbeddings 
         video = np.zeros((n, w, f, cache.visual_dim), dtype=np.float32)
         audio = np.zeros((n, w, cache.audio_dim), dtype=np.float32)
         status = np.full(n, FAILED, dtype=np.uint8)
-        reasons = [""] * n
+        reasons, missing = [""] * n, np.zeros(n, dtype=np.uint8)
         for number, row in enumerate(rows):
             if isinstance(row, MediaError):
                 reasons[number] = str(row)
                 continue
             image[number], video[number], audio[number] = row.image, row.video, row.audio
-            status[number] = DONE
-        cache.write_shard(shard, image, video, audio, status, reasons)
+            status[number], missing[number] = DONE, row.missing
+        cache.write_shard(shard, image, video, audio, status, reasons, missing)
 
 
 @contextmanager

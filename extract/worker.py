@@ -13,7 +13,11 @@ from extract.backbones.base import Backbone, VideoBackbone
 from extract.decode import Views, decode_clip
 from extract.encode import ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
 from extract.errors import ExtractError, MediaError
+from extract.limits import default_timeout
 from extract.stopwatch import Stopwatch
+
+SEGMENTS = 10
+"""T, segments a clip."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +26,16 @@ class Job:
 
     Attributes:
         encoders: the backbone.
-        videos: video files by clip id.
-        sounds: sound files by clip id; None: the videos' own sound.
+        videos: files by clip id.
+        sounds: sound files by the files' names without ending; None: the files' own sound.
         device: the encoders'.
         batch_size: frames or sounds in one pass.
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         randomness: seed of the official code's random choices; None: fixed ones.
+        begins: at which second of its file a clip begins, by clip id; clips that are whole files are not in it.
+        clip_seconds: length of a clip.
+        whole_only: prepare and encode window 0 (and the segments' images) alone.
+        timeout: seconds that decoding a clip may take; None: the usual.
         watch: counts where the time goes.
     """
 
@@ -38,6 +46,10 @@ class Job:
     batch_size: int
     fed: bool = False
     randomness: int | None = None
+    begins: Mapping[str, float] = field(default_factory=dict)
+    clip_seconds: float = 10.0
+    whole_only: bool = False
+    timeout: float | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def work(self, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
@@ -65,9 +77,9 @@ class Job:
 
     def _prepare(self, clip: str) -> ClipInputs | MediaError:
         path = self.videos[clip]
-        sound = None if self.sounds is None else self.sounds.get(clip)
+        sound = None if self.sounds is None else self.sounds.get(path.stem)
         if self.sounds is not None and sound is None:
-            return MediaError(path, f"no {clip}.wav in --audio-dir; put it there")
+            return MediaError(path, f"no {path.stem}.wav in --audio-dir; put it there")
         try:
             with self.watch.stage("decode"):
                 media = decode_clip(
@@ -75,7 +87,11 @@ class Job:
                     views=self._views(),
                     sample_rate=self.encoders.sample_rate,
                     frames_per_window=self.encoders.frames_per_window,
+                    segment_seconds=self.clip_seconds / SEGMENTS,
                     sound_path=sound,
+                    begin=self.begins.get(clip),
+                    whole_only=self.whole_only,
+                    timeout=default_timeout(self.clip_seconds) if self.timeout is None else self.timeout,
                 )
         except MediaError as error:
             return error

@@ -1,19 +1,40 @@
 """What the tests of extraction share: some clips, and the call with a random small backbone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from extract import extract_videos
 from extract.backbones.base import Backbone
+from extract.decode import ClipMedia
 from extract.pipeline import Summary
+from extract.sound_windows import SoundWindows
 from feature_cache import Features
 from tests.media import make_video, tone
 
 GOOD = ("birds", "cars", "dogs", "trains", "yaks")
+
+
+@dataclass(frozen=True)
+class Both:
+    """A decoded clip that has picture and sound."""
+
+    images: Tensor
+    windows: SoundWindows
+    image_index: NDArray[np.int64]
+    video_index: NDArray[np.int64]
+    frame_count: int
+
+
+def both(media: ClipMedia) -> Both:
+    assert media.images is not None
+    assert media.windows is not None
+    return Both(media.images, media.windows, media.image_index, media.video_index, media.frame_count)
 
 
 def make_videos(folder: Path) -> Path:

@@ -11,17 +11,19 @@ import torch
 from numpy.typing import NDArray
 
 from extract import MediaError
-from extract.decode import ClipMedia, Views, decode_clip
+from extract.decode import Views, decode_clip
 from extract.preprocess import fit_frames
 from extract.sampling import frame_plan
 from extract.sound import read_sound
+from tests.extraction import Both, both
 from tests.media import make_video, make_wav, picture, tone
 
 REAL_CLIP = Path(__file__).parents[2] / "shared" / "media" / "BjCEufrlXm4.mp4"
 
 
-def decode(path: Path, sound: Path | None = None) -> ClipMedia:
-    return decode_clip(path, views=Views(partial(fit_frames, size=32)), sample_rate=48_000, sound_path=sound)
+def decode(path: Path, sound: Path | None = None) -> Both:
+    views = Views(partial(fit_frames, size=32))
+    return both(decode_clip(path, views=views, sample_rate=48_000, sound_path=sound))
 
 
 def loudness(wave: torch.Tensor) -> NDArray[np.float64]:
@@ -159,17 +161,6 @@ def test_no_media(content: bytes, tmp_path: Path) -> None:
     assert "cannot be read" in said or "cut off" in said
 
 
-def test_no_sound(tmp_path: Path) -> None:
-    said = refusal(make_video(tmp_path / "a.mp4", with_sound=False))
-    assert "no sound" in said
-    assert "--audio-dir" in said
-
-
-def test_no_picture(tmp_path: Path) -> None:
-    assert "no picture" in refusal(make_video(tmp_path / "a.mp4", pictures=False))
-    assert "no picture" in refusal(make_wav(tmp_path / "b.wav", tone(1, 8000), 8000))
-
-
 def test_under_ten_frames(tmp_path: Path) -> None:
     assert "9 frames, at least 10" in refusal(make_video(tmp_path / "a.mp4", frames=9))
     assert decode(make_video(tmp_path / "b.mp4", frames=10)).frame_count == 10
@@ -273,7 +264,7 @@ def test_damaged_files_do_the_same_each_time(clip: Path, tmp_path: Path) -> None
 
 @pytest.mark.skipif(not REAL_CLIP.exists(), reason="no copy of this LLP clip here")
 def test_a_clip_of_llp() -> None:
-    media = decode_clip(REAL_CLIP, views=Views(partial(fit_frames, size=224)), sample_rate=48_000)
+    media = both(decode_clip(REAL_CLIP, views=Views(partial(fit_frames, size=224)), sample_rate=48_000))
     assert media.frame_count == 300
     assert media.images.shape == (110, 3, 224, 224)
     assert len(media.windows.wave) == 480_374
