@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from feature_cache import FeatureCache
     from score import Report, ScoreConfig
     from score.tuning.result import Tried
 
@@ -297,6 +298,9 @@ def info(cache: str, failed: bool, as_json: bool) -> None:
 # --- stage 2 --------------------------------------------------------------------------------------------
 
 
+_POOLED_HELP = "A window's probability as the mean of its segments' (approximate): needs no windows in the cache."
+
+
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The scoring parameters; each one not given is the published one of the cache's backbone."""
     unit = click.FloatRange(0, 1)
@@ -316,6 +320,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first."),
         click.option("--refinement/--no-refinement", default=None, help="Check each candidate as a whole."),
         click.option("--label-shift-iters", type=click.IntRange(1), help="Passes over the segments."),
+        click.option("--pooled-windows/--exact-windows", default=None, help=_POOLED_HELP),
         click.option(
             "--config",
             "config_file",
@@ -330,7 +335,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def collected(*args: Any, **options: Any) -> Any:
         names = (
             "alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma", "method", "fusion",
-            "decision", "label_selection", "refinement", "label_shift_iters",
+            "decision", "label_selection", "refinement", "label_shift_iters", "pooled_windows",
         )  # fmt: skip
         given = {name: value for name in names if (value := options.pop(name)) is not None}
         return command(*args, parameters=given, **options)
@@ -364,19 +369,22 @@ def score(
     """Turn a feature cache into events: what is seen, heard or both, and when."""
     from feature_cache import FeatureCache
     from score import score as run
+    from score.config import POOLED
 
     if cache == "features.zarr" and not Path(cache).exists():
         raise click.ClickException(
             "no features.zarr here: `av2a extract` makes it from ./videos; `av2a demo` makes videos to try"
         )
     opened = FeatureCache.open(cache)
-    config = _config(opened.backbone, config_file, parameters)
+    config = _config(opened, config_file, parameters)
     _announce_compiling("score_embeddings")
     events = run(opened, config, text=text, threads=threads)
     if not events.clip_ids:
         raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
     events.write(output, format=file_format)
-    _print_config(config, opened.backbone, parameters, config_file)
+    _print_config(events.config, opened.backbone, parameters, config_file)
+    if events.config.pooled_windows:
+        click.echo(f"approximate: {POOLED}")
     counts = events.counts()
     _table(
         ("label", "audiovisual", "visual", "audio"),
@@ -387,6 +395,10 @@ def score(
     click.echo(
         f"{len(events)} events in {len(events.clip_ids)} clips -> {output}" + (f" (left out: {left})" if left else "")
     )
+    for lacking in ("sound", "picture"):
+        count = sum(value == lacking for value in events.missing.values())
+        if count:
+            click.echo(f"{count} of the clips have no {lacking}: they are scored on what they have")
 
 
 @main.command()
@@ -472,8 +484,9 @@ def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--decision", type=click.Choice(["threshold", "argmax"]), help="Refinement rule.  [default: the data set's]"
 )
-@click.option("--label-selection/--no-label-selection", default=True, help="Drop unlikely labels first.")
-@click.option("--refinement/--no-refinement", default=True, help="Check each candidate as a whole.")
+@click.option("--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first.")
+@click.option("--refinement/--no-refinement", default=None, help="Check each candidate as a whole.")
+@click.option("--pooled-windows/--exact-windows", default=None, help=_POOLED_HELP)
 @click.option(
     "--label-shift-iters", type=click.IntRange(1), default=1, show_default=True, help="Passes over the segments."
 )
@@ -526,7 +539,7 @@ def search(
     import time
 
     from feature_cache import FeatureCache
-    from score import Annotations
+    from score import Annotations, defaults_for
     from score import search as run
     from score.tuning.report import report_split as measure
     from score.tuning.result import check_objective
@@ -534,7 +547,7 @@ def search(
     from score.tuning.sweeper import Sweeper
 
     opened = FeatureCache.open(cache)
-    space = space_for(opened.backbone, dataset, given)
+    space = space_for(opened.backbone, dataset, {**given, **defaults_for(opened, given)})
     names = tuple((objective or ("accuracy" if dataset == "ave" else "segment-type-av")).split(","))
     table = output if output.suffix.lower() in (".csv", ".parquet") else None
     store = output.with_suffix(".zarr") if table else output
@@ -612,13 +625,13 @@ def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: s
 # --- what people see ------------------------------------------------------------------------------------
 
 
-def _config(backbone: str, config_file: Path | None, parameters: Mapping[str, Any]) -> "ScoreConfig":
-    """Options first, then the file, then what is published for the backbone."""
-    from score import ScoreConfig
+def _config(cache: "FeatureCache", config_file: Path | None, parameters: Mapping[str, Any]) -> "ScoreConfig":
+    """Options first, then the file, then what the cache's kind needs, then what is published for its backbone."""
+    from score import ScoreConfig, defaults_for
     from score.config import read_parameters
 
-    from_file = read_parameters(config_file) if config_file else {}
-    return ScoreConfig.for_backbone(backbone, {**from_file, **parameters})
+    given = {**(read_parameters(config_file) if config_file else {}), **parameters}
+    return ScoreConfig.for_backbone(cache.backbone, {**defaults_for(cache, given), **given})
 
 
 def _print_config(
