@@ -139,7 +139,7 @@ def test_search_over_every_kind(kind: str, tmp_path: Path) -> None:
     lists = {name: getattr(WIDE, name) for name in ("alpha", "filter_threshold", "threshold_stage1", "gamma")}
     for fixed in ({"pooled_windows": True}, {"refinement": False}, {"pooled_windows": True, "decision": "argmax"}):
         space = type(WIDE)(**lists, threshold_stage2=[0.4, 0.6], method=METHODS, fusion=("early", "late"), **fixed)
-        compare(search(cache, truth, space, sampler="sobol", samples=40, seed=1), cache, truth, 12)
+        compare(search(cache, truth, space, sampler="sobol", samples=24, seed=1), cache, truth, 8)
 
 
 def test_refinement_needs_windows(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def detector(path: Path, seed: int = 0, **more: Any) -> FeatureCache:
     )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 9999), st.booleans(), st.sampled_from(["early", "late"]), st.booleans())
 def test_probabilities_of_a_detector(
     tmp_path_factory: pytest.TempPathFactory, seed: int, images: bool, fusion: str, pooled: bool

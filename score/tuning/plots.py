@@ -29,7 +29,7 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
     """Draw PNG files into a folder; returns their names.
 
     Values are the best objective that any setting reaches with the parameters shown, so that what is not shown is at
-    its best.
+    its best. Each picture says what is approximate, if anything is.
 
     Raises:
         ScoreError: matplotlib is not installed, or nothing varies.
@@ -55,6 +55,8 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
     written = []
     for name, figure in pictures.items():
         file = place / f"{name}.png"
+        if result.approximation:
+            figure.text(0.01, 0.003, f"approximate: {result.approximation}", fontsize=6, color="tab:red")
         figure.savefig(file, dpi=120)
         plt.close(figure)
         written.append(str(file))
