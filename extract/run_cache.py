@@ -1,39 +1,59 @@
 """The cache of a run: made anew, or gone on with if it was made in the same way."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from extract.backbones.base import Backbone, VideoBackbone
 from extract.errors import ExtractError
-from feature_cache import CacheError, FeatureCache
+from feature_cache import FeatureCache
+from feature_cache.store import is_there
 
 _MAY_DIFFER = {"batch_size", "device", "file", "origin", "packages"}
 """Facts that are recorded, but may differ when a run is gone on with: they change no more than rounding
 (hashes tell weights apart, whatever their files are called)."""
 
 
+WAIT_SECONDS = 600
+"""How long workers wait for the one that makes the cache."""
+
+
+@dataclass(frozen=True)
+class CacheKind:
+    """How a run makes its cache.
+
+    Attributes:
+        backbone: the encoders.
+        dtype: how embeddings are stored.
+        shard_size: clips a shard.
+        facts: what else is recorded.
+    """
+
+    backbone: Backbone
+    dtype: str
+    shard_size: int
+    facts: dict[str, Any]
+
+
 def open_or_create(
-    output: str | PathLike[str],
-    *,
-    clip_ids: Sequence[str],
-    backbone: Backbone,
-    dtype: str,
-    shard_size: int,
-    facts: dict[str, Any],
-    overwrite: bool,
+    output: str | PathLike[str], clip_ids: Sequence[str], kind: CacheKind, *, overwrite: bool
 ) -> FeatureCache:
-    """A cache to write the clips' embeddings to.
+    """A cache to write the clips' embeddings to: one that is there, with rows for clips that are new, or a new one.
 
     Raises:
-        ExtractError: a cache is there that was made of other clips or in another way.
+        ExtractError: a cache is there that was made in another way.
         CacheError: something else is there, or a damaged cache, or one of another version.
     """
-    if not overwrite and _is_there(output):
+    if not overwrite and is_there(output):
         cache = FeatureCache.open(output, "r+")
-        _compare(cache, clip_ids, backbone, dtype, facts)
+        _compare(cache, kind)
+        new = _new(cache, clip_ids)
+        if new:
+            cache.add_clips(new)
         return cache
+    backbone = kind.backbone
     return FeatureCache.create(
         output,
         clip_ids=clip_ids,
@@ -41,44 +61,56 @@ def open_or_create(
         visual_dim=backbone.visual_dim,
         audio_dim=backbone.audio_dim,
         frames_per_window=1 if isinstance(backbone, VideoBackbone) else backbone.frames_per_window,
-        dtype=dtype,
-        shard_size=shard_size,
-        attributes=facts,
+        dtype=kind.dtype,
+        shard_size=kind.shard_size,
+        attributes=kind.facts,
         overwrite=overwrite,
     )
 
 
-def _is_there(output: str | PathLike[str]) -> bool:
-    text = str(output)
-    if "://" not in text:
-        path = Path(text)
-        return path.is_file() or (path.is_dir() and any(path.iterdir()))
-    try:
-        FeatureCache.open(output)
-    except CacheError as error:
-        if "is not there" in str(error):
-            return False
-        raise
-    return True
+def wait_for(
+    output: str | PathLike[str], clip_ids: Sequence[str], kind: CacheKind, notice: Callable[[str], None]
+) -> FeatureCache:
+    """The cache that worker 0 makes, once it has rows for all of the clips.
+
+    Raises:
+        ExtractError: it is not there in time, or was made in another way.
+        CacheError: something else is there, or a damaged cache, or one of another version.
+    """
+    end, told = time.monotonic() + WAIT_SECONDS, False
+    while True:
+        if is_there(output):
+            cache = FeatureCache.open(output, "r+")
+            _compare(cache, kind)
+            if not _new(cache, clip_ids):
+                return cache
+        if time.monotonic() > end:
+            raise ExtractError(
+                f"{output} is not there, or without some of these clips, after {WAIT_SECONDS} s: "
+                "start the worker with --shard-range 0/n, which makes it"
+            )
+        if not told:
+            told = True
+            notice(f"waiting for the worker with --shard-range 0/n, which makes {output}")
+        time.sleep(0.5)
 
 
-def _compare(
-    cache: FeatureCache, clip_ids: Sequence[str], backbone: Backbone, dtype: str, facts: dict[str, Any]
-) -> None:
+def _new(cache: FeatureCache, clip_ids: Sequence[str]) -> list[str]:
+    there = set(cache.clip_ids)
+    return [clip for clip in clip_ids if clip not in there]
+
+
+def _compare(cache: FeatureCache, kind: CacheKind) -> None:
     differing = [
         f"{name} {before!r}, now {now!r}"
         for name, before, now in (
-            ("backbone", cache.backbone, backbone.name),
-            ("dtype", cache.dtype, dtype),
+            ("backbone", cache.backbone, kind.backbone.name),
+            ("dtype", cache.dtype, kind.dtype),
         )
         if before != now
     ]
     if not differing:
-        differing += differences(cache.attributes, facts)
-    gone, new = sorted(set(cache.clip_ids) - set(clip_ids)), sorted(set(clip_ids) - set(cache.clip_ids))
-    for what, names in (("clips that are gone", gone), ("clips that are new", new)):
-        if names:
-            differing.append(f"{len(names)} {what} ({names[0]}{', …' if len(names) > 1 else ''})")
+        differing += differences(cache.attributes, kind.facts)
     if differing:
         raise ExtractError(
             f"{cache.path} is there, made differently ({'; '.join(differing)}): "

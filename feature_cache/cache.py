@@ -18,6 +18,7 @@ from feature_cache.checks import check_clip_ids, check_missing, check_values
 from feature_cache.errors import CacheError
 from feature_cache.features import Features
 from feature_cache.given_arrays import Given, given_embeddings, given_probabilities
+from feature_cache.grow import add_rows, drop_rows
 from feature_cache.layout import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, STATUS_NAMES
 from feature_cache.shapes import (
     DIMENSIONS,
@@ -352,6 +353,11 @@ class FeatureCache:
         """Whether there is an image embedding for each segment, as the label shift by `cosine` needs."""
         return "image" in self._shapes
 
+    @property
+    def row_shapes(self) -> Shapes:
+        """The shape of one row of each array, by name."""
+        return dict(self._shapes)
+
     def status(self) -> NDArray[np.uint8]:
         """uint8 (N,): PENDING, DONE or FAILED, read anew at each call."""
         found: NDArray[np.uint8] = self._read("status", slice(None))
@@ -496,6 +502,49 @@ class FeatureCache:
         given = {name: values for name, values in tables.items() if values is not None}
         self._write(shard, given, status, reasons, missing)
 
+    def write_rows(
+        self,
+        shard: int,
+        inside: Sequence[int],
+        tables: Mapping[str, NDArray[Any]],
+        status: ArrayLike,
+        reasons: Sequence[str],
+        missing: ArrayLike,
+    ) -> None:
+        """Write some rows of a shard; the others stay as they are, and done ones are declared so all the while.
+
+        Args:
+            shard: the shard's number.
+            inside: n positions in the shard.
+            tables: by array, (n, …) as :attr:`row_shapes` says.
+            status: (n,) of PENDING, DONE, FAILED.
+            reasons: n texts; a failed row needs one.
+            missing: (n,) of 0, NO_PICTURE, NO_SOUND.
+
+        Raises:
+            CacheError: as :meth:`write_shard`.
+        """
+        rows = self.shard_rows(shard)
+        if list(inside) == list(range(len(rows))):
+            self._write(shard, tables, status, reasons, missing)
+            return
+        part = slice(rows.start, rows.stop)
+        at = list(inside)
+        codes, absent = self._of(self.status(), shard).copy(), self._read("missing", part).copy()
+        raw = self._read("reason", part)
+        texts = [layout.decode_reason(row) for row in raw]
+        if (codes == DONE).any():
+            values = {name: table.copy() for name, table in self._read_shard(shard).items()}
+        else:
+            values = {name: np.zeros((len(rows), *shape), self.dtype) for name, shape in self._shapes.items()}
+        for name, table in tables.items():
+            check_values(name, table, self.dtype, [self.clip_ids[rows.start + row] for row in at])
+            values[name][at] = table
+        codes[at], absent[at] = np.asarray(status, np.uint8), np.asarray(missing, np.uint8)
+        for row, reason in zip(at, reasons, strict=True):
+            texts[row] = reason
+        self._write(shard, values, codes, texts, absent)
+
     def _write(
         self,
         shard: int,
@@ -546,6 +595,36 @@ class FeatureCache:
         )
         layout.array(self._group, "missing")[part] = absent
         layout.array(self._group, "status")[part] = codes
+
+    # --- clips ----------------------------------------------------------------------------------------
+
+    def add_clips(self, clip_ids: Sequence[str]) -> None:
+        """Append rows for clips that are not there yet; they are pending. A kill leaves all of them or none.
+
+        Raises:
+            CacheError: a name is there already or is none.
+        """
+        more = check_clip_ids([*self.clip_ids, *clip_ids])[len(self) :]
+        add_rows(self._group, self.arrays, self.clip_ids, more)
+        self._renamed([*self.clip_ids, *more])
+
+    def drop_clips(self, clip_ids: Sequence[str]) -> None:
+        """Remove the rows of some clips; rows from the end take their places. A kill leaves a cache with some of them.
+
+        Raises:
+            CacheError: a clip is not there, or none would be left.
+        """
+        unknown = sorted(set(clip_ids) - set(self.clip_ids))
+        if unknown:
+            raise CacheError(f"{self.path}: no clip {unknown[0]!r}")
+        if len(set(clip_ids)) == len(self):
+            raise CacheError(f"{self.path}: every clip would be removed; delete the cache instead")
+        for ids in drop_rows(self._group, self.arrays, self.clip_ids, clip_ids):
+            self._renamed(ids)
+
+    def _renamed(self, clip_ids: list[str]) -> None:
+        self.clip_ids = list(clip_ids)
+        self.__dict__.pop("_fixed", None)
 
     # --- text -----------------------------------------------------------------------------------------
 
@@ -624,7 +703,8 @@ class FeatureCache:
         except (ValueError, KeyError, RuntimeError) as error:
             raise CacheError(
                 f"{self.path}: array {name!r} is damaged or missing in rows {part.start or 0} to "
-                f"{(part.stop or len(self)) - 1} ({str(error).splitlines()[0]}): extract again"
+                f"{(part.stop or len(self)) - 1} ({str(error).splitlines()[0]}): "
+                f"`av2a verify {self.path} --repair` tells what, then extract again"
             ) from error
 
     def _read_shard(self, shard: int) -> dict[str, NDArray[Any]]:

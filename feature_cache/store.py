@@ -42,6 +42,16 @@ def clear(path: str | PathLike[str], *, overwrite: bool) -> zarr.Group:
     return zarr.open_group(store, mode="r+", zarr_format=3)
 
 
+def is_there(path: str | PathLike[str]) -> bool:
+    """Whether a group is there that is more than the beginning of a cache.
+
+    Raises:
+        CacheError: the store cannot be read, or the group's zarr.json is damaged.
+    """
+    found = attributes_at(path)
+    return found is not None and UNFINISHED not in found
+
+
 def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> zarr.Group:
     """The group of a cache of this format version."""
     found = attributes_at(path)

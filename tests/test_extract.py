@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from extract import ExtractError, load_backbone, pipeline, worker
+from extract import ExtractError, load_backbone, worker
 from extract.decode import Views, decode_clip
 from extract.encode import ClipInputs
-from extract.pipeline import Summary, _fill
+from extract.fill import fill, rows_to_do
+from extract.pipeline import Summary
 from extract.sampling import frame_plan
+from extract.shares import Share
 from extract.sources import find_videos
 from extract.text import encode_labels
 from extract.worker import Job
@@ -126,7 +128,7 @@ def test_one_encoder_fed_by_decoders_gives_the_same(
     )  # fmt: skip
     job = Job(backbone, find_videos(videos), None, torch.device("cpu"), 16, fed=True)
     assert isinstance(job.work("birds"), ClipInputs)
-    _fill(cache, job, 2, lambda done, total: None)
+    fill(cache, job, rows_to_do(cache, Share()), 2, lambda done, total: None)
     found, expected = cache.read(), run[0].read()
     for name in ("image", "video", "audio"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5, rtol=1e-5)
@@ -158,7 +160,7 @@ def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoi
     monkeypatch.setattr(worker, "encode_clips", full)
     job = Job(load_backbone("clip_clap", checkpoint), find_videos(videos), None, torch.device("cpu"), 16, fed=True)
     with pytest.raises(ExtractError, match="batches of 16: give a smaller --batch-size"):
-        pipeline._fill(cache, job, 1, lambda done, total: None)
+        fill(cache, job, rows_to_do(cache, Share()), 1, lambda done, total: None)
 
 
 def test_torch_threads_are_left_as_they_were(videos: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Which shards of a cache a worker computes, where several share the work."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from extract.errors import ExtractError
+
+_FORM = re.compile(r"(\d{1,6})/(\d{1,6})")
+
+
+@dataclass(frozen=True)
+class Share:
+    """Worker ``index`` of ``count``: every shard whose number leaves ``index`` when divided by ``count``.
+
+    The first worker (index 0) also makes the cache, adds clips and writes the label set.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The share of "i/n".
+
+        Raises:
+            ExtractError: the text is not of that form, or i is not below n.
+        """
+        found = _FORM.fullmatch(text)
+        if found is None or not int(found[1]) < int(found[2]):
+            raise ExtractError(f"shard range {text!r}: write i/n, from 0/n to (n-1)/n, as in 0/4")
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        """As people write it."""
+        return f"{self.index}/{self.count}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether this worker is the only one."""
+        return self.count == 1
+
+    def owns(self, shard: int) -> bool:
+        """Whether a shard is this worker's."""
+        return shard % self.count == self.index
+
+    def split(self, parts: int) -> list["Share"]:
+        """The same shards dealt out to several."""
+        return [Share(self.index + self.count * part, self.count * parts) for part in range(parts)]
