@@ -14,6 +14,7 @@ from feature_cache import NO_PICTURE, NO_SOUND, CacheError, FeatureCache, window
 from score import Annotations, Events, ScoreConfig, ScoreError, defaults_for, evaluate, score, search
 from score.config import METHODS
 from score.reference import ClipLogits, clip_logits, score_clip
+from score.tuning.space import space_for
 from tests.test_search import WIDE, compare
 
 CONFIG = ScoreConfig(
@@ -275,6 +276,9 @@ def test_defaults_of_a_cache_of_probabilities(tmp_path: Path) -> None:
     given = {"alpha": 0.5, "filter_threshold": 0.3, "threshold_stage1": 0.5, "gamma": 1}
     config = ScoreConfig.for_backbone(plain.backbone, {**defaults_for(plain, given), **given})
     assert (config.method, config.refinement) == ("bbse", False)
+    texts = {"alpha": "0:1:0.5", "filter_threshold": "0.3", "threshold_stage1": "0.5", "gamma": "1"}
+    space = space_for(plain.backbone, "llp", {**defaults_for(plain, texts), **texts})
+    assert (space.size, space.method, space.refinement, space.threshold_stage2) == (3, ("bbse",), False, (0.5,))
     assert len(score(plain, config)) > 0
 
 

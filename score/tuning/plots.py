@@ -56,7 +56,7 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
     for name, figure in pictures.items():
         file = place / f"{name}.png"
         if result.approximation:
-            figure.text(0.01, 0.003, f"approximate: {result.approximation}", fontsize=6, color="tab:red")
+            figure.supxlabel(f"approximate: {result.approximation}", fontsize=6, color="tab:red")
         figure.savefig(file, dpi=120)
         plt.close(figure)
         written.append(str(file))

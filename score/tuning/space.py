@@ -153,13 +153,13 @@ def space_for(backbone: str, dataset: str, given: Mapping[str, Any]) -> Space:
     Args:
         backbone: whose published values to take.
         dataset: "llp" or "ave"; AVE's refinement takes the best label unless ``given`` says otherwise.
-        given: by parameter, a text, None, or what a :class:`Space` takes.
+        given: by parameter, a text, a number, None, or what a :class:`Space` takes.
 
     Raises:
         ScoreError: a text is no list of values, or nothing is published and a parameter is missing.
     """
     texts = {name: value for name, value in given.items() if value is not None}
-    values: dict[str, Any] = {name: parse_values(name, texts[name]) for name in NUMBERS if name in texts}
+    values: dict[str, Any] = {name: parse_values(name, str(texts[name])) for name in NUMBERS if name in texts}
     start = ScoreConfig.for_backbone(backbone, {name: numbers[0] for name, numbers in values.items()})
     for name in NUMBERS:
         values.setdefault(name, (getattr(start, name),))
