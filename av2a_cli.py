@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from score.tuning.result import Tried
 
 EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
 _OUR_ERRORS = {"extract.errors", "feature_cache.errors", "score.errors"}
 
 
@@ -147,7 +148,13 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Take the sound from WAV files of the same names in this folder.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda[:i]",
+    help="Where to encode; several, as cuda:0,cuda:1, work side by side.",
+)
 @click.option(
     "--official-randomness",
     type=click.IntRange(0),
@@ -173,22 +180,38 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
 )
 @click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
+@click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
+@click.option("--prune", is_flag=True, help="Remove clips from the cache whose files are gone.")
+@click.option(
+    "--shard-range",
+    metavar="i/n",
+    help="Compute every n-th shard only: n processes, on any machines, fill one cache.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
 @examples(
     "av2a extract",
     "av2a extract my_videos -o my.zarr --backbone clip_clap --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
+    "av2a extract clips -o s3://bucket/llp.zarr --backbone clip_clap --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )
 def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options: Any) -> None:
     """Embed every window of the videos in a folder, once.
 
-    The same command after an interruption goes on where it stopped. Exit code 3: some clips failed; each
-    one's reason is kept (`av2a info --failed`).
+    The same command after an interruption goes on where it stopped, and adds files that are new. Exit code
+    3: some clips failed; each one's reason is kept (`av2a info --failed`).
     """
-    from extract import extract_videos
+    try:
+        from extract import extract_videos
 
-    with _progress("extracting") as progress:
-        summary = extract_videos(videos, output, backbone=backbone, overwrite=overwrite, progress=progress, **options)
+        with _progress("extracting") as progress:
+            summary = extract_videos(
+                videos, output, backbone=backbone, overwrite=overwrite, progress=progress,
+                notice=lambda line: click.echo(line, err=True), **options,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        again = " (without --overwrite)" if overwrite else ""
+        click.echo(f"interrupted: the same command{again} goes on from here", err=True)
+        sys.exit(EXIT_INTERRUPTED)
     if backbone == "tiny":
         click.echo(
             "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap or language_bind",
@@ -270,13 +293,30 @@ def backbones(as_json: bool) -> None:
 @main.command()
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option("--failed", is_flag=True, help="List the clips that failed, with their reasons.")
+@click.option("--shards", is_flag=True, help="Say shard by shard what is done, failed and pending.")
+@click.option("--workers", type=click.IntRange(1), metavar="n", help="The same for each --shard-range i/n.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@examples("av2a info", "av2a info features.zarr --failed", "av2a info --json | jq .attributes.packages")
-def info(cache: str, failed: bool, as_json: bool) -> None:
-    """Say what a feature cache holds."""
+@examples(
+    "av2a info",
+    "av2a info features.zarr --failed",
+    "av2a info s3://bucket/llp.zarr --workers 4",
+    "av2a info --json | jq .attributes.packages",
+)
+def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: bool) -> None:
+    """Say what a feature cache holds, and how far it is."""
     from feature_cache import FeatureCache
 
     opened = FeatureCache.open(cache)
+    if shards or workers is not None:
+        from feature_cache.tally import by_shard, by_worker
+
+        tallies = by_shard(opened) if workers is None else by_worker(opened, workers)
+        if as_json:
+            click.echo(json.dumps([each._asdict() for each in tallies], indent=1))
+        else:
+            first = "shard" if workers is None else "worker"
+            _table((first, "shards", "rows", "done", "failed", "pending"), tallies)
+        return
     if failed:
         reasons = opened.reasons()
         if as_json:
@@ -293,6 +333,130 @@ def info(cache: str, failed: bool, as_json: bool) -> None:
     attributes = facts.pop("attributes")
     rows = [*facts.items(), *((f"text {name}", value) for name, value in texts.items()), *attributes.items()]
     _table(("what", "value"), [(name, _short(value)) for name, value in rows])
+
+
+@main.command()
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option("--repair", is_flag=True, help="Mark what is bad as pending; `av2a extract` then does it again.")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@examples("av2a verify", "av2a verify llp.zarr --repair && av2a extract LLP/videos -o llp.zarr --backbone clip_clap")
+def verify(cache: str, repair: bool, as_json: bool) -> None:
+    """Read a whole feature cache and compare it with its checksums.
+
+    Exit code 1: something is bad, and was not (or not wholly) repaired.
+    """
+    from feature_cache import verify as run
+
+    with _progress("reading") as progress:
+        found = run(cache, repair=repair, progress=progress)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=1))
+    else:
+        for bad in found.damage:
+            place = bad.array if bad.shard is None else f"{bad.array}, shard {bad.shard}"
+            clips = f" ({', '.join(bad.clips[:8])}{', …' if len(bad.clips) > 8 else ''})" if bad.clips else ""
+            click.echo(f"{place}{clips}: {bad.what}" + (f"; {bad.mend}" if repair else ""))
+        counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
+        state = "sound" if found.sound else f"{len(found.damage)} things are bad"
+        if not found.sound and found.repaired:
+            state += ", repaired: extract again to make it whole"
+        elif not found.sound and not repair:
+            state += ": --repair marks them pending, then extract again"
+        click.echo(f"{cache}: {state}" + (f" ({counts})" if counts else ""))
+    if not found.sound and not found.repaired:
+        sys.exit(1)
+
+
+# --- other people's files -------------------------------------------------------------------------------
+
+
+@main.command("export")
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.h5",
+    help="File to write.  [default: the cache's name, ending in .h5]",
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["gzip", "lzf", "none"]),
+    default="gzip",
+    show_default=True,
+    help="gzip is read everywhere, lzf is h5py's own and faster.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@examples("av2a export", "av2a export llp.zarr -o llp.h5 --compression lzf")
+def export_command(cache: str, output: Path | None, compression: str, overwrite: bool) -> None:
+    """Write a feature cache as one HDF5 file; `av2a import` makes an equal cache of it."""
+    from feature_cache import FeatureCache
+    from feature_cache.exchange import export_hdf5
+
+    opened = FeatureCache.open(cache)
+    target = output or Path(Path(cache.rstrip("/")).name).with_suffix(".h5")
+    with _progress("exporting") as progress:
+        export_hdf5(opened, target, compression=compression, overwrite=overwrite, progress=progress)
+    click.echo(f"{target}: {len(opened)} clips, {target.stat().st_size / 1e6:,.1f} MB, identity {opened.identity}")
+
+
+@main.command("import")
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option(
+    "-o", "--output", default="features.zarr", show_default=True, metavar="PATH", help="Feature cache to make."
+)
+@click.option("--image", metavar="WHAT", help="(N, T, Dv): picture embeddings, one a segment.")
+@click.option("--video", metavar="WHAT", help="(N, W, F, Dv) or (N, W, Dv): picture embeddings of the windows.")
+@click.option("--audio", metavar="WHAT", help="(N, W, Da) a window, (N, T, Da) a segment or (N, Da) a clip.")
+@click.option("--audio-segments", metavar="WHAT", help="(N, T, Da), beside --audio a window or a clip.")
+@click.option("--visual-probabilities", metavar="WHAT", help="(N, T, C) in [0, 1]: what a detector sees.")
+@click.option("--audio-probabilities", metavar="WHAT", help="(N, T, C) in [0, 1]: what a detector hears.")
+@click.option("--missing", metavar="WHAT", help="(N,): 0, 1 (no picture) or 2 (no sound) a clip.")
+@click.option("--clips", metavar="NAME|FILE", help="Clip ids: an array of texts, or a text file, one a line.")
+@click.option("--labels", metavar="NAME|FILE", help="Labels: an array of texts, or a text file, one a line.")
+@click.option("--text-visual", metavar="WHAT", help="(C, Dv): the labels' text embeddings for pictures.")
+@click.option("--text-audio", metavar="WHAT", help="(C, Da): those for sound, if they are others.")
+@click.option("--text-name", metavar="NAME", help="Name of the label set in the cache.  [default: the file's]")
+@click.option("--backbone", metavar="NAME", help="What made the features; a known name brings its published settings.")
+@click.option(
+    "--segment-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Length of a segment.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float16", "float32"]),
+    help="How values are stored.  [default: float16, probabilities float32]",
+)
+@click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
+@click.option("--allow-missing", is_flag=True, help="A clip without a file in a folder has no picture, or no sound.")
+@click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
+@examples(
+    "av2a import features.h5 -o again.zarr",
+    "av2a import ave.h5 --image visual --audio avadataset --clips ids.txt -o ave.zarr",
+    "av2a import --image clip/ --audio vggish/ --labels llp.txt --text-visual t.npy --text-audio s.npy",
+    "av2a import --audio-probabilities heard.npy --visual-probabilities seen.npy --clips ids.txt --labels llp.txt",
+)
+def import_command(files: tuple[str, ...], output: str, **options: Any) -> None:
+    """Make a feature cache of features computed elsewhere, or of what `av2a export` wrote.
+
+    FILEs are HDF5, .npz or .npy. WHAT is an array's name in them, a .npy file, a folder with one .npy a clip,
+    or FILE:NAME; arrays called image, video, audio, clip_ids, labels, text_visual, text_audio, ... are found
+    by themselves.
+    """
+    from feature_cache.exchange import import_features
+
+    with _progress("importing") as progress:
+        made = import_features(output, files, progress=progress, **options)
+    texts = ", ".join(made.text_names) or "none"
+    click.echo(
+        f"{output}: {len(made)} clips of {made.segments} segments, {', '.join(made.arrays)}; windows: "
+        f"{made.windows_kept}; label sets: {texts}; identity {made.identity}"
+    )
+    if made.windows_kept != "all" and made.kind == "embeddings":
+        click.echo("note: without every window, score with --no-refinement or --pooled-windows", err=True)
 
 
 # --- stage 2 --------------------------------------------------------------------------------------------

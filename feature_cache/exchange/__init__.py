@@ -1,0 +1,9 @@
+"""Caches as HDF5 files and back, and caches of features computed elsewhere (docs/exchange.md).
+
+Needs h5py besides what a cache needs; ``import feature_cache`` does not import it.
+"""
+
+from feature_cache.exchange.foreign import import_features
+from feature_cache.exchange.hdf5_export import COMPRESSIONS, export_hdf5
+
+__all__ = ["COMPRESSIONS", "export_hdf5", "import_features"]

@@ -1,0 +1,188 @@
+"""A cache as one HDF5 file, for whoever has HDF5 and not Zarr (docs/exchange.md)."""
+
+import json
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache import layout
+from feature_cache.cache import FeatureCache
+from feature_cache.errors import CacheError
+from feature_cache.exchange.digests import row_digests, text_digest
+from feature_cache.exchange.output import whole_file
+from feature_cache.exchange.tables import first_line
+from feature_cache.layout import DONE, MISSING_NAMES, PENDING, STATUS_NAMES
+from feature_cache.shapes import DIMENSIONS
+
+HDF5_VERSION = 1
+"""Of this file's own arrangement; the cache's format version is kept beside it."""
+COMPRESSIONS = ("gzip", "lzf", "none")
+CHUNK_BYTES = 1 << 20
+LONGEST_ATTRIBUTE = 30_000
+"""Bytes; an HDF5 attribute may not exceed 64 KiB. Longer ones are in ``facts`` alone."""
+
+Progress = Callable[[int, int], None]
+
+
+def export_hdf5(
+    cache: FeatureCache,
+    path: str | PathLike[str],
+    *,
+    compression: str = "gzip",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a cache as one HDF5 file, from which :func:`import_features` makes an equal cache.
+
+    Rows are copied shard by shard, whatever their status; the file has its name when it is whole.
+
+    Args:
+        cache: an open cache.
+        path: the file.
+        compression: "gzip", which every HDF5 reads; "lzf", faster, larger, h5py's own; "none".
+        overwrite: replace a file that is there.
+        progress: called with (clips written, all clips).
+
+    Returns:
+        The file.
+
+    Raises:
+        CacheError: the cache cannot be read, a row is not what its digest says, the cache changes meanwhile, or the
+            file cannot be written.
+    """
+    if compression not in COMPRESSIONS:
+        raise CacheError(f"compression {compression!r}: use one of {', '.join(COMPRESSIONS)}")
+    identity = cache.identity
+    with whole_file(path, overwrite=overwrite) as partial:
+        try:
+            with h5py.File(partial, "w") as file:
+                _write_facts(file, cache, identity)
+                _write_texts(file, cache, compression)
+                _write_rows(file, cache, compression, progress)
+        except OSError as error:
+            raise CacheError(f"{path} cannot be written ({first_line(error)})") from error
+        if cache.identity != identity:
+            raise CacheError(
+                f"{cache.path} was changed while it was exported: export it again when nobody writes to it"
+            )
+    return Path(path)
+
+
+def _write_facts(file: h5py.File, cache: FeatureCache, identity: str) -> None:
+    facts = {name: value for name, value in cache._group.attrs.items() if name not in ("clip_ids", layout.SEAL)}
+    file.attrs["hdf5_version"] = HDF5_VERSION
+    file.attrs["identity"] = identity
+    for name, value in facts.items():
+        if isinstance(value, str | int | float):
+            file.attrs[name] = value
+    readable = file.create_group("attributes")
+    for name, value in cache.attributes.items():
+        plain = value if isinstance(value, str | bool | int | float) else json.dumps(value, ensure_ascii=False)
+        if name and "\0" not in name and _fits(plain):
+            readable.attrs[name] = plain
+    write_strings(file, "facts", [json.dumps(facts)])
+    write_strings(file, "clip_ids", cache.clip_ids)
+
+
+def _fits(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value.encode(errors="replace")) <= LONGEST_ATTRIBUTE and "\0" not in value
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
+
+
+def _write_texts(file: h5py.File, cache: FeatureCache, compression: str) -> None:
+    for name in cache.text_names:
+        found = cache.text(name)
+        group = file.create_group(f"{layout.TEXT_GROUP}/{name}")
+        group.attrs["one_table"] = found.audio is found.visual
+        write_strings(group, "labels", found.labels)
+        write_strings(group, "prompts", [json.dumps(dict(found.prompts))])
+        tables = {"visual": found.visual, "audio": found.audio}
+        if found.audio is found.visual:
+            del tables["audio"]
+        for side, table in tables.items():
+            if table.size:
+                target = _dataset(group, side, table.shape, table.dtype, len(table), compression, ("label", "dim"))
+                target[:] = table
+
+
+def _write_rows(file: h5py.File, cache: FeatureCache, compression: str, progress: Progress | None) -> None:
+    n = len(cache)
+    shapes: dict[str, tuple[tuple[int, ...], str, tuple[str, ...]]] = {
+        name: (shape, cache.dtype, DIMENSIONS[name]) for name, shape in cache._shapes.items()
+    }
+    shapes |= {"status": ((), "uint8", ()), "missing": ((), "uint8", ())}
+    shapes["digest"] = ((layout.DIGEST_BYTES,), "uint8", ("byte",))
+    targets = {
+        name: _dataset(file, name, (n, *shape), np.dtype(dtype), cache.shard_size, compression, ("clip", *dimensions))
+        for name, (shape, dtype, dimensions) in shapes.items()
+    }
+    targets["status"].attrs["meaning"] = [f"{code} {name}" for code, name in enumerate(STATUS_NAMES)]
+    targets["missing"].attrs["meaning"] = ["0 nothing", *(f"{bit} {name}" for bit, name in MISSING_NAMES.items())]
+    status, reasons = cache.status(), []
+    for shard in range(cache.n_shards):
+        part = slice(cache.shard_rows(shard).start, cache.shard_rows(shard).stop)
+        values = {name: cache._read(name, part) for name in (*cache.arrays, "missing", "digest", "reason")}
+        reasons += [layout.decode_reason(raw) for raw in values.pop("reason")]
+        check_rows(values, status[part], cache.clip_ids[part], cache.arrays, f"{cache.path}: array data", "extract")
+        if (status[part] != PENDING).any() or values["digest"].any():  # else nothing was ever written there
+            for name, rows in values.items():
+                targets[name][part] = rows
+            targets["status"][part] = status[part]
+        if progress is not None:
+            progress(part.stop, n)
+    write_strings(file, "reason", reasons)
+
+
+def check_rows(
+    values: dict[str, NDArray[Any]],
+    status: NDArray[np.uint8],
+    clip_ids: Sequence[str],
+    arrays: Sequence[str],
+    where: str,
+    mend: str,
+) -> None:
+    """Refuse rows that are done and not what their digest says."""
+    found = row_digests(values["missing"], {name: values[name] for name in arrays})
+    wrong = (found != values["digest"]).any(axis=1) & (status == DONE)
+    for row in np.flatnonzero(wrong).tolist():
+        raise CacheError(f"{where} of clip {clip_ids[row]} differ from their digest (damaged): {mend} again")
+
+
+def _dataset(
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    shard: int,
+    compression: str,
+    dimensions: tuple[str, ...],
+) -> h5py.Dataset:
+    """A dataset in chunks that shards are made of, so that no chunk is written twice."""
+    row_bytes = int(np.prod(shape[1:])) * dtype.itemsize
+    fitting = [rows for rows in range(1, shard + 1) if shard % rows == 0 and rows * row_bytes <= CHUNK_BYTES]
+    found = group.create_dataset(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=(min(max(fitting, default=1), shape[0]), *shape[1:]),
+        compression=None if compression == "none" else compression,
+        compression_opts=1 if compression == "gzip" else None,
+        shuffle=compression != "none",
+        fletcher32=True,
+    )
+    for axis, dimension in enumerate(dimensions):
+        found.dims[axis].label = dimension
+    return found
+
+
+def write_strings(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
+    """Strings of variable length in UTF-8; HDF5 has no checksum for them, so they get a digest."""
+    found = group.create_dataset(name, shape=(len(texts),), dtype=h5py.string_dtype())
+    found[:] = np.array(texts, dtype=object)
+    found.attrs["blake2b"] = text_digest(texts)

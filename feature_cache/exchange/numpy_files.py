@@ -1,0 +1,214 @@
+"""NumPy files: .npy mapped into memory, .npz read in order, folders with one .npy a clip. Never a pickle."""
+
+import zipfile
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache.errors import CacheError
+from feature_cache.exchange.tables import first_line
+
+_BROKEN = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, NotImplementedError, MemoryError)
+NO_PICKLES = "holds Python objects (a pickle), which av2a never loads: save plain numbers, or text with dtype=str"
+
+
+class NpyTable:
+    """A .npy file; :class:`feature_cache.exchange.tables.Table`."""
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """Open a file.
+
+        Raises:
+            CacheError: it is no .npy file, cut off, or holds Python objects.
+        """
+        self.source = str(path)
+        self._values = map_npy(path)
+        self.shape: tuple[int, ...] = self._values.shape
+        self.dtype: np.dtype[Any] = self._values.dtype
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop)."""
+        return np.array(self._values[start:stop])
+
+
+class NpzTable:
+    """An array of an .npz file, decompressed as it is read; :class:`feature_cache.exchange.tables.Table`."""
+
+    def __init__(self, path: str | PathLike[str], name: str) -> None:
+        """Open an array of an .npz file.
+
+        Raises:
+            CacheError: the array cannot be read, or holds Python objects.
+        """
+        self.source = f"{path}: array {name!r}"
+        self._path, self._name = path, name
+        self._values: NDArray[Any] | None = None
+        self._stream, self.shape, fortran, self.dtype = self._begin()
+        self._next = 0
+        if fortran or not self.shape:
+            self._values = self._whole()
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop); reading them out of order starts again from the front."""
+        if self._values is not None:
+            return self._values[start:stop]
+        if start != self._next:
+            self._stream.close()
+            self._stream, *_ = self._begin()
+            self._next = 0
+            for row in range(start):
+                self._read(row, row + 1)
+        return self._read(start, stop)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
+        shape = (stop - start, *self.shape[1:])
+        wanted = int(np.prod(shape)) * self.dtype.itemsize
+        try:
+            raw = self._stream.read(wanted)
+            if len(raw) < wanted:
+                raise EOFError("cut off")
+            if stop == self.shape[0]:
+                self._stream.read()  # to the end, where its checksum is compared
+        except _BROKEN as error:
+            raise CacheError(
+                f"{self.source}: rows {start} to {stop - 1} cannot be read ({first_line(error)})"
+            ) from error
+        self._next = stop
+        return np.frombuffer(raw, dtype=self.dtype).reshape(shape)
+
+    def _begin(self) -> tuple[IO[bytes], tuple[int, ...], bool, np.dtype[Any]]:
+        try:
+            with zipfile.ZipFile(self._path) as archive:
+                stream = archive.open(f"{self._name}.npy")  # stays open
+            version = np.lib.format.read_magic(stream)
+            if version not in ((1, 0), (2, 0)):
+                raise ValueError(f"version {version} of .npy")
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(stream)
+        except (*_BROKEN, KeyError) as error:
+            raise CacheError(f"{self.source} cannot be read ({first_line(error)})") from error
+        if dtype.hasobject:
+            stream.close()
+            raise CacheError(f"{self.source} {NO_PICKLES}")
+        return stream, shape, fortran, dtype
+
+    def _whole(self) -> NDArray[Any]:
+        try:
+            with np.load(self._path, allow_pickle=False) as archive:
+                return np.asarray(archive[self._name])
+        except (*_BROKEN, KeyError) as error:
+            raise CacheError(f"{self.source} cannot be read ({first_line(error)})") from error
+
+
+class ClipFolder:
+    """A folder with one .npy a clip, whose stem is the clip's id.
+
+    Attributes:
+        path: the folder.
+        stems: clip ids, sorted.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        """List a folder.
+
+        Raises:
+            CacheError: it has no .npy file.
+        """
+        self.path = Path(path)
+        self._files = {file.stem: file for file in sorted(self.path.glob("*.npy"))}
+        self.stems = sorted(self._files)
+        if not self.stems:
+            raise CacheError(f"{path}: no .npy file in this folder")
+
+    def table(self, clip_ids: Sequence[str], *, allow_missing: bool) -> "FolderTable":
+        """The clips' files as one table; a clip without a file has zeros, where that is allowed.
+
+        Raises:
+            CacheError: a clip has no file and needs one, or none has.
+        """
+        files = [self._files.get(clip) for clip in clip_ids]
+        absent = [clip for clip, file in zip(clip_ids, files, strict=True) if file is None]
+        if len(absent) == len(files):
+            raise CacheError(f"{self.path}: no file for any of {len(files)} clips; there are {_few(self.stems)}")
+        if absent and not allow_missing:
+            raise CacheError(
+                f"{self.path}: no file for {len(absent)} of {len(files)} clips, such as {absent[0]}: add it, name "
+                "fewer clips, or allow missing ones"
+            )
+        return FolderTable(self.path, files)
+
+
+class FolderTable:
+    """Files of a :class:`ClipFolder` stacked; :class:`feature_cache.exchange.tables.Table`.
+
+    Attributes:
+        absent: bool (N,), clips without a file.
+    """
+
+    def __init__(self, path: Path, files: Sequence[Path | None]) -> None:
+        """Take the first file's shape as everyone's."""
+        self.source = str(path)
+        self._files = files
+        self._first = next(file for file in files if file is not None)
+        first = map_npy(self._first)
+        self.shape: tuple[int, ...] = (len(files), *first.shape)
+        self.dtype: np.dtype[Any] = first.dtype
+        self.absent = np.array([file is None for file in files])
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows [start, stop)."""
+        found = []
+        for file in self._files[start:stop]:
+            values = np.zeros(self.shape[1:], self.dtype) if file is None else np.asarray(map_npy(file))
+            if values.shape != self.shape[1:]:
+                raise CacheError(f"{file} is {values.shape}, expected {self.shape[1:]} as in {self._first.name}")
+            if values.dtype.kind not in "fiub":
+                raise CacheError(f"{file} holds {values.dtype}, expected numbers")
+            found.append(values)
+        return np.stack(found)
+
+
+def map_npy(path: str | PathLike[str]) -> NDArray[Any]:
+    """A .npy file, mapped into memory and not to be written to.
+
+    Raises:
+        CacheError: it is no .npy file, cut off, empty, or holds Python objects.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            np.lib.format.read_magic(stream)
+        return np.lib.format.open_memmap(path, mode="r")
+    except _BROKEN as error:
+        text = first_line(error)
+        if "Python objects" in text:
+            raise CacheError(f"{path} {NO_PICKLES}") from error
+        if "magic" in text:
+            raise CacheError(f"{path} is no .npy file") from error
+        if "greater than file size" in text:
+            raise CacheError(f"{path} is cut off: copy or download it again") from error
+        raise CacheError(f"{path} cannot be read ({text})") from error
+
+
+def npz_names(path: str | PathLike[str]) -> list[str]:
+    """Names of the arrays of an .npz file.
+
+    Raises:
+        CacheError: it is no .npz file, or cut off.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+    except _BROKEN as error:
+        raise CacheError(f"{path} is no .npz file, or cut off ({first_line(error)})") from error
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
