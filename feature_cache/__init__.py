@@ -17,6 +17,7 @@ from feature_cache.layout import (
     STATUS_NAMES,
 )
 from feature_cache.text import TextSet
+from feature_cache.verification import Damage, Verification, verify
 from feature_cache.windows import window_count, window_index, windows
 
 __all__ = [
@@ -29,9 +30,12 @@ __all__ = [
     "PENDING",
     "STATUS_NAMES",
     "CacheError",
+    "Damage",
     "FeatureCache",
     "Features",
     "TextSet",
+    "Verification",
+    "verify",
     "window_count",
     "window_index",
     "windows",

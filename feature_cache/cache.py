@@ -21,7 +21,6 @@ from feature_cache.given_arrays import Given, given_embeddings, given_probabilit
 from feature_cache.grow import add_rows, drop_rows
 from feature_cache.layout import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, STATUS_NAMES
 from feature_cache.shapes import (
-    DIMENSIONS,
     WINDOWS_KEPT,
     Shapes,
     embedding_shapes,
@@ -29,6 +28,7 @@ from feature_cache.shapes import (
     probability_shapes,
     window_rows,
 )
+from feature_cache.skeleton import add_arrays
 from feature_cache.store import clear, open_group, set_attributes, shown
 from feature_cache.text import TextSet
 from feature_cache.windows import windows as every_window
@@ -139,15 +139,7 @@ class FeatureCache:
             raise CacheError(f"dtype {dtype!r}: use one of {', '.join(layout.DTYPES)}")
         stretches = every_window(segments)[: window_rows(shapes, "video")]
         group = clear(path, overwrite=overwrite)
-        n, rows = len(ids), int(facts["shard_size"])
-        for name, shape in shapes.items():
-            layout.add_array(
-                group, name, shape=(n, *shape), dtype=dtype, rows=rows, dimensions=("clip", *DIMENSIONS[name])
-            )
-        for name in ("missing", "status"):
-            layout.add_array(group, name, shape=(n,), dtype="uint8", rows=rows, dimensions=("clip",))
-        for name, width in (("reason", layout.REASON_BYTES), ("digest", layout.DIGEST_BYTES)):
-            layout.add_array(group, name, shape=(n, width), dtype="uint8", rows=rows, dimensions=("clip", "byte"))
+        add_arrays(group, len(ids), shapes, dtype, int(facts["shard_size"]))
         # last: a cache without these attributes was cut off while it was made
         set_attributes(
             group,
@@ -621,6 +613,12 @@ class FeatureCache:
             raise CacheError(f"{self.path}: every clip would be removed; delete the cache instead")
         for ids in drop_rows(self._group, self.arrays, self.clip_ids, clip_ids):
             self._renamed(ids)
+
+    def update_attributes(self, more: Mapping[str, Any]) -> None:
+        """Record further facts, JSON-able; those of the same name are replaced."""
+        self.attributes = {**self.attributes, **json.loads(json.dumps(dict(more)))}
+        self._group.attrs.update({"attributes": self.attributes})
+        self.__dict__.pop("_fixed", None)
 
     def _renamed(self, clip_ids: list[str]) -> None:
         self.clip_ids = list(clip_ids)

@@ -81,7 +81,7 @@ def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     found = group[name]
     if not isinstance(found, zarr.Array):
         raise KeyError(name)
-    return found
+    return found.with_config({"write_empty_chunks": True})
 
 
 def read_rows(group: zarr.Group, name: str, rows: slice = slice(None)) -> NDArray[Any]:
