@@ -48,6 +48,8 @@ def kinds(seed: int = 0) -> dict[str, dict[str, Any]]:
     return {
         "all": windows,
         "whole": {**windows, "video": all_of["video"][:, :1], "audio": all_of["audio"][:, 0]},
+        "video all, audio whole": {**windows, "audio": all_of["audio"][:, 0]},
+        "video whole, audio all": {**windows, "video": all_of["video"][:, :1]},
         "all, audio segments": all_of,
         "whole, audio segments": {**all_of, "video": all_of["video"][:, :1], "audio": all_of["audio"][:, :1]},
         "images, audio segments": {name: all_of[name] for name in ("image", "audio_segments")},
