@@ -617,7 +617,7 @@ class FeatureCache:
     def update_attributes(self, more: Mapping[str, Any]) -> None:
         """Record further facts, JSON-able; those of the same name are replaced."""
         self.attributes = {**self.attributes, **json.loads(json.dumps(dict(more)))}
-        self._group.attrs.update({"attributes": self.attributes})
+        set_attributes(self._group, {**self._group.attrs.asdict(), "attributes": self.attributes})
         self.__dict__.pop("_fixed", None)
 
     def _renamed(self, clip_ids: list[str]) -> None:
