@@ -180,6 +180,27 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
 )
 @click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
+@click.option("--clip-seconds", type=float, default=10.0, show_default=True, help="Length of a clip of 10 segments.")
+@click.option("--stride", type=float, help="Longer files: seconds from clip to clip.  [default: a clip's length]")
+@click.option(
+    "--tail",
+    type=click.Choice(["pad", "drop"]),
+    default="pad",
+    show_default=True,
+    help="Files, and ends of longer files, that are shorter than a clip.",
+)
+@click.option(
+    "--windows",
+    type=click.Choice(["all", "whole"]),
+    default="all",
+    show_default=True,
+    help="whole: a cheap first look, without the windows that refinement needs.",
+)
+@click.option(
+    "--clip-timeout",
+    type=click.FloatRange(1),
+    help="Seconds that decoding a clip may take.  [default: 120 + 20 a second]",
+)
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
 @click.option("--prune", is_flag=True, help="Remove clips from the cache whose files are gone.")
 @click.option(
