@@ -541,6 +541,11 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="File for the events: .json, .csv or .tsv.",
 )
 @click.option("--format", "file_format", type=click.Choice(["json", "csv", "tsv"]), help="Whatever the file's ending.")
+@click.option(
+    "--stitch/--no-stitch",
+    default=None,
+    help="Events of clips cut from a longer file on the file's timeline.  [default: where there are such clips]",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
 @examples(
     "av2a score --alpha 0.5",
@@ -549,12 +554,13 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 def score(
     cache: str, parameters: dict[str, Any], config_file: Path | None, text: str | None, output: Path,
-    file_format: str | None, threads: int | None,
+    file_format: str | None, stitch: bool | None, threads: int | None,
 ) -> None:  # fmt: skip
     """Turn a feature cache into events: what is seen, heard or both, and when."""
     from feature_cache import FeatureCache
     from score import score as run
     from score.config import POOLED
+    from score.scoring import kernel_for
 
     if cache == "features.zarr" and not Path(cache).exists():
         raise click.ClickException(
@@ -562,8 +568,8 @@ def score(
         )
     opened = FeatureCache.open(cache)
     config = _config(opened, config_file, parameters)
-    _announce_compiling("score_embeddings")
-    events = run(opened, config, text=text, threads=threads)
+    _announce_compiling(kernel_for(opened))
+    events = run(opened, config, text=text, threads=threads, stitched=stitch)
     if not events.clip_ids:
         raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
     events.write(output, format=file_format)

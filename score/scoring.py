@@ -101,6 +101,12 @@ def score(
     return stitch(events) if origins and stitched is not False else events
 
 
+def kernel_for(cache: FeatureCache) -> str:
+    """Name of the kernel that scores such a cache, for whoever wants to know whether it is compiled."""
+    plain = cache.kind == "embeddings" and "audio_segments" not in cache.arrays and "video" in cache.arrays
+    return "score_embeddings" if plain else "score_clips"
+
+
 class Scorer:
     """One setting and one text set, ready for batches of clips from any number of threads."""
 
