@@ -117,6 +117,8 @@ class _Clip:
             sound = None if track is None else track.whole(self.sample_rate, start)
         if not len(times):
             return self._media(None, sound, 0)
+        if times.end - start > self._longest:
+            raise MediaError(self.path, f"its picture goes on for {times.end - start:.0f} s, far longer than the clip")
         late = times.seconds[0] - start
         if late > _SAME_TIME or not is_regular(times.seconds, self.segment_seconds):
             return self._media(self._timed(times, start), sound, len(times))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import soxr
 import torch
@@ -17,6 +18,8 @@ _MAY_BE_LOST = 0.1
 _ENCODER_DELAY = 0.05
 _LONGEST_GAP = 10.0
 _RUN_UP = 1.0
+_MANY = 8
+"""Channels from which on PyAV reads behind a planar frame's last one, and may crash: those are interleaved first."""
 LONGEST = 120.0
 """Seconds of sound that a file of one clip may have, unless its clip is longer."""
 
@@ -227,7 +230,9 @@ def read_part(
             track = SoundTrack(
                 packet.stream, path, mono=rate is not None, counts_from=begin, longest=seconds + 2 * _LONGEST_GAP
             )
-        track.take(packet)
+        at = packet_time(packet)
+        if at is None or at >= begin - _RUN_UP:
+            track.take(packet)
     if track is None:
         return None, -np.inf
     return track.part(rate, begin, seconds), track.end
@@ -235,9 +240,11 @@ def read_part(
 
 def to_channels(frame: Any) -> NDArray[np.float64]:
     """The channels of an audio frame, full scale 1.0: float64 (channels, samples)."""
+    if frame.format.is_planar and frame.layout.nb_channels >= _MANY:
+        (frame,) = av.AudioResampler(format=frame.format.packed.name).resample(frame)
     values = frame.to_ndarray()
     if not frame.format.is_planar:
-        values = values.reshape(-1, len(frame.layout.channels)).T
+        values = values.reshape(-1, frame.layout.nb_channels).T
     kind = values.dtype
     channels: NDArray[np.float64] = values.astype(np.float64)
     if kind == np.uint8:

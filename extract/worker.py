@@ -10,14 +10,12 @@ import torch
 from torch import Tensor
 
 from extract.backbones.base import Backbone, VideoBackbone
+from extract.clip_plan import SEGMENTS
 from extract.decode import Views, decode_clip
 from extract.encode import ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
 from extract.errors import ExtractError, MediaError
 from extract.limits import default_timeout
 from extract.stopwatch import Stopwatch
-
-SEGMENTS = 10
-"""T, segments a clip."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Job:
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         randomness: seed of the official code's random choices; None: fixed ones.
         begins: at which second of its file a clip begins, by clip id; clips that are whole files are not in it.
+        refused: why clips cannot be used, where that is known before.
         clip_seconds: length of a clip.
         whole_only: prepare and encode window 0 (and the segments' images) alone.
         timeout: seconds that decoding a clip may take; None: the usual.
@@ -47,6 +46,7 @@ class Job:
     fed: bool = False
     randomness: int | None = None
     begins: Mapping[str, float] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     clip_seconds: float = 10.0
     whole_only: bool = False
     timeout: float | None = None
@@ -77,6 +77,8 @@ class Job:
 
     def _prepare(self, clip: str) -> ClipInputs | MediaError:
         path = self.videos[clip]
+        if clip in self.refused:
+            return MediaError(path, self.refused[clip])
         sound = None if self.sounds is None else self.sounds.get(path.stem)
         if self.sounds is not None and sound is None:
             return MediaError(path, f"no {path.stem}.wav in --audio-dir; put it there")

@@ -1,7 +1,7 @@
 """Small real media files, made with PyAV."""
 
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def make_video(
     path: Path,
     *,
     frames: int = 50,
-    fps: int = 5,
+    fps: int | Fraction = 5,
     size: tuple[int, int] = (64, 48),
     codec: str = "libx264",
     sound: NDArray[np.float32] | None = None,
@@ -40,35 +40,56 @@ def make_video(
     pictures: bool = True,
     with_sound: bool = True,
     options: dict[str, str] | None = None,
+    gop: int | None = None,
+    pixels: str = "yuv420p",
+    layout: str | None = None,
+    times: Sequence[float] | None = None,
+    sound_at: float = 0.0,
+    rotation: int = 0,
+    aspect: Fraction | None = None,
     paint: Callable[[int, int, int], NDArray[np.uint8]] = picture,
 ) -> Path:
-    """A clip of 10 s unless told otherwise; its format follows the file's ending."""
+    """A clip of 10 s unless told otherwise; its format follows the file's ending.
+
+    Frames are at a constant rate, or at ``times`` in seconds; sound begins at ``sound_at``.
+    """
     if sound is None:
-        sound = tone(frames / fps, rate)
+        sound = tone(float(frames / fps), rate)
     with av.open(str(path), "w", options=options or {}) as container:
         video: Any = None
         audio: Any = None
         if pictures:
             video = container.add_stream(codec, rate=fps)
             video.width, video.height = size
-            video.pix_fmt = "yuv420p"
+            video.pix_fmt = pixels
             video.codec_context.thread_count = 1
+            if gop is not None:
+                video.codec_context.gop_size = gop
+            if times is not None:
+                video.codec_context.time_base = Fraction(1, 1000)
+            if aspect is not None:
+                video.codec_context.sample_aspect_ratio = aspect
+            if rotation:
+                video.set_display_rotation(rotation)
         if with_sound:
             audio = container.add_stream(audio_codec, rate=rate)
-            audio.layout = {1: "mono", 2: "stereo"}[len(sound)]
+            audio.layout = layout or {1: "mono", 2: "stereo"}[len(sound)]
         if video is not None:
             for number in range(frames):
                 frame = av.VideoFrame.from_ndarray(paint(number, *size), format="rgb24")
-                for packet in video.encode(frame.reformat(format="yuv420p")):
+                frame = frame.reformat(format=pixels)
+                if times is not None:
+                    frame.pts, frame.time_base = round(times[number] * 1000), Fraction(1, 1000)
+                for packet in video.encode(frame):
                     container.mux(packet)
             for packet in video.encode(None):
                 container.mux(packet)
         if audio is not None:
-            data = sound.shape[1] // 1024 * 1024
+            data, begin = sound.shape[1] // 1024 * 1024, round(sound_at * rate)
             for start in range(0, data, 1024):
                 block = np.ascontiguousarray(sound[:, start : start + 1024])
-                piece = av.AudioFrame.from_ndarray(block, format="fltp", layout=audio.layout.name)
-                piece.sample_rate, piece.pts, piece.time_base = rate, start, Fraction(1, rate)
+                piece = av.AudioFrame.from_ndarray(block.T.reshape(1, -1), format="flt", layout=audio.layout.name)
+                piece.sample_rate, piece.pts, piece.time_base = rate, begin + start, Fraction(1, rate)
                 for packet in audio.encode(piece):
                     container.mux(packet)
             for packet in audio.encode(None):

@@ -66,8 +66,8 @@ def test_in_the_cache(checkpoint: Path, videos: Path, tmp_path: Path) -> None:
     summary = extract(folder, tmp_path / "f.zarr", checkpoint, labels="ave", dtype="float32")
     assert (summary.done, summary.failed) == (3, {})
     assert summary.notes == (
-        "1 clips without picture: scored on what they have",
-        "1 clips without sound: scored on what they have",
+        "clips without picture: 1, scored on what they have",
+        "clips without sound: 1, scored on what they have",
     )
     cache = FeatureCache.open(tmp_path / "f.zarr")
     assert cache.clip_ids == ["blind", "dogs", "mute"]
