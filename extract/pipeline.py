@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from extract.backbones import load_backbone
+from extract.clip_plan import SEGMENTS, Cut, plan_clips
 from extract.device import resolve_device
 from extract.devices import Recipe, fill_on_devices
 from extract.errors import ExtractError
@@ -72,6 +73,11 @@ def extract_videos(
     batch_size: int | None = None,
     shard_size: int = 32,
     official_randomness: int | None = None,
+    clip_seconds: float = 10.0,
+    stride: float | None = None,
+    tail: str = "pad",
+    windows: str = "all",
+    clip_timeout: float | None = None,
     retry_failed: bool = False,
     prune: bool = False,
     shard_range: str | None = None,
@@ -103,6 +109,11 @@ def extract_videos(
         shard_size: clips a shard of a new cache.
         official_randomness: a seed: flip windows and cut long sound at random, as the official code does
             (each clip with choices of its own); None: neither.
+        clip_seconds: length of a clip of 10 segments; longer files are cut into several.
+        stride: seconds from one of them to the next; None: as long as a clip.
+        tail: "pad" or "drop", what becomes of files, and ends of files, that are shorter than a clip.
+        windows: "all", or "whole": encode window 0 and the segments' images alone, a cheap first look.
+        clip_timeout: seconds that decoding a clip may take; None: 120 and 20 for each of its own.
         retry_failed: try clips again that failed before.
         prune: remove clips from the cache whose files are gone.
         shard_range: "i/n": compute every n-th shard alone, beginning with shard i; n processes on any machines
@@ -125,7 +136,11 @@ def extract_videos(
             raise ExtractError(f"{option} changes the whole cache: run it once without --shard-range")
     devices = device.split(",")
     source = Path(source)
-    videos = find_videos(source)
+    if windows not in ("all", "whole"):
+        raise ExtractError(f"windows {windows!r}: use all or whole")
+    threads, cut = workers or _cores(), Cut(clip_seconds, stride, tail)
+    plan = plan_clips(find_videos(source), cut, workers=threads, timeout=clip_timeout)
+    videos = plan.files
     sounds = None if audio_dir is None else find_sounds(Path(audio_dir))
     places = [resolve_device(name) for name in devices]
     where = places[0] if len(places) == 1 else torch.device("cpu")
@@ -137,13 +152,15 @@ def extract_videos(
         **encoders.attributes(),
         "official_randomness": official_randomness,
         "sampling": sampling_facts(10, encoders.frames_per_window),
+        "clips": cut.facts,
+        "clips_from": plan.cut_from,
         "sound": "the videos' own" if sounds is None else "WAV files",
         "precision": precision,
         "batch_size": batch,
         "device": torch.cuda.get_device_name(places[0]) if places[0].type == "cuda" else "cpu",
         "packages": _versions(),
     }
-    kind = CacheKind(encoders, dtype, shard_size, facts)
+    kind = CacheKind(encoders, dtype, shard_size, facts, clip_seconds / SEGMENTS, windows)
     if share.index == 0:
         cache = open_or_create(output, list(videos), kind, overwrite=overwrite)
         add_labels(cache, text_name or set_name, words, encoders)
@@ -156,12 +173,16 @@ def extract_videos(
     mine = [row for shard in range(cache.n_shards) if share.owns(shard) for row in cache.shard_rows(shard)]
     before = len(mine) - sum(len(rows) for rows in todo.values())
     progress = progress or (lambda done, total: None)
-    threads = workers or _cores()
     options: dict[str, Any] = {
         "videos": videos,
         "sounds": sounds,
         "batch_size": batch,
         "randomness": official_randomness,
+        "begins": plan.begins,
+        "refused": plan.refused,
+        "clip_seconds": clip_seconds,
+        "whole_only": windows == "whole",
+        "timeout": clip_timeout,
     }
     if len(places) == 1:
         job = Job(encoders, device=where, fed=where.type == "cuda", **options)
@@ -180,14 +201,14 @@ def extract_videos(
         seconds=time.perf_counter() - began,
         text_name=text_name or set_name,
         stages=stages,
-        notes=(*_missing_notes(cache), *_gone_notes(len(gone), source, prune)),
+        notes=(*plan.notes, *_missing_notes(cache), *_gone_notes(len(gone), source, prune)),
     )
 
 
 def _missing_notes(cache: FeatureCache) -> tuple[str, ...]:
     missing = cache.missing()
     return tuple(
-        f"{count} clips without {what}: scored on what they have"
+        f"clips without {what}: {count}, scored on what they have"
         for bit, what in MISSING_NAMES.items()
         if (count := int((missing == bit).sum()))
     )

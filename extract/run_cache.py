@@ -11,7 +11,7 @@ from extract.errors import ExtractError
 from feature_cache import FeatureCache
 from feature_cache.store import is_there
 
-_MAY_DIFFER = {"batch_size", "device", "file", "origin", "packages"}
+_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "origin", "packages"}
 """Facts that are recorded, but may differ when a run is gone on with: they change no more than rounding
 (hashes tell weights apart, whatever their files are called)."""
 
@@ -29,12 +29,16 @@ class CacheKind:
         dtype: how embeddings are stored.
         shard_size: clips a shard.
         facts: what else is recorded.
+        segment_seconds: length of a segment.
+        windows: "all", or "whole" for window 0 alone.
     """
 
     backbone: Backbone
     dtype: str
     shard_size: int
     facts: dict[str, Any]
+    segment_seconds: float = 1.0
+    windows: str = "all"
 
 
 def open_or_create(
@@ -51,6 +55,8 @@ def open_or_create(
         _compare(cache, kind)
         new = _new(cache, clip_ids)
         if new:
+            places = {**cache.attributes.get("clips_from", {}), **kind.facts.get("clips_from", {})}
+            cache.update_attributes({"clips_from": places})
             cache.add_clips(new)
         return cache
     backbone = kind.backbone
@@ -63,6 +69,8 @@ def open_or_create(
         frames_per_window=1 if isinstance(backbone, VideoBackbone) else backbone.frames_per_window,
         dtype=kind.dtype,
         shard_size=kind.shard_size,
+        segment_seconds=kind.segment_seconds,
+        windows=kind.windows,
         attributes=kind.facts,
         overwrite=overwrite,
     )
@@ -106,6 +114,7 @@ def _compare(cache: FeatureCache, kind: CacheKind) -> None:
         for name, before, now in (
             ("backbone", cache.backbone, kind.backbone.name),
             ("dtype", cache.dtype, kind.dtype),
+            ("windows", cache.windows_kept, kind.windows),
         )
         if before != now
     ]
