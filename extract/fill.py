@@ -77,10 +77,11 @@ def fill(
             while len(found) < len(rows):
                 together = [next(results) for _ in range(min(len(rows) - len(found), at_once))]
                 found += _encoded(job, together)
+                if written is not None:  # early: what a kill takes is one shard, not two
+                    written.result()
+                    written = None
                 finished += len(together)
                 progress(finished, total)
-            if written is not None:
-                written.result()
             written = writer.submit(_write, cache, job, shard, rows, found)
         if written is not None:
             written.result()

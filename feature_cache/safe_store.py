@@ -89,6 +89,10 @@ class SafeStore(WrapperStore[Store]):
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write a value unless there is one."""
+        if isinstance(self._store, LocalStore):
+            if not await self.exists(key):
+                await self.set(key, value)
+            return
         with self._named("written"):
             await self._store.set_if_not_exists(key, value)
 
