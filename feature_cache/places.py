@@ -82,7 +82,7 @@ def _fsspec_store(url: str, scheme: str, read_only: bool) -> Store:
     extra = "install it with pip install 'av2a[cloud]'"
     if find_spec("fsspec") is None:
         raise CacheError(f"{url}: URLs need obstore (s3, gs, az) or fsspec (others): {extra}")
-    from fsspec.registry import known_implementations  # type: ignore[import-untyped]
+    from fsspec.registry import known_implementations
 
     if scheme not in known_implementations:
         raise CacheError(f"{url}: no kind of store is called {scheme}://; use a folder, s3://, gs://, az:// …")

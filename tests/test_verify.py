@@ -14,7 +14,7 @@ from tests.extraction import extract
 from tests.stores import contents
 
 
-def make(path: Path) -> FeatureCache:
+def make(path: Path | str) -> FeatureCache:
     """Seven clips in three shards, one failed, one without sound; two label sets."""
     rng = np.random.default_rng(3)
     cache = FeatureCache.create(
