@@ -51,6 +51,7 @@ lint: setup  ## ruff and mypy
 bench: setup  ## every benchmark, printed; figures and machines are in docs/benchmarks.md
 	$(BIN)/python -m benchmarks.score
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.extract
 
 clean:  ## remove what the commands above made, the environments included
 	rm -rf $(VENV) $(LAION) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
