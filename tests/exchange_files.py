@@ -45,6 +45,10 @@ def write_lines(path: Path, lines: list[str]) -> Path:
     return path
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
 def assert_equal(found: FeatureCache, expected: FeatureCache) -> None:
     """Equal in everything that a cache holds, identity included."""
     assert found.identity == expected.identity

@@ -1,6 +1,7 @@
 """A cache as one HDF5 file, for whoever has HDF5 and not Zarr (docs/exchange.md)."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -64,8 +65,9 @@ def export_hdf5(
                 _write_facts(file, cache, identity)
                 _write_texts(file, cache, compression)
                 _write_rows(file, cache, compression, progress)
-        except OSError as error:
-            raise CacheError(f"{path} cannot be written ({first_line(error)})") from error
+        except (OSError, RuntimeError) as error:  # the library's, with the system's own words inside
+            system = re.search(r"error message = '([^']*)'", str(error))
+            raise CacheError(f"{path} cannot be written ({system[1] if system else first_line(error)})") from error
         if cache.identity != identity:
             raise CacheError(
                 f"{cache.path} was changed while it was exported: export it again when nobody writes to it"

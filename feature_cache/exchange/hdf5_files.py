@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from feature_cache.errors import CacheError
 from feature_cache.exchange.tables import first_line
 
-CHUNK_CACHE = 64 << 20
-"""Bytes of decompressed chunks kept for each dataset: rows are read in order, a few at a time."""
+MOST_HELD = 1 << 30
+"""Bytes of a chunk that is kept to be read from again; rows of larger ones are decompressed at each reading."""
 MOST_STRINGS = 10_000_000
 MOST_LINKS = 16
 MOST_LISTED = 100
@@ -31,7 +31,7 @@ def open_hdf5(path: str | PathLike[str]) -> h5py.File:
         if not h5py.is_hdf5(path):
             known = Path(path).suffix.lower() in (".h5", ".hdf5", ".hdf")
             raise CacheError(f"{path} is {'no HDF5 file' if known else 'neither HDF5, .npy nor .npz'}")
-        return h5py.File(path, "r", locking="best-effort", rdcc_nbytes=CHUNK_CACHE)
+        return h5py.File(path, "r", locking="best-effort")
     except (OSError, RuntimeError, ValueError) as error:
         if "truncated" in str(error):
             raise CacheError(f"{path} is cut off (truncated HDF5): copy or download it again") from error
@@ -47,9 +47,24 @@ class Hdf5Table:
         self.shape: tuple[int, ...] = tuple(dataset.shape or ())
         self.dtype: np.dtype[Any] = dataset.dtype
         self._dataset = dataset
+        self._held, self._held_from = np.empty(0, dtype=self.dtype), 0
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop)."""
+        step = self._dataset.chunks[0] if self._dataset.chunks else 0
+        size = step * int(np.prod(self.shape[1:], dtype=object)) * self.dtype.itemsize
+        if step <= stop - start or size > MOST_HELD:
+            return self._read(start, stop)
+        parts = []
+        while start < stop:
+            first = start - start % step
+            if not len(self._held) or self._held_from != first:
+                self._held, self._held_from = self._read(first, min(first + step, self.shape[0])), first
+            parts.append(self._held[start - first : stop - first])
+            start = first + step
+        return np.concatenate(parts)
+
+    def _read(self, start: int, stop: int) -> NDArray[Any]:
         try:
             return np.asarray(self._dataset[start:stop])
         except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -149,6 +164,8 @@ def _names(group: h5py.Group, prefix: str, depth: int) -> Iterator[str]:
 
 def _unreadable(what: str, error: Exception) -> CacheError:
     text = first_line(error)
-    if "hecksum" in text:
-        return CacheError(f"{what} are damaged (wrong checksum): copy or download the file again")
+    if "hecksum" in text or "filter returned failure" in text:
+        return CacheError(
+            f"{what} are damaged (wrong checksum, or no valid compression): copy or download the file again"
+        )
     return CacheError(f"{what} cannot be read ({text})")
