@@ -1,6 +1,7 @@
 """The `av2a` command: parse, call, print. Every heavy import happens inside a command."""
 
 import functools
+import inspect
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,7 +57,7 @@ def examples(*lines: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         command.__doc__ = (
-            (command.__doc__ or "").rstrip() + "\n\n\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+            inspect.cleandoc(command.__doc__ or "") + "\n\n\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
         )
         return command
 

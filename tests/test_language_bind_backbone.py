@@ -24,10 +24,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two clips: 10 s with stereo sound at 22,050 Hz, 11.5 s of sound at 16 kHz."""
+    """Two clips: 10 s with stereo sound at 22,050 Hz, 10.45 s of sound at 16 kHz."""
     folder = tmp_path_factory.mktemp("clips")
     make_video(folder / "a.mp4", frames=40, fps=4, rate=22_050, sound=tone(10, 22_050, 2), size=(72, 64))
-    make_video(folder / "b.mkv", frames=30, fps=3, rate=16_000, sound=tone(11.5, 16_000, 1, 300), size=(64, 90))
+    make_video(folder / "b.mkv", frames=30, fps=3, rate=16_000, sound=tone(10.45, 16_000, 1, 300), size=(64, 90))
     return folder
 
 
