@@ -1,22 +1,43 @@
 """Media files to what the encoders take: the chosen frames at the encoder's size, the sound at its rate.
 
-A file that is one clip is read once to count its frames and decode its sound, then once more to decode the
-picture; of a longer file only a clip's own part is read. Damaged packets are skipped; a file that lacks much of
-what it declares is refused, since its events would be placed at wrong times. A side that a clip does not have
-is left out.
+A file that is one clip is read once: its frames are counted and its sound is decoded, then its picture; of a
+longer file only a clip's own part is read. Damaged packets are skipped; a file that lacks much of what it
+declares is refused, since its events would be placed at wrong times. A side that a clip does not have is left
+out.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.errors import MediaError
 from extract.limits import TimeLimit
-from extract.media_file import Coverage, declared_seconds, first_stream, opened, packets, start_time, track_seconds
-from extract.pictures import Chosen, FrameTimes, Views, damaged, decode_all, decode_part, enough, times_of_part
+from extract.media_file import (
+    Coverage,
+    declared_seconds,
+    first_stream,
+    opened,
+    packets,
+    start_time,
+    stream_of,
+    track_seconds,
+)
+from extract.pictures import (
+    Chosen,
+    FrameTimes,
+    Views,
+    damaged,
+    decode_all,
+    decode_part,
+    enough,
+    picture_packets,
+    times_of_part,
+)
 from extract.sampling import ROUNDING, frame_plan, is_regular, sample_plan, timed_frame_plan
 from extract.sound import LONGEST, Sound, SoundTrack, read_part, read_sound
 from extract.sound_windows import SoundWindows
@@ -25,6 +46,8 @@ __all__ = ["ClipMedia", "Views", "decode_clip"]
 
 _SAME_TIME = 0.05
 """Seconds by which streams may be apart without a picture or a sound being moved: encoders' delays."""
+_MOST_KEPT = 32 << 20
+"""Bytes of a picture's packets that are kept until its frames are counted; of more, the file is read again."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +128,11 @@ class _Clip:
 
     def whole(self) -> ClipMedia:
         """The whole file as one clip."""
-        times, track = self._read()
+        with opened(self.path, self.limit) as container:
+            return self._whole(container)
+
+    def _whole(self, container: InputContainer) -> ClipMedia:
+        times, track, picture = self._read(container)
         sound: Sound | None
         starts = [float(times.seconds[0])] if len(times) else []
         if track is not None and track.begin is not None:
@@ -122,7 +149,7 @@ class _Clip:
         late = times.seconds[0] - start
         if late > _SAME_TIME or not is_regular(times.seconds, self.segment_seconds):
             return self._media(self._timed(times, start), sound, len(times))
-        chosen, count = self._counted(len(times))
+        chosen, count = self._counted(len(times), picture)
         return self._media(chosen, sound, count)
 
     def part(self, begin: float) -> ClipMedia:
@@ -152,28 +179,39 @@ class _Clip:
         held = len(shown) and shown[0] < first and (shown[-1] >= last - ROUNDING or times.end > first)
         return self._media(self._timed(times, first) if count or held else None, sound, count)
 
-    def _read(self) -> tuple[FrameTimes, SoundTrack | None]:
-        """When the frames of the file are, by its packets, and its sound if that is wanted from here."""
-        times = FrameTimes()
-        with opened(self.path, self.limit) as container:
-            video = first_stream(container, "video", self.path)
-            audio = None if self.sound_path is not None else first_stream(container, "audio", self.path)
-            track = (
-                None
-                if audio is None
-                else SoundTrack(audio, self.path, mono=self.sample_rate is not None, longest=self._longest)
-            )
-            coverage = Coverage(container)
-            for packet in packets(container, limit=self.limit):
-                coverage.add(packet)
-                if video is not None and packet.stream_index == video.index:
-                    times.add(packet)
-                elif track is not None and packet.stream_index == track.stream.index:
-                    track.take(packet)
-            coverage.check(self.path, [stream for stream in (video, audio) if stream is not None])
-        return times, track
+    def _read(self, container: InputContainer) -> tuple[FrameTimes, SoundTrack | None, list[Any] | None]:
+        """When the frames of the file are, by its packets; its sound if wanted from here; the picture's packets.
 
-    def _counted(self, count: int) -> tuple[Chosen, int]:
+        These last are not kept of a file with very many bytes.
+        """
+        times = FrameTimes()
+        video = first_stream(container, "video", self.path)
+        audio = None if self.sound_path is not None else first_stream(container, "audio", self.path)
+        track = (
+            None
+            if audio is None
+            else SoundTrack(audio, self.path, mono=self.sample_rate is not None, longest=self._longest)
+        )
+        shown, heard = (-1 if stream is None else stream.index for stream in (video, audio))
+        coverage = Coverage(container)
+        picture: list[Any] | None = []
+        size = 0
+        for packet in packets(container, limit=self.limit):
+            coverage.add(packet)
+            index = stream_of(packet)
+            if index == shown:
+                times.add(packet)
+                size += packet.size
+                if picture is not None and size <= _MOST_KEPT:
+                    picture.append(packet)
+                else:
+                    picture = None
+            elif track is not None and index == heard:
+                track.take(packet)
+        coverage.check(self.path, [stream for stream in (video, audio) if stream is not None])
+        return times, track, picture
+
+    def _counted(self, count: int, picture: list[Any] | None) -> tuple[Chosen, int]:
         """Frames by their number, and how many there are."""
         for expected in (count, None):
             if count < self.segments:
@@ -185,7 +223,8 @@ class _Clip:
                 whole_only=self.whole_only,
             )
             chosen = Chosen(plan, self.views)
-            found = decode_all(self.path, chosen, self.limit)
+            kept = picture if expected is not None and picture is not None else picture_packets(self.path, self.limit)
+            found = decode_all(kept, self.path, chosen, self.limit)
             # packets and frames need not match: some packets hold no frame of their own, or are damaged
             if found == count:
                 break

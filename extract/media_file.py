@@ -104,6 +104,12 @@ def packets(container: InputContainer, streams: Iterable[Any] = (), limit: TimeL
             limit.check()
 
 
+def stream_of(packet: Any) -> int:
+    """Which stream a packet belongs to; PyAV numbers empty ones 0."""
+    index: int = packet.stream_index if packet.size else packet.stream.index
+    return index
+
+
 def packet_ticks(packet: Any) -> int | None:
     """When a packet's content is presented, in ticks of its stream.
 
@@ -118,8 +124,8 @@ def packet_ticks(packet: Any) -> int | None:
 
 def packet_time(packet: Any) -> float | None:
     """The same in seconds of the file's clock."""
-    ticks = packet_ticks(packet)
-    return None if ticks is None or packet.time_base is None else float(ticks * packet.time_base)
+    ticks, base = packet_ticks(packet), packet.time_base
+    return None if ticks is None or base is None else ticks * base.numerator / base.denominator
 
 
 def stretch(path: Path, kind: str, begin: float, end: float, limit: TimeLimit | None = None) -> Iterator[Any]:
@@ -148,7 +154,7 @@ def stretch(path: Path, kind: str, begin: float, end: float, limit: TimeLimit | 
             started = False
             for packet in packets(container, limit=limit):
                 at = packet_time(packet)
-                if packet.stream_index != stream.index:
+                if stream_of(packet) != stream.index:
                     if started and at is not None and at > end + _SLACK:
                         return  # this stream is over
                     continue
@@ -211,18 +217,21 @@ class Coverage:
     def __init__(self, container: InputContainer) -> None:
         """Begin with nothing seen."""
         self._container_seconds = declared_seconds(container)
-        self._streams: dict[int, Any] = {}
-        self._edges: dict[int, tuple[float, float]] = {}
+        self._edges: dict[int, tuple[int, int]] = {}
+        self._ticks: dict[int, float] = {}
 
     def add(self, packet: Any) -> None:
         """Count a packet in."""
-        begin = packet_time(packet)
+        begin, index = packet_ticks(packet), packet.stream_index
         if begin is None or not packet.size:
             return
-        end = begin + float((packet.duration or 0) * packet.time_base)
-        low, high = self._edges.get(packet.stream_index, (begin, end))
-        self._edges[packet.stream_index] = min(low, begin), max(high, end)
-        self._streams[packet.stream_index] = packet.stream
+        end = begin + (packet.duration or 0)
+        if index in self._edges:
+            low, high = self._edges[index]
+            self._edges[index] = min(low, begin), max(high, end)
+        else:
+            self._edges[index] = begin, end
+            self._ticks[index] = float(packet.time_base or 0)
 
     def check(self, path: Path, wanted: Iterable[Any]) -> None:
         """Refuse a file that ends well before its declared end.
@@ -237,7 +246,7 @@ class Coverage:
         Raises:
             MediaError: more than 5 % and a quarter of a second is missing.
         """
-        seconds = {index: high - low for index, (low, high) in self._edges.items()}
+        seconds = {index: (high - low) * self._ticks[index] for index, (low, high) in self._edges.items()}
         for stream in wanted:
             there = seconds.get(stream.index, 0.0)
             declared = track_seconds(stream)

@@ -4,7 +4,7 @@ Only the chosen frames are converted, each at once to what the encoder takes, so
 the picture or with the file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class FrameTimes:
 
     def __init__(self) -> None:
         """None yet."""
-        self._last = 0.0
+        self._last = 0
         self._tick = 0.0
         self._ticks: list[int] = []
 
@@ -119,14 +119,14 @@ class FrameTimes:
         ticks = packet_ticks(packet)
         if ticks is None:  # after the one before
             ticks = self._ticks[-1] + (packet.duration or 1) if self._ticks else 0
-        self._tick = float(packet.time_base or 0)
+        self._tick = self._tick or float(packet.time_base or 0)
         self._ticks.append(ticks)
-        self._last = (packet.duration or 0) * self._tick
+        self._last = packet.duration or 0
 
     @property
     def end(self) -> float:
         """When the last one is over, in seconds of the file's clock."""
-        return float(self.seconds[-1]) + self._last if self._ticks else -np.inf
+        return float(self.seconds[-1]) + self._last * self._tick if self._ticks else -np.inf
 
     @property
     def ticks(self) -> NDArray[np.int64]:
@@ -159,17 +159,35 @@ def times_of_part(path: Path, begin: float, end: float, limit: TimeLimit | None)
     return times.without_leading()
 
 
-def decode_all(path: Path, chosen: Chosen, limit: TimeLimit | None) -> int:
-    """Decode a file from its start; frames are chosen by their number. How many frames it has."""
-    number = place = 0
-    reformatter = VideoReformatter()
+def picture_packets(path: Path, limit: TimeLimit | None) -> Iterator[Any]:
+    """All packets of a file's picture, from its start."""
     with opened(path, limit) as container:
-        for packet in packets(container, [first_stream(container, "video", path)], limit):
-            for frame in decode(packet) or ():
-                if place < len(chosen.wanted) and number == chosen.wanted[place]:
-                    chosen.take(place, _rgb(reformatter, frame, path))
-                    place += 1
-                number += 1
+        yield from packets(container, [first_stream(container, "video", path)], limit)
+
+
+def decode_all(found: Iterable[Any], path: Path, chosen: Chosen, limit: TimeLimit | None) -> int:
+    """Decode a picture from its start; frames are chosen by their number.
+
+    Args:
+        found: all its packets.
+        path: the file.
+        chosen: which frames.
+        limit: on the time it takes.
+
+    Returns:
+        How many frames there are.
+    """
+    number = place = 0
+    wanted = chosen.wanted.tolist()
+    reformatter = VideoReformatter()
+    for packet in found:
+        if limit is not None:
+            limit.check()
+        for frame in decode(packet) or ():
+            if place < len(wanted) and number == wanted[place]:
+                chosen.take(place, _rgb(reformatter, frame, path))
+                place += 1
+            number += 1
     return number
 
 

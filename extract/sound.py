@@ -20,6 +20,7 @@ _LONGEST_GAP = 10.0
 _RUN_UP = 1.0
 _MANY = 8
 """Channels from which on PyAV reads behind a planar frame's last one, and may crash: those are interleaved first."""
+_JOINED = 64
 LONGEST = 120.0
 """Seconds of sound that a file of one clip may have, unless its clip is longer."""
 
@@ -53,6 +54,7 @@ class SoundTrack:
         self.end = 0.0
         self._path, self._mono, self._counts_from, self._longest = path, mono, counts_from, longest
         self._pieces: list[NDArray[np.float32]] = []
+        self._raw: list[NDArray[Any]] = []  # as decoded; joined some at a time, which is faster
         self._rate = self._channels = 0
         self._length = self._samples = self._lost = 0
 
@@ -69,19 +71,24 @@ class SoundTrack:
         for frame in frames:
             self._rate = self._rate or frame.sample_rate
             self._check(0)
-            channels = to_channels(frame)
-            self._channels = self._channels or len(channels)
-            if frame.sample_rate != self._rate or len(channels) != self._channels:
+            raw = channels_of(frame)
+            self._channels = self._channels or len(raw)
+            if frame.sample_rate != self._rate or len(raw) != self._channels:
                 self._lose(packet)  # what a damaged header looks like
                 continue
-            at = self.end if frame.pts is None or not frame.time_base else float(frame.pts * frame.time_base)
+            pts, base = frame.pts, frame.time_base
+            at = self.end if pts is None or not base else pts * base.numerator / base.denominator
             if self.begin is None:
                 self.begin = at
             elif _ENCODER_DELAY < at - self.end <= _LONGEST_GAP:
                 self._silence(int((at - self.end) * self._rate))
-            self._samples += frame.samples
-            self._append(to_mono(channels) if self._mono else channels.astype(np.float32))
-            self.end = at + frame.samples / self._rate
+            samples = raw.shape[1]
+            self._samples += samples
+            self._count(samples)
+            if self._raw and (self._raw[0].dtype != raw.dtype or len(self._raw) == _JOINED):
+                self._join()
+            self._raw.append(raw)
+            self.end = at + samples / self._rate
 
     def _lose(self, packet: Any) -> None:
         if not (self._rate and packet.duration and packet.time_base):
@@ -96,13 +103,19 @@ class SoundTrack:
         self.end += seconds
 
     def _silence(self, samples: int) -> None:
-        self._check(samples)
-        self._append(np.zeros(samples if self._mono else (self._channels, samples), dtype=np.float32))
+        self._count(samples)
+        self._join()
+        self._pieces.append(np.zeros(samples if self._mono else (self._channels, samples), dtype=np.float32))
 
-    def _append(self, piece: NDArray[np.float32]) -> None:
-        self._check(piece.shape[-1])
-        self._length += piece.shape[-1]
-        self._pieces.append(piece)
+    def _count(self, samples: int) -> None:
+        self._check(samples)
+        self._length += samples
+
+    def _join(self) -> None:
+        if self._raw:
+            channels = to_full_scale(np.concatenate(self._raw, axis=1))
+            self._pieces.append(to_mono(channels) if self._mono else channels.astype(np.float32))
+            self._raw.clear()
 
     def _check(self, more: int) -> None:
         length = self._length + more
@@ -167,6 +180,7 @@ class SoundTrack:
             )
         if not self._samples:
             return None
+        self._join()
         wave: NDArray[np.float32] = np.concatenate(self._pieces, axis=-1)
         return wave
 
@@ -238,13 +252,16 @@ def read_part(
     return track.part(rate, begin, seconds), track.end
 
 
-def to_channels(frame: Any) -> NDArray[np.float64]:
-    """The channels of an audio frame, full scale 1.0: float64 (channels, samples)."""
+def channels_of(frame: Any) -> NDArray[Any]:
+    """The channels of an audio frame as they are: (channels, samples)."""
     if frame.format.is_planar and frame.layout.nb_channels >= _MANY:
         (frame,) = av.AudioResampler(format=frame.format.packed.name).resample(frame)
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+    values: NDArray[Any] = frame.to_ndarray()
+    return values if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels).T
+
+
+def to_full_scale(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Samples of any type as float64 of the same shape, full scale 1.0."""
     kind = values.dtype
     channels: NDArray[np.float64] = values.astype(np.float64)
     if kind == np.uint8:

@@ -47,17 +47,21 @@ def make_video(
     sound_at: float = 0.0,
     rotation: int = 0,
     aspect: Fraction | None = None,
+    sound_first: bool = False,
     paint: Callable[[int, int, int], NDArray[np.uint8]] = picture,
 ) -> Path:
     """A clip of 10 s unless told otherwise; its format follows the file's ending.
 
-    Frames are at a constant rate, or at ``times`` in seconds; sound begins at ``sound_at``.
+    Frames are at a constant rate, or at ``times`` in seconds; sound begins at ``sound_at``. With ``sound_first``
+    its track is the file's first.
     """
     if sound is None:
         sound = tone(float(frames / fps), rate)
     with av.open(str(path), "w", options=options or {}) as container:
         video: Any = None
         audio: Any = None
+        if with_sound and sound_first:
+            audio = container.add_stream(audio_codec, rate=rate)
         if pictures:
             video = container.add_stream(codec, rate=fps)
             video.width, video.height = size
@@ -72,7 +76,7 @@ def make_video(
             if rotation:
                 video.set_display_rotation(rotation)
         if with_sound:
-            audio = container.add_stream(audio_codec, rate=rate)
+            audio = audio or container.add_stream(audio_codec, rate=rate)
             audio.layout = layout or {1: "mono", 2: "stereo"}[len(sound)]
         if video is not None:
             for number in range(frames):

@@ -276,6 +276,20 @@ def test_formats(name: str, codec: str, audio_codec: str, tmp_path: Path) -> Non
         assert len(media.windows.wave) == pytest.approx(160_000, abs=2500)
 
 
+@pytest.mark.parametrize("begin", [None, 0.0, 10.0])
+def test_sound_is_the_first_track(begin: float | None, tmp_path: Path) -> None:
+    """The last frames come out of the decoder only after the file's end."""
+    seconds = 10 if begin is None else 20
+    options: dict[str, Any] = {
+        "frames": 5 * seconds, "gop": 5 * seconds, "paint": grey, "sound": tone(seconds, 16_000),
+    }  # fmt: skip
+    plain = decode(make_video(tmp_path / "a.mp4", **options), begin=begin)
+    turned = decode(make_video(tmp_path / "b.mp4", sound_first=True, **options), begin=begin)
+    assert torch.equal(plain.images, turned.images)
+    assert torch.equal(plain.windows.wave, turned.windows.wave)
+    np.testing.assert_allclose(levels(turned)[-1], (5 * (begin or 0) + 49) % 125, atol=1)
+
+
 def test_sound_of_no_rate_is_refused(tmp_path: Path) -> None:
     path = make_wav(tmp_path / "a.wav", tone(1, 16_000), 100)
     with pytest.raises(MediaError, match=r"a\.wav: its sound has 100 samples a second, not 1000 to 768000"):
