@@ -4,13 +4,15 @@ VENV   ?= .venv
 BIN    := $(abspath $(VENV))/bin
 READY  := $(VENV)/.ready
 LAION  := .venv-laion
+# a worker for each core, files whole; more than 4 would only take memory
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # clip_laion_clap, then what stands in for the rest of av2a under numpy 1: the cache, the golden scoring sets, extraction
 LAION_TESTS := tests/test_laion_clap.py tests/test_clap_from_laion.py tests/test_feature_cache.py \
 	tests/test_golden_scoring.py tests/test_backbones.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-laion lint bench clean
+.PHONY: help setup demo test test-slow test-laion lint bench clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +33,11 @@ demo: setup  ## make clips with sound, extract, score and evaluate them, in ./de
 	cd demo && $(BIN)/av2a evaluate events.json --annotations annotations --dataset llp --split test
 	@echo "left in demo/: videos/ annotations/ features.zarr events.json"
 
-test: lint  ## lint, types and every test
-	$(BIN)/python -m pytest
+test: lint  ## lint, types and the tests: 5 minutes at most on 2 cores
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+test-slow: setup  ## the tests that take longest: environments of their own, many processes, 2,000 broken files
+	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 test-laion: $(LAION)/.ready  ## what concerns laion_clap, in an environment of its own: it holds numpy below 2
 	$(LAION)/bin/python -m pytest $(LAION_TESTS)

@@ -73,9 +73,9 @@ def test_tables_on_disk(place: Path) -> None:
 
 
 def test_interrupted_and_gone_on_with(place: Path) -> None:
-    steps = {"--alpha": "0:1:0.01", "--filter-threshold": "0.3:0.7:0.01", "--gamma": "0:4:0.05"}
+    steps = {"--alpha": "0:1:0.01", "--filter-threshold": "0.3:0.7:0.01", "--gamma": "0:4:0.1"}
     words = (*WORDS, *(word for pair in steps.items() for word in pair), "--threshold-stage1", "0.6:0.8:0.1")
-    total = 101 * 41 * 81 * 3
+    total = 101 * 41 * 41 * 3
     command = [str(AV2A), *words]
     process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and len(list(place.glob("search.zarr/batch*/zarr.json"))) < 3:

@@ -71,6 +71,7 @@ def test_killed_at_any_moment(few: Path, nursery: Nursery, tmp_path: Path) -> No
     assert len(states) > 3, states  # kills that all hit the same moment would show little
 
 
+@pytest.mark.slow
 def test_killed_through_the_entry_point(few: Path, nursery: Nursery, tmp_path: Path) -> None:
     """The installed command, killed while it begins, extracts and ends; then gone on with."""
     outputs = [tmp_path / f"entry{number}.zarr" for number in range(THROUGH_THE_ENTRY_POINT)]
@@ -114,6 +115,7 @@ def sound_so_far(output: Path) -> bool:
 # --- out of space, interrupted --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_room(few: Path, nursery: Nursery, tmp_path: Path) -> None:
     """A limit of the system on the size of files: one line, exit code 1, and the same command goes on."""
     output = tmp_path / "f.zarr"
@@ -130,7 +132,7 @@ def test_no_room(few: Path, nursery: Nursery, tmp_path: Path) -> None:
     assert contents(output) == contents(tmp_path / "whole.zarr")
 
 
-@pytest.mark.parametrize("room", range(0, 60, 7))
+@pytest.mark.parametrize("room", range(0, 60, 12))
 def test_a_full_disk_at_any_write(room: int, videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     """The disk takes so many files and no more: nothing that was done is lost."""
     one = tmp_path / "one"

@@ -140,6 +140,7 @@ def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
 # --- the S3 server and the commands ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_processes_on_one_bucket(server: Server, videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     """Three workers at once, then what reads: verify, info, score."""
     url = f"s3://{BUCKET}/shared.zarr"
@@ -162,6 +163,7 @@ def test_scoring_from_a_bucket(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "far.csv").read_text() == (tmp_path / "near.csv").read_text()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_lost(server: Server, videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     """One clear line, exit code 1; once the server is back the same command goes on."""
     url = f"s3://{BUCKET}/lost.zarr"

@@ -22,6 +22,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "bin"
 
 
+@pytest.mark.slow
 def test_scoring_needs_no_torch(scorer: Path, tmp_path: Path) -> None:
     packages = subprocess.run(
         [str(scorer / "python"), "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
