@@ -145,9 +145,12 @@ class _Clip:
         if not len(times):
             return self._media(None, sound, 0)
         if times.end - start > self._longest:
-            raise MediaError(self.path, f"its picture goes on for {times.end - start:.0f} s, far longer than the clip")
+            raise MediaError(
+                self.path, f"its picture goes on for {times.end - start:.0f} s, far longer than the clip; cut it"
+            )
         late = times.seconds[0] - start
-        if late > _SAME_TIME or not is_regular(times.seconds, self.segment_seconds):
+        few = len(times) < self.segments
+        if few or late > _SAME_TIME or not is_regular(times.seconds, self.segment_seconds):
             return self._media(self._timed(times, start), sound, len(times))
         chosen, count = self._counted(len(times), picture)
         return self._media(chosen, sound, count)
@@ -215,7 +218,7 @@ class _Clip:
         """Frames by their number, and how many there are."""
         for expected in (count, None):
             if count < self.segments:
-                raise MediaError(self.path, f"it has {count} frames, at least {self.segments} are needed")
+                raise MediaError(self.path, f"{count} frames of it can be decoded, too few; get it again")
             plan = frame_plan(
                 count,
                 segments=self.segments,
@@ -261,6 +264,6 @@ class _Clip:
         if chosen is not None:
             return ClipMedia(chosen.images, chosen.videos, chosen.image_index, chosen.video_index, windows, count)
         if windows is None:
-            raise MediaError(self.path, "it has neither picture nor sound")
+            raise MediaError(self.path, "it has neither picture nor sound; get it again")
         none = np.zeros((len(windows), self.frames_per_window), dtype=np.int64)
         return ClipMedia(None, None, np.zeros(self.segments, dtype=np.int64), none, windows, 0)

@@ -59,6 +59,8 @@ def check_sound(path: Path, rate: int, values: int, seconds: float, most_seconds
         MediaError: the rate is none of sound, or there is too much of it.
     """
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise MediaError(path, f"its sound has {rate} samples a second, not {LOWEST_RATE} to {HIGHEST_RATE}")
+        raise MediaError(
+            path, f"its sound has {rate} samples a second, not {LOWEST_RATE} to {HIGHEST_RATE}; convert it"
+        )
     if seconds > most_seconds or values > MOST_VALUES:
         raise MediaError(path, f"its sound goes on for over {seconds:.0f} s, far longer than the clip; cut it")

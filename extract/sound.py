@@ -208,7 +208,7 @@ def read_sound(path: Path, rate: int | None, limit: TimeLimit | None = None, lon
     with opened(path, limit) as container:
         stream = first_stream(container, "audio", path)
         if stream is None:
-            raise MediaError(path, "it has no sound")
+            raise MediaError(path, "it has no sound; give one that has")
         track, coverage = SoundTrack(stream, path, mono=rate is not None, longest=longest), Coverage(container)
         for packet in packets(container, [stream], limit):
             coverage.add(packet)
@@ -216,7 +216,7 @@ def read_sound(path: Path, rate: int | None, limit: TimeLimit | None = None, lon
         coverage.check(path, [stream])
     sound = track.whole(rate)
     if sound is None:
-        raise MediaError(path, "it has no sound")
+        raise MediaError(path, "it has no sound; give one that has")
     return sound
 
 

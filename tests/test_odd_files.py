@@ -153,6 +153,16 @@ def test_turned_pictures_are_shown_as_meant(rotation: int, name: str, tmp_path: 
     assert difference.mean() < 12
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_fewer_frames_than_segments(name: str, tmp_path: Path) -> None:
+    """A slide every two seconds: each segment shows what is on display in it."""
+    path = make_video(
+        tmp_path / name, codec="mpeg4", frames=5, fps=Fraction(1, 2), paint=lambda n, w, h: grey(10 * n, w, h),
+        sound=tone(10, 16_000), audio_codec="mp3",
+    )  # fmt: skip
+    np.testing.assert_allclose(levels(decode(path)), [0, 0, 10, 10, 20, 20, 30, 30, 40, 40], atol=1)
+
+
 @pytest.mark.parametrize("size", [(2, 2), (66, 34), (130, 2), (1280, 36), (322, 182)])
 def test_odd_sizes(size: tuple[int, int], tmp_path: Path) -> None:
     media = decode(make_video(tmp_path / "a.mp4", frames=10, fps=1, size=size, paint=grey))
