@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.extract_clips import SIZES, made_clips
 from benchmarks.extract_loops import clip_at_once, file_by_window
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, peak_memory
 from extract import extract_videos, load_backbone
 from extract.backbones.base import Backbone, VideoBackbone
 from extract.decode import Views, decode_clip
@@ -186,10 +186,12 @@ def memory(backbone: str, counts: tuple[int, ...] = (100, 1000)) -> None:
             with subprocess.Popen(
                 [sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as run:
-                _, status, usage = os.wait4(run.pid, 0)
-                run.returncode = os.waitstatus_to_exitcode(status)
+                most = 0
+                while run.poll() is None:
+                    most = max(most, peak_memory(run.pid))
+                    time.sleep(0.05)
             assert run.returncode == 0
-            found[count] = usage.ru_maxrss / 2**20
+            found[count] = most / 2**30
             print(f"  {count} clips: at most {found[count]:.3f} GiB")
         print(f"  {counts[-1]} clips take {found[counts[-1]] / found[counts[0]] - 1:+.1%} against {counts[0]}")
 

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""What a benchmark ran on, and what it took."""
 
 import os
 import platform
@@ -17,3 +17,15 @@ def describe_machine() -> str:
         model = names[0] if names else model
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "zarr"))
     return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {packages}"
+
+
+def peak_memory(pid: int) -> int:
+    """Bytes that a running process had in memory at most so far; 0 if it has ended.
+
+    What ``os.wait4`` says will not do: it counts the memory of the process that started this one.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return 1024 * next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)

@@ -32,6 +32,8 @@ def read_labels(path: Path) -> list[str]:
         label = line.strip()
         if not label or label.startswith("#"):
             continue
+        if not label.isprintable():
+            raise ExtractError(f"label file {path}, line {number}: {label!r} is no label: labels are printable text")
         before = lines.setdefault(label.lower(), number)
         if before != number:
             raise ExtractError(f"label file {path}, line {number}: {label!r} is on line {before} already")

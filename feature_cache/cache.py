@@ -164,7 +164,12 @@ class FeatureCache:
         Raises:
             CacheError: there is none, it is no av2a cache, half made, or of another format version.
         """
-        return cls(shown(path), open_group(path, mode))
+        found = cls(shown(path), open_group(path, mode))
+        try:
+            check_clip_ids(found.clip_ids)
+        except (CacheError, TypeError) as error:
+            raise CacheError(f"{shown(path)} is damaged ({error}): extract again, overwriting it") from error
+        return found
 
     @classmethod
     def from_arrays(
@@ -648,7 +653,7 @@ class FeatureCache:
             raise CacheError(f"{self.path} holds no text set {name!r}: it has {', '.join(names)}")
         try:
             return text.read_text(self._group, name)
-        except (ValueError, KeyError, RuntimeError) as error:
+        except (ValueError, KeyError, RuntimeError, TypeError, CacheError) as error:
             raise CacheError(f"{self.path}: text set {name!r} is damaged ({error}): add it again") from error
 
     def add_text(

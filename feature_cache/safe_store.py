@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import stat
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -53,6 +54,8 @@ class SafeStore(WrapperStore[Store]):
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         """A key's value; None where there is none."""
         with self._named("read"), suppress(*_NOT_THERE):
+            if isinstance(self._store, LocalStore) and not _is_plain(self._store.root / key):
+                raise OSError(f"{key} is neither a file nor a folder: remove it")  # a device, a pipe
             return await self._store.get(key, prototype, byte_range)
         return None
 
@@ -79,6 +82,7 @@ class SafeStore(WrapperStore[Store]):
         with self._named("written"):
             if isinstance(self._store, LocalStore):
                 self._store._check_writable()
+                self._check_inside(key)
                 await asyncio.to_thread(write_durably, self._store.root / key, value.to_bytes())
             else:
                 await self._store.set(key, value)
@@ -99,12 +103,22 @@ class SafeStore(WrapperStore[Store]):
     async def delete(self, key: str) -> None:
         """Remove a value, if there is one."""
         with self._named("written"), suppress(*_NOT_THERE):
+            self._check_inside(key)
             await self._store.delete(key)
 
     async def delete_dir(self, prefix: str) -> None:
         """Remove every value under a prefix."""
         with self._named("written"), suppress(*_NOT_THERE):
+            self._check_inside(prefix)
             await self._store.delete_dir(prefix)
+
+    def _check_inside(self, key: str) -> None:
+        """Nothing is written or removed where a link in a stranger's cache leads."""
+        if not isinstance(self._store, LocalStore):
+            return
+        root = self._store.root.resolve()
+        if not (self._store.root / key).parent.resolve().is_relative_to(root):
+            raise OSError(f"{key} lies elsewhere, where a link leads: put the folder itself there")
 
     async def list(self) -> AsyncIterator[str]:
         """Every key."""
@@ -146,6 +160,15 @@ def write_durably(path: Path, data: bytes) -> None:
         raise
     for each in (folder, *above):
         _sync_folder(each)
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a file, a folder or nothing is at a path."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return True  # what reads it will say so
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 PARTIAL = ".partial"

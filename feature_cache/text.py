@@ -38,13 +38,13 @@ class TextSet:
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels as a tuple, refused if fewer than two, empty or doubled (case aside)."""
+    """Labels as a tuple, refused if fewer than two, empty, not printable or doubled (case aside)."""
     if len(labels) < 2:
         raise CacheError(f"a label set needs at least 2 labels, got {len(labels)}")
     seen: dict[str, str] = {}
     for label in labels:
-        if not isinstance(label, str) or not label.strip():
-            raise CacheError(f"{label!r} is no label: labels are non-empty text")
+        if not isinstance(label, str) or not label.strip() or not label.isprintable():
+            raise CacheError(f"{label!r} is no label: labels are printable, non-empty text")
         other = seen.setdefault(label.lower(), label)
         if other is not label:
             raise CacheError(f"label {label!r} occurs twice (as {other!r} before): remove one")
@@ -111,7 +111,7 @@ def read_text(group: zarr.Group, name: str) -> TextSet:
     entry = group[f"{TEXT_GROUP}/{name}"]
     assert isinstance(entry, zarr.Group)
     attributes: dict[str, Any] = dict(entry.attrs)
-    labels = tuple(attributes["labels"])
+    labels = check_labels(attributes["labels"])
     visual = read_rows(entry, "visual") if "visual" in entry else np.zeros((len(labels), 0), dtype=np.float32)
     return TextSet(
         name=name,
