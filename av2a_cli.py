@@ -545,7 +545,8 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--stitch/--no-stitch",
     default=None,
-    help="Events of clips cut from a longer file on the file's timeline.  [default: where there are such clips]",
+    help="Events of clips cut from a longer file on the file's timeline, and none in what clips are padded with.  "
+    "[default: where files were cut]",
 )
 @click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
 @examples(
@@ -591,6 +592,9 @@ def score(
         count = sum(value == lacking for value in events.missing.values())
         if count:
             click.echo(f"{count} of the clips have no {lacking}: they are scored on what they have")
+    padded = [clip for clip in events.clip_ids if clip in events.clips_from and events.clips_from[clip][2] is not None]
+    if padded and events.seconds is None:
+        click.echo(f"{len(padded)} of the clips are padded at their ends: --stitch cuts events there (not for metrics)")
 
 
 @main.command()

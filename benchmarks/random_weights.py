@@ -6,6 +6,9 @@ from pathlib import Path
 
 import torch
 
+from extract.backbones.language_bind.checkpoint import expected_shapes
+from extract.backbones.language_bind.config import CONFIG_FILE, read_config
+from extract.backbones.language_bind.loading import REPOSITORIES
 from extract.backbones.tiny import WEIGHTS
 from extract.backbones.weights import quiet
 
@@ -27,3 +30,41 @@ def clip_clap_weights(folder: Path) -> Path:
         text = {"vocab_size": words, "num_hidden_layers": 2, "layer_norm_eps": 1e-5}
         ClapModel(ClapConfig(text_config=text)).eval().save_pretrained(folder / "clap")
     return folder
+
+
+_COMMON = {"hidden_act": "gelu", "layer_norm_eps": 1e-5}
+_TEXT = {
+    **_COMMON, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "vocab_size": 49408, "max_position_embeddings": 77,
+}  # fmt: skip
+_VISION = {
+    **_COMMON, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+    "num_channels": 3, "patch_size": 14, "image_size": 224, "add_time_attn": False, "num_frames": 1, "lora_r": 0,
+    "num_mel_bins": 0.0, "target_length": 0.0,
+}  # fmt: skip
+_KINDS = {
+    "image": ("LanguageBindImage", {}),
+    "video": ("LanguageBindVideo", {"add_time_attn": True, "num_frames": 8}),
+    "audio": ("LanguageBindAudio", {"num_mel_bins": 112, "target_length": 1036}),
+}
+
+
+def language_bind_weights(folder: Path) -> Path:
+    """LanguageBind's three checkpoints as published, 1.3 to 2 GB each."""
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(0)
+    for kind, (name, vision) in _KINDS.items():
+        part = folder / REPOSITORIES[kind].partition("/")[2]
+        part.mkdir()
+        config = {
+            "model_type": name, "projection_dim": 768, "text_config": _TEXT, "vision_config": {**_VISION, **vision}
+        }  # fmt: skip
+        (part / CONFIG_FILE).write_text(json.dumps(config))
+        shapes = expected_shapes(read_config(part / CONFIG_FILE))
+        tensors = {tensor: torch.randn(shape, generator=generator) * 0.02 for tensor, shape in shapes.items()}
+        save_file(tensors, part / "model.safetensors")
+    return folder
+
+
+MAKERS = {"clip_clap": clip_clap_weights, "language_bind": language_bind_weights}

@@ -67,8 +67,8 @@ class ClipPlan:
     Attributes:
         files: file by clip id, in order.
         begins: at which second of its file a clip begins; clips that are whole files are not in it.
-        cut_from: of the clips of files that were cut: the file's name without ending, the second of it at which
-            the clip begins and, if it is padded, that at which the file ends (docs/design.md 4.9).
+        cut_from: of the clips of files that were cut or padded: the file's name without ending, the second of it at
+            which the clip begins and, if it is padded, that at which the file ends (docs/design.md 4.9).
         refused: why files, one clip each, cannot be used, by clip id.
         notes: what a person should know about it, a line each.
     """
@@ -113,19 +113,19 @@ def plan_clips(files: Mapping[str, Path], cut: Cut, *, workers: int = 1, timeout
             plan.files[clip] = path
             if begin is not None:
                 plan.begins[clip] = begin
-            if not one:
-                place: list[str | float] = [name, begin or 0.0]
-                over = seconds is not None and seconds - (begin or 0.0) < cut.clip_seconds
-                plan.cut_from[clip] = [*place, round(seconds, 3)] if over and seconds is not None else place
+            if seconds is None or (begin is None and one):
+                continue
+            place: list[str | float] = [name, begin or 0.0]
+            padded = seconds - (begin or 0.0) < cut.clip_seconds
+            plan.cut_from[clip] = [*place, round(seconds, 3)] if padded else place
     if not plan.files:
         raise ExtractError(
             f"every file is shorter than {cut.clip_seconds:g} s and dropped: "
             "use --tail pad, or a smaller --clip-seconds"
         )
     notes, usual = [], f"{cut.clip_seconds:g} s"
-    if plan.cut_from:
-        number = len({str(place[0]) for place in plan.cut_from.values()})
-        notes.append(f"files longer than {usual}: {number}, cut into {len(plan.cut_from)} clips")
+    if longer := [str(place[0]) for clip, place in plan.cut_from.items() if place[0] != clip]:
+        notes.append(f"files longer than {usual}: {len({*longer})}, cut into {len(longer)} clips")
     if counts[_SHORT]:
         becomes = "padded with the last picture and silence" if cut.tail == "pad" else "dropped (--tail drop)"
         notes.append(f"files and ends of files shorter than {usual}: {counts[_SHORT]}, {becomes}")

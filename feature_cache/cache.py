@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import ArrayLike, NDArray
 
 from feature_cache import layout, text
-from feature_cache.checks import check_clip_ids, check_missing, check_values
+from feature_cache.checks import check_clip_ids, check_values
 from feature_cache.errors import CacheError
 from feature_cache.features import Features
 from feature_cache.given_arrays import Given, given_embeddings, given_probabilities
@@ -28,6 +28,7 @@ from feature_cache.shapes import (
     probability_shapes,
     window_rows,
 )
+from feature_cache.shard_rows import ShardRows
 from feature_cache.skeleton import add_arrays
 from feature_cache.store import clear, open_group, set_attributes, shown
 from feature_cache.text import TextSet
@@ -552,46 +553,24 @@ class FeatureCache:
     ) -> None:
         rows = self.shard_rows(shard)
         part = slice(rows.start, rows.stop)
-        ids = self.clip_ids[part]
-        codes = np.asarray(status, dtype=np.uint8)
-        if codes.shape != (len(rows),) or (codes > FAILED).any():
-            raise CacheError(f"{self.path}: shard {shard} needs {len(rows)} status values of 0, 1 or 2")
-        texts = [""] * len(rows) if reasons is None else list(reasons)
-        for clip, code, reason in zip(ids, codes, texts, strict=True):
-            if code == FAILED and not reason.strip():
-                raise CacheError(f"{self.path}: clip {clip} failed without a reason")
-        absent = np.where(codes == DONE, check_missing(missing, ids), 0).astype(np.uint8)
-        if set(tables) != set(self._shapes):
-            wrong = sorted(set(tables) ^ set(self._shapes))[0]
-            what = "is needed" if wrong in self._shapes else "is no array of this cache"
-            raise CacheError(f"{self.path}: shard {shard}: {wrong} {what}")
-        digests = [hashlib.blake2b(bytes([bits]), digest_size=layout.DIGEST_BYTES) for bits in absent.tolist()]
-        values = {}
-        for name, row_shape in self._shapes.items():
-            found = np.asarray(tables[name])
-            shape = (len(rows), *row_shape)
-            if found.shape != shape:
-                raise CacheError(f"{self.path}: {name} of shard {shard} is {found.shape}, expected {shape}")
-            done = (codes == DONE) & (absent & layout.MISSING_BIT[name] == 0)
-            check_values(name, found[done], self.dtype, [c for c, d in zip(ids, done, strict=True) if d])
-            stored = np.zeros(shape, dtype=self.dtype)
-            stored[done] = found[done]
-            for digest, row in zip(digests, stored, strict=True):
-                digest.update(row.tobytes())
-            values[name] = stored
-        marks = np.stack([np.frombuffer(digest.digest(), dtype=np.uint8) for digest in digests])
+        made = ShardRows.checked(
+            f"{self.path}: shard {shard}",
+            self.clip_ids[part],
+            self._shapes,
+            self.dtype,
+            tables,
+            status,
+            reasons,
+            missing,
+        )
         before = self._of(self.status(), shard)
         if (before != PENDING).any():  # done again: meanwhile only rows that stay as they are count as done
-            same = (self._read("digest", part) == marks).all(axis=1) & (before == DONE) & (codes == DONE)
+            same = (self._read("digest", part) == made.digest).all(axis=1) & (before == DONE) & (made.status == DONE)
             layout.array(self._group, "status")[part] = np.where(same, DONE, PENDING).astype(np.uint8)
-        for name, stored in values.items():
+        for name, stored in made.arrays.items():
             layout.array(self._group, name)[part] = stored
-        layout.array(self._group, "digest")[part] = marks
-        layout.array(self._group, "reason")[part] = np.stack(
-            [layout.encode_reason(reason if code == FAILED else "") for code, reason in zip(codes, texts, strict=True)]
-        )
-        layout.array(self._group, "missing")[part] = absent
-        layout.array(self._group, "status")[part] = codes
+        for name in ("digest", "reason", "missing", "status"):
+            layout.array(self._group, name)[part] = getattr(made, name)
 
     # --- clips ----------------------------------------------------------------------------------------
 

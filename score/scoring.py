@@ -20,7 +20,7 @@ from score.kernels.label_shift import METHOD_CODES, decay_table
 from score.kernels.similarity import pad_text, stored_bits
 from score.kernels.streams import DECISION_CODES
 from score.logits import check_segments, make_logits, missing_bits
-from score.stitching import read_origins, stitch
+from score.stitching import cut_from_longer, read_origins, stitch
 
 KERNEL_STREAMS = ("visual", "audio", "audiovisual")
 """The streams in the order in which kernels number them."""
@@ -45,8 +45,8 @@ def score(
         config: the settings.
         text: name of the label set in the cache; None if there is one only.
         threads: threads to use, by default one a core; the result does not depend on it.
-        stitched: whether events of clips that were cut from longer files are put on the files' timelines (4.9); by
-            default if there are such clips.
+        stitched: whether events are put on the timelines of the files that clips were cut from, and cut at their ends
+            (4.9); by default if there are clips of longer files.
 
     Returns:
         The events of all three streams.
@@ -98,7 +98,8 @@ def score(
         missing=missing,
         clips_from=origins,
     )
-    return stitch(events) if origins and stitched is not False else events
+    wanted = cut_from_longer(origins) if stitched is None else stitched
+    return stitch(events) if origins and wanted else events
 
 
 def kernel_for(cache: FeatureCache) -> str:

@@ -41,6 +41,11 @@ def read_origins(raw: Any) -> dict[str, Origin]:
     return found
 
 
+def cut_from_longer(origins: Mapping[str, Origin]) -> bool:
+    """Whether a clip is a part of a longer file; the others are whole files that were padded."""
+    return any(file != clip for clip, (file, _, _) in origins.items())
+
+
 def stitch(events: Events) -> Events:
     """Put the events of clips that were cut from one file onto the file's timeline.
 

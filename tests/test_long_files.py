@@ -138,6 +138,8 @@ def test_shorter_files_and_tails_are_said(tmp_path: Path) -> None:
     plan = cut(tmp_path, lengths)
     assert list(plan.files) == ["a#0", "a#1", "a#2", "b", "c", "d#0", "d#1"]
     assert plan.begins["b"] == 0.0
+    assert plan.cut_from["b"] == ["b", 0.0, 4.0]
+    assert "c" not in plan.cut_from
     assert plan.notes == (
         "files longer than 10 s: 2, cut into 5 clips",
         "files and ends of files shorter than 10 s: 2, padded with the last picture and silence",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from feature_cache import DONE, FAILED, FeatureCache
 from score import Events, ScoreConfig, ScoreError, evaluate, score, stitch
 from score.events import STREAMS, Origin
+from tests.command import av2a
 from tests.made_events import annotations, made_events
 from tests.test_scoring import make_cache
 
@@ -139,6 +140,25 @@ def test_scoring_stitches_where_clips_were_cut(tmp_path: Path) -> None:
     assert sorted(found.stream("audio")["other"]) == sorted(shifted)
     assert max(offset for _, _, offset, _ in found.stream("visual")["film"]) > 20
     assert score(make_cache(tmp_path / "d.zarr"), CONFIG, stitched=True).seconds is None
+
+
+def test_short_files_alone_are_kept_by_clip_unless_asked(tmp_path: Path) -> None:
+    """Their events can be evaluated; on demand they end where the file does."""
+    cache = make_cache(tmp_path / "features.zarr", 5)
+    short = cache.clip_ids[1]
+    cache.update_attributes({"clips_from": {short: [short, 0.0, 4.3], "gone": ["gone", 0.0, 3.0]}})
+    words = ["score", "--threshold-stage1", "0.6", "--threshold-stage2", "0.5"]
+    by_clip = av2a(*words, cwd=tmp_path)
+    assert by_clip.code == 0, by_clip
+    assert "1 of the clips are padded at their ends: --stitch cuts events there" in by_clip.out
+    events = Events.read(tmp_path / "events.json")
+    assert events.seconds is None
+    assert max(offset for name in STREAMS for _, _, offset, _ in events.stream(name)[short]) == 10.0
+    stitched = av2a(*words, "--stitch", cwd=tmp_path)
+    assert "padded" not in stitched.out
+    events = Events.read(tmp_path / "events.json")
+    assert max(offset for name in STREAMS for _, _, offset, _ in events.stream(name)[short]) == 4.3
+    assert max(offset for name in STREAMS for _, _, offset, _ in events.stream(name)[cache.clip_ids[0]]) == 10.0
 
 
 def test_a_failed_clip_leaves_a_gap(tmp_path: Path) -> None:
