@@ -379,13 +379,13 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
             clips = f" ({', '.join(bad.clips[:8])}{', …' if len(bad.clips) > 8 else ''})" if bad.clips else ""
             click.echo(f"{place}{clips}: {bad.what}" + (f"; {bad.mend}" if repair else ""))
         counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
-        state = "sound" if found.sound else f"{len(found.damage)} things are bad"
-        if not found.sound and found.repaired:
+        state = "nothing is damaged" if found.intact else f"{len(found.damage)} things are bad"
+        if not found.intact and found.repaired:
             state += ", repaired: extract again to make it whole"
-        elif not found.sound and not repair:
+        elif not found.intact and not repair:
             state += ": --repair marks them pending, then extract again"
         click.echo(f"{cache}: {state}" + (f" ({counts})" if counts else ""))
-    if not found.sound and not found.repaired:
+    if not found.intact and not found.repaired:
         sys.exit(1)
 
 

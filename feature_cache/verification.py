@@ -64,14 +64,14 @@ class Verification:
     repaired: bool
 
     @property
-    def sound(self) -> bool:
+    def intact(self) -> bool:
         """Whether nothing is bad."""
         return not self.damage
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
         found = [{**asdict(each), "clips": list(each.clips)} for each in self.damage]
-        return {"path": self.path, "sound": self.sound, "repaired": self.repaired, **self.counts, "damage": found}
+        return {"path": self.path, "intact": self.intact, "repaired": self.repaired, **self.counts, "damage": found}
 
 
 def verify(
@@ -125,10 +125,10 @@ def _metadata(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: 
     template = Template(len(cache), cache.row_shapes, cache.dtype, cache.shard_size)
     for name in (*cache.arrays, *BESIDE):
         try:
-            sound = template.fits(name, layout.array(group, name))
+            fits = template.fits(name, layout.array(group, name))
         except _DAMAGE:
-            sound = False
-        if not sound:
+            fits = False
+        if not fits:
             if repair:
                 _set_text(store, f"{name}/zarr.json", template.text(name))
             yield Damage(f"{name}/zarr.json", None, (), "it is missing or not as it was written", "written anew")
@@ -139,10 +139,10 @@ def _texts(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: boo
     if not names:
         return
     try:
-        sound = isinstance(group.get(TEXT_GROUP), zarr.Group)
+        fits = isinstance(group.get(TEXT_GROUP), zarr.Group)
     except _DAMAGE:
-        sound = False
-    if not sound:
+        fits = False
+    if not fits:
         if repair:
             plain = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
             _set_text(store, f"{TEXT_GROUP}/zarr.json", json.dumps(plain))

@@ -44,7 +44,7 @@ def test_new_files_are_added(shard_size: int, videos: Path, checkpoint: Path, tm
     assert cache.identity != before.identity
     extract(source, tmp_path / "g.zarr", checkpoint)
     assert contents(output) == contents(tmp_path / "g.zarr")
-    assert verify(output).sound
+    assert verify(output).intact
     assert extract(source, output, checkpoint).skipped == 5
 
 
@@ -62,7 +62,7 @@ def test_files_that_are_gone_are_kept_unless_pruned(videos: Path, checkpoint: Pa
     assert (summary.done, summary.skipped) == (2, 2)
     extract(source, tmp_path / "g.zarr", checkpoint)
     assert contents(output) == contents(tmp_path / "g.zarr")
-    assert verify(output).sound
+    assert verify(output).intact
     copies(videos, source, GOOD)  # and they come back, computed anew
     assert extract(source, output, checkpoint).skipped == 2
     assert contents(output) == before
@@ -109,7 +109,7 @@ def test_growing_is_cut_off_anywhere(tmp_path: Path) -> None:
         new = [after.pop(f"clip {clip}", None) for clip in "hij"]
         assert new == ([(PENDING, 0, "")] * 3 if ended else [None] * 3)
         assert after == before
-        assert verify(path).sound
+        assert verify(path).intact
         FeatureCache.open(path, "r+").add_clips(["k"])  # and it can be gone on with
         assert contents(path)["clip k"] == (PENDING, 0, "")
         if ended:
@@ -128,7 +128,7 @@ def test_pruning_is_cut_off_anywhere(gone: str, tmp_path: Path) -> None:
         path = tmp_path / f"{room}.zarr"
         shutil.copytree(tmp_path / "whole.zarr", path)
         ended = cut_after(room, lambda path=path: FeatureCache.open(path, "r+").drop_clips(list(gone)))  # type: ignore[misc]
-        assert verify(path).sound
+        assert verify(path).intact
         after = contents(path)
         if not ended:
             redone = [clip for clip in "abcdefg" if clip not in gone and after[f"clip {clip}"][0] == PENDING]
@@ -137,7 +137,7 @@ def test_pruning_is_cut_off_anywhere(gone: str, tmp_path: Path) -> None:
             cache = FeatureCache.open(path, "r+")
             cache.drop_clips([clip for clip in cache.clip_ids if clip in gone])  # the same command again
             after = {name: kept for name, kept in after.items() if name[5:] not in gone or not name.startswith("clip ")}
-            assert verify(path).sound
+            assert verify(path).intact
         expected = {name: kept for name, kept in before.items() if name not in {f"clip {clip}" for clip in gone}}
         assert after == expected
         cache = FeatureCache.open(path, "r+")
@@ -184,7 +184,7 @@ def test_four_processes_fill_one_cache(videos: Path, checkpoint: Path, tmp_path:
     assert [int(out.split(" clips done")[0].split()[-1]) for _, out, _ in ended] == [2, 1, 1, 1]
     extract(videos, tmp_path / "one.zarr", checkpoint)
     assert contents(output) == contents(tmp_path / "one.zarr")
-    assert verify(output).sound
+    assert verify(output).intact
     found = av2a("info", "--workers", 4, "--json", cwd=tmp_path).json()
     assert [(each["name"], each["done"], each["pending"]) for each in found] == [
         ("0/4", 2, 0), ("1/4", 1, 0), ("2/4", 1, 0), ("3/4", 1, 0),

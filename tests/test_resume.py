@@ -107,7 +107,7 @@ def state(output: Path) -> str:
 def sound_so_far(output: Path) -> bool:
     """Nothing there, a beginning, or a cache whose every declared row is as it was written."""
     try:
-        return verify(output).sound
+        return verify(output).intact
     except CacheError as error:
         return "is not there" in str(error) or "half written" in str(error) or "is no av2a cache" in str(error)
 
@@ -163,7 +163,7 @@ def test_a_full_disk_at_any_write(room: int, videos: Path, checkpoint: Path, tmp
     extract(one, tmp_path / "f.zarr", checkpoint, shard_size=1, labels="ave")
     extract(one, tmp_path / "g.zarr", checkpoint, shard_size=1, labels="ave")
     assert contents(tmp_path / "f.zarr") == contents(tmp_path / "g.zarr")
-    assert verify(tmp_path / "f.zarr").sound
+    assert verify(tmp_path / "f.zarr").intact
 
 
 def test_a_folder_that_cannot_be_written(few: Path, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_rows_that_stay_are_declared_while_others_are_written(tmp_path: Path, mo
         assert status in ([DONE, DONE, DONE],) if ended else status in ([DONE, PENDING, DONE], [DONE, FAILED, DONE])
         kept = FeatureCache.open(path).read([3, 5])
         assert kept.video.tobytes() == before.video.tobytes()
-        assert verify(path).sound
+        assert verify(path).intact
         if ended:
             return
     pytest.fail("it never ended")

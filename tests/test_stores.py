@@ -79,7 +79,7 @@ def test_round_trip(place: str, tmp_path: Path) -> None:
     assert FeatureCache.open(place).identity == FeatureCache.open(tmp_path / "c.zarr").identity
     with pytest.raises(CacheError, match="is there already"):
         make(place)
-    assert verify(place).sound
+    assert verify(place).intact
 
 
 def test_overwriting_leaves_nothing_behind(place: str, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_growing_and_pruning(place: str, tmp_path: Path) -> None:
         cache.add_clips(["h", "i"])
         cache.drop_clips(["b", "h", "d"])
     assert contents(place) == contents(tmp_path / "c.zarr")
-    assert verify(place).sound
+    assert verify(place).intact
 
 
 def test_damage_is_found_and_repaired(place: str) -> None:
@@ -108,7 +108,7 @@ def test_damage_is_found_and_repaired(place: str) -> None:
     sync(store.set("video/c/1/0/0/0", default_buffer_prototype().buffer.from_bytes(b"not this")))
     assert [(each.array, each.shard) for each in verify(place).damage] == [("video", 1)]
     assert verify(place, repair=True).repaired
-    assert verify(place).sound
+    assert verify(place).intact
     assert cache.status().tolist() == [1, 1, 1, 0, 0, 0, 1]
 
 
@@ -134,7 +134,7 @@ def test_extracting(place: str, videos: Path, checkpoint: Path, tmp_path: Path) 
 
 def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
     make(f"file://{tmp_path}/c.zarr")
-    assert verify(tmp_path / "c.zarr").sound
+    assert verify(tmp_path / "c.zarr").intact
 
 
 # --- the S3 server and the commands ---------------------------------------------------------------------

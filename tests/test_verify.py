@@ -50,9 +50,9 @@ def flip(file: Path, at: int, bit: int = 0) -> None:
 def test_a_sound_cache(tmp_path: Path) -> None:
     make(tmp_path / "c.zarr")
     found = verify(tmp_path / "c.zarr")
-    assert found.sound
+    assert found.intact
     assert found.counts == {"pending": 0, "done": 6, "failed": 1}
-    assert "c.zarr: sound (0 pending, 6 done, 1 failed)" in av2a("verify", "c.zarr", cwd=tmp_path).out
+    assert "c.zarr: nothing is damaged (0 pending, 6 done, 1 failed)" in av2a("verify", "c.zarr", cwd=tmp_path).out
 
 
 def test_any_flipped_byte_of_the_data_is_found(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_any_flipped_byte_of_the_data_is_found(tmp_path: Path) -> None:
         hit.add(array)
         flip(file, at, bit)
     assert (found, hit) == (200, arrays)
-    assert verify(path).sound
+    assert verify(path).intact
 
 
 def test_any_flipped_byte_of_the_metadata_is_found(tmp_path: Path) -> None:
@@ -87,10 +87,10 @@ def test_any_flipped_byte_of_the_metadata_is_found(tmp_path: Path) -> None:
         file = draw.choice(files)
         raw = file.read_bytes()
         flip(file, draw.randrange(len(raw)), draw.randrange(8))
-        sound = False
+        intact = False
         with suppress(CacheError):
-            sound = verify(path).sound
-        if sound:
+            intact = verify(path).intact
+        if intact:
             assert json.loads(file.read_bytes()) == json.loads(raw) or "clip_ids" not in raw.decode()
             assert FeatureCache.open(path).identity == before
         file.write_bytes(raw)
@@ -119,7 +119,7 @@ def test_what_is_bad_is_named_and_repaired(
     else:
         bad.write_bytes(bad.read_bytes()[: 9 if how == "cut" else 0])
     if (file, how) == ("status/c/0", "gone"):  # as if nothing had been declared yet
-        assert verify(path).sound
+        assert verify(path).intact
         assert verify(path).counts["pending"] == 3
         return
     found = verify(path)
@@ -129,7 +129,7 @@ def test_what_is_bad_is_named_and_repaired(
     assert repaired.damage
     assert repaired.repaired
     assert repaired.counts["pending"] == len(clips)
-    assert verify(path).sound
+    assert verify(path).intact
     assert FeatureCache.open(path).text_names == (["two"] if array.startswith("text") else ["one", "two"])
 
 
@@ -153,7 +153,7 @@ def test_metadata_that_follows_from_the_rest_is_written_anew(tmp_path: Path) -> 
     found = verify(path)
     assert {"audio/zarr.json", "digest/zarr.json"} <= {each.array for each in found.damage}
     assert verify(path, repair=True).repaired
-    assert verify(path).sound
+    assert verify(path).intact
     assert FeatureCache.open(path).identity == before
 
 
