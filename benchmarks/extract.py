@@ -60,7 +60,7 @@ def compare(options: argparse.Namespace, size: tuple[int, int]) -> None:
         features = FeatureCache.open(path).read()
     total = sum(summary.stages.values())
     shares = ", ".join(f"{name} {seconds / total:.1%}" for name, seconds in sorted(summary.stages.items()))
-    print(f"  av2a extract            {len(files) / ours:8.2f} clips/s   ({shares} of {total:.1f} s over all threads)")
+    print(f"  av2a extract            {len(files) / ours:8.3g} clips/s   ({shares} of {total:.1f} s over all threads)")
     if options.device != "cpu":
         print(f"  encoders busy           {summary.stages['encode'] / summary.seconds:8.1%} of the run")
     torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -23,6 +23,10 @@ _SPACE = {
 }
 
 
+_CREDENTIALS_FROM = ("169.254.169.254", "metadata.google.internal")
+"""Where clouds' own machines are asked for credentials if none are given."""
+
+
 class StoreError(CacheError):
     """A store cannot be read or written just now: the disk is full, the network or the server is gone."""
 
@@ -189,4 +193,6 @@ def _reason(error: Exception) -> str:
         return f"{_SPACE[error.errno]} ({error.strerror}); make room, and the same command goes on from here"
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     line = " ".join(text.splitlines()[0].split())
+    if any(address in line for address in _CREDENTIALS_FROM):
+        return f"no credentials are set, as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for s3:// ({line[:150]})"
     return line if len(line) <= 300 else line[:297] + "..."

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zarr.storage import LocalStore
 
 from extract import worker
 from extract.decode import decode_clip
 from feature_cache import PENDING, CacheError, FeatureCache, places, verify
-from feature_cache.safe_store import StoreError
+from feature_cache.safe_store import SafeStore, StoreError
 from tests.command import av2a
 from tests.extraction import GOOD, extract
 from tests.golden_scoring import GoldenSet
@@ -204,6 +205,17 @@ def test_no_such_bucket(server: Server, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"s3://nobodys/c\.zarr: cannot be ") as caught:
         make("s3://nobodys/c.zarr")
     assert "\n" not in str(caught.value)
+
+
+def test_no_credentials() -> None:
+    """Then obstore asks the machine that it believes to run on; the error should say what is missing."""
+    asked = "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token in 3s - HTTP error"
+    store = SafeStore(LocalStore("."), "s3://bucket/c.zarr")
+    with (
+        pytest.raises(StoreError, match="cannot be read: no credentials are set, as AWS_ACCESS_"),
+        store._named("read"),
+    ):
+        raise RuntimeError(asked)
 
 
 def test_something_else_in_the_bucket_is_kept(server: Server) -> None:
