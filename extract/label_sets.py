@@ -24,7 +24,7 @@ def read_labels(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text; save it as such"
         raise ExtractError(f"label file {path} cannot be read: {reason}") from error
     labels: list[str] = []
     lines: dict[str, int] = {}

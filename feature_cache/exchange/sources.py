@@ -299,7 +299,7 @@ def _lines(path: str) -> list[str]:
             raise CacheError(f"{path} is too long for a list of texts")
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CacheError(f"{path} is no UTF-8 text ({error.reason})") from error
+        raise CacheError(f"{path} is no UTF-8 text ({error.reason}): save it as such") from error
     except OSError as error:
         raise CacheError(f"{path} cannot be read ({error.strerror or first_line(error)})") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
