@@ -9,6 +9,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.metadata import ArrayV3Metadata
 
 FORMAT = "av2a-features"
 FORMAT_VERSION = 2
@@ -79,9 +80,10 @@ def seal(attributes: Mapping[str, Any]) -> str:
 def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     """The array of that name; KeyError where there is none."""
     found = group[name]
-    if not isinstance(found, zarr.Array):
+    if not isinstance(found, zarr.Array) or not isinstance(found.metadata, ArrayV3Metadata):
         raise KeyError(name)
-    return found.with_config({"write_empty_chunks": True})
+    # as Array.with_config, which zarr 3.1.5 does not have: newer ones need numpy 2, and laion_clap an older one
+    return zarr.Array(zarr.AsyncArray(found.metadata, found.store_path, {"write_empty_chunks": True}))
 
 
 def read_rows(group: zarr.Group, name: str, rows: slice = slice(None)) -> NDArray[Any]:
