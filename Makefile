@@ -7,7 +7,8 @@ LAION  := .venv-laion
 # a worker for each core, files whole; more than 4 would only take memory
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# clip_laion_clap, then what stands in for the rest of av2a under numpy 1 and the zarr that still takes it: the cache, the golden scoring sets, extraction
+# clip_laion_clap, then what stands in for the rest of av2a under numpy 1 and the zarr that still takes it: the cache,
+# the golden scoring sets, extraction
 LAION_TESTS := tests/test_laion_clap.py tests/test_clap_from_laion.py tests/test_feature_cache.py \
 	tests/test_verify.py tests/test_golden_scoring.py tests/test_backbones.py
 
