@@ -311,6 +311,7 @@ print(peak() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's peak like that")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_clips(tmp_path: Path) -> None:
     """Ten times the clips add less memory than half of what their values take."""
     block = {"image": normal(50, 10, 128), "video": normal(50, 46, 8, 128), "audio": normal(50, 46, 128)}

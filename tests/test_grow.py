@@ -30,7 +30,7 @@ def copies(videos: Path, folder: Path, names: tuple[str, ...]) -> Path:
 # --- growing --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shard_size", [1, 2, 4])
+@pytest.mark.parametrize("shard_size", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_new_files_are_added(shard_size: int, videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     """Whether the last shard was full or not; rows that were there are not computed again."""
     source, output = copies(videos, tmp_path / "some", ("yaks", "cars", "dogs")), tmp_path / "f.zarr"

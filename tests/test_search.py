@@ -56,7 +56,7 @@ def compare(result: SearchResult, cache: FeatureCache, truth: Annotations, count
         np.testing.assert_allclose(result.metrics[row], list(alone.values()), rtol=0, atol=1e-10, err_msg=str(config))
 
 
-@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+@pytest.mark.parametrize("sampler", [*sorted(SAMPLERS.keys() - {"tpe"}), pytest.param("tpe", marks=pytest.mark.slow)])
 def test_figures_are_those_of_each_setting_alone(
     sampler: str, caches: dict[str, FeatureCache], truths: dict[str, Annotations]
 ) -> None:
