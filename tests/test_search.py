@@ -77,7 +77,9 @@ def test_figures_are_those_of_each_setting_alone(
     ],
     ids=str,
 )
-@pytest.mark.parametrize("name", ["clip_clap_llp", "clip_clap_ave", "language_bind_ave"])
+@pytest.mark.parametrize(
+    "name", ["clip_clap_llp", "language_bind_ave", pytest.param("clip_clap_ave", marks=pytest.mark.slow)]
+)
 def test_what_is_fixed_holds(
     name: str, changes: dict[str, Any], caches: dict[str, FeatureCache], truths: dict[str, Annotations]
 ) -> None:
