@@ -7,7 +7,7 @@ from pathlib import Path
 
 from extract.errors import ExtractError, MediaError
 from extract.limits import TimeLimit, default_timeout
-from extract.probe import file_seconds
+from extract.timeline import Timeline, timeline_of
 
 SEGMENTS = 10
 """T, segments a clip."""
@@ -97,12 +97,15 @@ def plan_clips(files: Mapping[str, Path], cut: Cut, *, workers: int = 1, timeout
     plan = ClipPlan({}, {}, {}, {}, ())
     limit = default_timeout(cut.clip_seconds) if timeout is None else timeout
     with ThreadPoolExecutor(workers, "av2a-probe") as pool:
-        lengths = list(pool.map(lambda path: _seconds(path, limit, cut), files.values()))
+        timelines = list(pool.map(lambda path: _timeline(path, limit), files.values()))
     counts = dict.fromkeys((_SHORT, _REST, _WHOLE), 0)
-    for (name, path), length in zip(files.items(), lengths, strict=True):
-        seconds = length if isinstance(length, float) else None
-        if isinstance(length, MediaError):
-            plan.refused[name] = length.reason
+    joined: list[str] = []
+    for (name, path), found in zip(files.items(), timelines, strict=True):
+        seconds = None if isinstance(found, MediaError) else found.seconds
+        if isinstance(found, MediaError):
+            plan.refused[name] = found.reason
+        elif found.jumps:
+            joined.append(name)
         begins, end = _begins(seconds, cut)
         counts[end] += 1
         for number, begin in enumerate(begins):
@@ -133,6 +136,9 @@ def plan_clips(files: Mapping[str, Path], cut: Cut, *, workers: int = 1, timeout
         notes.append(
             f"ends of files shorter than a segment ({cut.clip_seconds / SEGMENTS:g} s): {counts[_REST]}, dropped"
         )
+    if joined:
+        some = ", ".join(joined[:3]) + (", …" if len(joined) > 3 else "")
+        notes.append(f"files whose time stamps start again: {len(joined)} ({some}), their parts laid end to end")
     return ClipPlan(plan.files, plan.begins, plan.cut_from, plan.refused, tuple(notes))
 
 
@@ -156,10 +162,10 @@ def _begins(seconds: float | None, cut: Cut) -> tuple[list[float | None], str]:
             return found, _WHOLE
 
 
-def _seconds(path: Path, timeout: float, cut: Cut) -> float | MediaError:
-    """Length of a file, or why it cannot be read."""
+def _timeline(path: Path, timeout: float) -> Timeline | MediaError:
+    """When a file's content is there, or why it cannot be read."""
     try:
-        return file_seconds(path, TimeLimit(path, timeout), whole=cut.clip_seconds + cut.near)
+        return timeline_of(path, TimeLimit(path, timeout))
     except MediaError as error:
         return error
     except Exception as error:  # decoders raise what they like

@@ -15,18 +15,11 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 from torch import Tensor
 
+from extract.clock import packet_time
+from extract.completeness import Coverage
 from extract.errors import MediaError
 from extract.limits import TimeLimit
-from extract.media_file import (
-    Coverage,
-    declared_seconds,
-    first_stream,
-    opened,
-    packets,
-    start_time,
-    stream_of,
-    track_seconds,
-)
+from extract.media_file import Packets, clock_of, first_stream, opened, stream_of
 from extract.pictures import (
     Chosen,
     FrameTimes,
@@ -34,13 +27,13 @@ from extract.pictures import (
     damaged,
     decode_all,
     decode_part,
-    enough,
     picture_packets,
     times_of_part,
 )
 from extract.sampling import ROUNDING, frame_plan, is_regular, sample_plan, timed_frame_plan
 from extract.sound import LONGEST, Sound, SoundTrack, read_part, read_sound
 from extract.sound_windows import SoundWindows
+from extract.timeline import timeline_of
 
 __all__ = ["ClipMedia", "Views", "decode_clip"]
 
@@ -128,11 +121,12 @@ class _Clip:
 
     def whole(self) -> ClipMedia:
         """The whole file as one clip."""
+        shifts = timeline_of(self.path, self.limit).shifts
         with opened(self.path, self.limit) as container:
-            return self._whole(container)
+            return self._whole(container, shifts)
 
-    def _whole(self, container: InputContainer) -> ClipMedia:
-        times, track, picture = self._read(container)
+    def _whole(self, container: InputContainer, shifts: tuple[float, ...]) -> ClipMedia:
+        times, track, picture = self._read(container, shifts)
         sound: Sound | None
         starts = [float(times.seconds[0])] if len(times) else []
         if track is not None and track.begin is not None:
@@ -148,41 +142,38 @@ class _Clip:
             raise MediaError(
                 self.path, f"its picture goes on for {times.end - start:.0f} s, far longer than the clip; cut it"
             )
-        late = times.seconds[0] - start
-        few = len(times) < self.segments
-        if few or late > _SAME_TIME or not is_regular(times.seconds, self.segment_seconds):
-            return self._media(self._timed(times, start), sound, len(times))
-        chosen, count = self._counted(len(times), picture)
+        if not self._by_number(times, start):
+            return self._media(self._timed(times, start, shifts), sound, len(times))
+        chosen, count = self._counted(times, picture, start, shifts)
         return self._media(chosen, sound, count)
+
+    def _by_number(self, times: FrameTimes, start: float) -> bool:
+        """Whether a whole file's frames may be chosen by their number: enough, at a constant rate, from the start."""
+        late = times.seconds[0] - start
+        return len(times) >= self.segments and late <= _SAME_TIME and is_regular(times.seconds, self.segment_seconds)
 
     def part(self, begin: float) -> ClipMedia:
         """A part of the file."""
         seconds = self.segments * self.segment_seconds
-        with opened(self.path, self.limit) as container:
-            kinds = ("video", "audio") if self.sound_path is None else ("video",)
-            streams = [first_stream(container, kind, self.path) for kind in kinds]
-            start = start_time(container, [stream for stream in streams if stream is not None])
-            declared = declared_seconds(container)
-            all_declare = all(stream is None or track_seconds(stream) for stream in streams)
-        first, last = start + begin, start + begin + seconds
-        times = times_of_part(self.path, first, last, self.limit)
-        end = times.end
+        timeline = timeline_of(self.path, self.limit)
+        first, last = timeline.start + begin, timeline.start + begin + seconds
+        if begin and timeline.end <= first:
+            raise MediaError(
+                self.path, f"it is cut off: it ends at {timeline.seconds:.1f} s, before second {begin:g}; get it again"
+            )
+        times = times_of_part(self.path, first, last, self.limit, timeline.shifts)
         if self.sound_path is None:
-            sound, heard_to = read_part(self.path, self.sample_rate, first, seconds, self.limit)
-            end = max(end, heard_to)
+            sound = read_part(self.path, self.sample_rate, first, seconds, self.limit)
         else:
-            sound, _ = read_part(self.sound_path, self.sample_rate, begin, seconds, self.limit)
-        # a track that says how long it is may be shorter; where none does, the longest reaches the file's end
-        expected = first if all_declare or not declared else min(last, start + declared)
-        if expected - end > max(0.25, 0.05 * seconds):
-            there = f"it ends before second {begin:g}" if end < first else f"it ends at {end - start:.1f} s"
-            raise MediaError(self.path, f"it is cut off: {there}, and should last {declared:.1f} s; get it again")
+            sound = read_part(self.sound_path, self.sample_rate, begin, seconds, self.limit)
         shown = times.seconds
         count = int(((shown >= first - ROUNDING) & (shown < last - ROUNDING)).sum())
         held = len(shown) and shown[0] < first and (shown[-1] >= last - ROUNDING or times.end > first)
-        return self._media(self._timed(times, first) if count or held else None, sound, count)
+        return self._media(self._timed(times, first, timeline.shifts) if count or held else None, sound, count)
 
-    def _read(self, container: InputContainer) -> tuple[FrameTimes, SoundTrack | None, list[Any] | None]:
+    def _read(
+        self, container: InputContainer, shifts: tuple[float, ...]
+    ) -> tuple[FrameTimes, SoundTrack | None, list[Any] | None]:
         """When the frames of the file are, by its packets; its sound if wanted from here; the picture's packets.
 
         These last are not kept of a file with very many bytes.
@@ -199,8 +190,9 @@ class _Clip:
         coverage = Coverage(container)
         picture: list[Any] | None = []
         size = 0
-        for packet in packets(container, limit=self.limit):
-            coverage.add(packet)
+        packets = Packets(container, limit=self.limit, clock=clock_of(container, self.path, shifts))
+        for packet in packets:
+            coverage.add(packet, packet_time(packet))
             index = stream_of(packet)
             if index == shown:
                 times.add(packet)
@@ -211,14 +203,15 @@ class _Clip:
                     picture = None
             elif track is not None and index == heard:
                 track.take(packet)
-        coverage.check(self.path, [stream for stream in (video, audio) if stream is not None])
+        coverage.check(self.path, [stream for stream in (video, audio) if stream is not None], packets.failure)
         return times, track, picture
 
-    def _counted(self, count: int, picture: list[Any] | None) -> tuple[Chosen, int]:
-        """Frames by their number, and how many there are."""
-        for expected in (count, None):
-            if count < self.segments:
-                raise MediaError(self.path, f"{count} frames of it can be decoded, too few; get it again")
+    def _counted(
+        self, times: FrameTimes, picture: list[Any] | None, start: float, shifts: tuple[float, ...]
+    ) -> tuple[Chosen, int]:
+        """Frames by their number, and how many there are: as many as packets, or as come out."""
+        count = len(times)
+        for again in (False, True):
             plan = frame_plan(
                 count,
                 segments=self.segments,
@@ -226,17 +219,19 @@ class _Clip:
                 whole_only=self.whole_only,
             )
             chosen = Chosen(plan, self.views)
-            kept = picture if expected is not None and picture is not None else picture_packets(self.path, self.limit)
-            found = decode_all(kept, self.path, chosen, self.limit)
-            # packets and frames need not match: some packets hold no frame of their own, or are damaged
-            if found == count:
-                break
-            if expected is None or not enough(found, count):
-                raise damaged(self.path, found, count)
-            count = found
-        return chosen, count
+            kept = picture_packets(self.path, self.limit, shifts) if again or picture is None else picture
+            shown = decode_all(kept, self.path, chosen, self.limit)
+            if not again:
+                times.check(shown, self.path)
+            if len(shown) == count:
+                return chosen, count
+            there = times.out_of(shown)
+            if len(shown) < self.segments or not self._by_number(there, start):
+                return self._timed(there, start, shifts), len(shown)
+            before, count = count, len(shown)
+        raise damaged(self.path, count, before)
 
-    def _timed(self, times: FrameTimes, begin: float) -> Chosen:
+    def _timed(self, times: FrameTimes, begin: float, shifts: tuple[float, ...]) -> Chosen:
         """Frames by their times."""
         plan = timed_frame_plan(
             times.seconds - begin,
@@ -246,7 +241,7 @@ class _Clip:
             whole_only=self.whole_only,
         )
         chosen = Chosen(plan, self.views)
-        decode_part(self.path, chosen, times.ticks, begin, self.limit)
+        decode_part(self.path, chosen, times, begin, self.limit, shifts)
         return chosen
 
     def _media(self, chosen: Chosen | None, sound: Sound | None, count: int) -> ClipMedia:

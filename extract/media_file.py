@@ -1,4 +1,4 @@
-"""Media files through PyAV: opening, reading packets, and telling when a file is damaged or cut off.
+"""Media files through PyAV: opening, streams, packets of a whole file and of a part.
 
 PyAV brings its own FFmpeg. Codecs run in one thread: clips are decoded side by side instead, and what a
 damaged stream is patched up to does not depend on the number of cores. A file is read as what it is, never as
@@ -13,14 +13,15 @@ from typing import Any
 import av
 from av.container import InputContainer
 
+from extract.clock import Clock, SampleClock, counts_samples, packet_time
+from extract.completeness import check_bytes, declared_bytes
 from extract.errors import MediaError
 from extract.limits import MOST_PIXELS, TimeLimit, check_picture
 
 _CONTAINER_TICK = 1e-6
-_MAY_MISS = 0.05
 _FORMATS = (
-    "3gp,aac,aiff,amr,asf,avi,caf,dv,flac,flv,gxf,h264,hevc,ivf,m4v,matroska,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,"
-    "nut,ogg,rm,w64,wav,webm"
+    "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dv,eac3,flac,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mov,mp3,mp4,mpeg,"
+    "mpegts,mpegvideo,mxf,nut,ogg,rm,tta,w64,wav,webm,wv"
 )
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 _SLACK = 30.0
@@ -38,26 +39,19 @@ def opened(path: Path, limit: TimeLimit | None = None) -> Iterator[InputContaine
     Raises:
         MediaError: it is not there, empty, nothing that FFmpeg can read, or a list of other files.
     """
-    there, declared = 0, None
     try:
-        there, declared = path.stat().st_size, _declared_bytes(path)
-        if there == 0:
+        if path.stat().st_size == 0:
             raise MediaError(path, "it is empty (0 bytes); get it again")
-        if declared is None or there >= declared * (1 - _MAY_MISS):
-            container = av.open(
-                f"file:{path}",  # a name such as "concat:a" is a name
-                metadata_errors="replace",
-                options=dict(_OPTIONS),
-                timeout=None if limit is None else limit.seconds,
-            )
-        else:
-            raise EOFError
-    except (av.FFmpegError, OSError, EOFError) as error:
-        reason = f"it cannot be read ({_said(error)})"
-        if declared is not None and there < declared:
-            reason = f"it is cut off: {there} of {declared} bytes are there"
-        raise MediaError(path, f"{reason}; get it again") from error
+        container = av.open(
+            f"file:{path}",  # a name such as "concat:a" is a name
+            metadata_errors="replace",
+            options=dict(_OPTIONS),
+            timeout=None if limit is None else limit.seconds,
+        )
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(path, _why_not(path, error)) from error
     with container:
+        check_bytes(container, path)
         yield container
 
 
@@ -86,22 +80,65 @@ def first_stream(container: InputContainer, kind: str, path: Path) -> Any | None
     return None
 
 
-def packets(container: InputContainer, streams: Iterable[Any] = (), limit: TimeLimit | None = None) -> Iterator[Any]:
-    """Packets of the given streams (of all, if none are given), up to where the file can be read.
+def clock_of(container: InputContainer, path: Path, shifts: tuple[float, ...]) -> Clock | None:
+    """What lays the packets of a file, read from its start, end to end; None where its clock does not jump.
+
+    Args:
+        container: the file.
+        path: the same.
+        shifts: of its sections.
+    """
+    if len(shifts) == 1:
+        return None
+    kinds = (first_stream(container, kind, path) for kind in ("video", "audio"))
+    streams = [stream for stream in kinds if stream is not None]
+    return SampleClock(streams) if counts_samples(container) else Clock(container, streams, shifts)
+
+
+class Packets:
+    """Packets of some streams of a file, in its order, up to where it can be read.
 
     The last packet of each stream is the empty one that makes its codec give back what it holds.
 
-    Raises:
-        MediaError: the time is over.
+    Attributes:
+        failure: what FFmpeg said where reading ended before the file's end; None: it did not.
     """
-    try:
-        for packet in container.demux(*streams):
-            if limit is not None:
-                limit.check()
-            yield packet
-    except (av.FFmpegError, OSError):
-        if limit is not None:
-            limit.check()
+
+    def __init__(
+        self,
+        container: InputContainer,
+        streams: Iterable[Any] = (),
+        limit: TimeLimit | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Begin where the container stands.
+
+        Args:
+            container: the file.
+            streams: those whose packets are wanted; all, if none are given.
+            limit: on the time it takes.
+            clock: lays their times where they belong; None: they stay as they are in the file.
+        """
+        self.failure: str | None = None
+        self._container, self._streams, self._limit, self._clock = container, tuple(streams), limit, clock
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each packet.
+
+        Raises:
+            MediaError: the time is over.
+        """
+        try:
+            for packet in self._container.demux(*self._streams):
+                if self._limit is not None:
+                    self._limit.check()
+                if self._clock is not None:
+                    self._clock.lay(packet)
+                yield packet
+        except (av.FFmpegError, OSError) as error:
+            if self._limit is not None:
+                self._limit.check()
+            self.failure = _said(error)
 
 
 def stream_of(packet: Any) -> int:
@@ -110,26 +147,17 @@ def stream_of(packet: Any) -> int:
     return index
 
 
-def packet_ticks(packet: Any) -> int | None:
-    """When a packet's content is presented, in ticks of its stream.
-
-    AVI knows the order of decoding only: there the ticks count frames.
-    """
-    if packet.pts is None or packet.stream.container.format.name == "avi":
-        ticks: int | None = packet.dts
-    else:
-        ticks = packet.pts
-    return ticks
-
-
-def packet_time(packet: Any) -> float | None:
-    """The same in seconds of the file's clock."""
-    ticks, base = packet_ticks(packet), packet.time_base
-    return None if ticks is None or base is None else ticks * base.numerator / base.denominator
-
-
-def stretch(path: Path, kind: str, begin: float, end: float, limit: TimeLimit | None = None) -> Iterator[Any]:
+def stretch(
+    path: Path,
+    kind: str,
+    begin: float,
+    end: float,
+    limit: TimeLimit | None = None,
+    shifts: tuple[float, ...] = (0.0,),
+) -> Iterator[Any]:
     """Packets of the first stream of a kind around some seconds of a file, which is not read from its start.
+
+    A file whose clock jumps is: in it a time says nothing of a place.
 
     Args:
         path: the file.
@@ -137,6 +165,7 @@ def stretch(path: Path, kind: str, begin: float, end: float, limit: TimeLimit | 
         begin: seconds of the file's clock.
         end: the same; no packet follows the first that is to be decoded later.
         limit: on the time it takes.
+        shifts: of the file's sections, as its :class:`extract.timeline.Timeline` has them.
 
     Yields:
         Packets; none, if there is no such stream.
@@ -144,7 +173,7 @@ def stretch(path: Path, kind: str, begin: float, end: float, limit: TimeLimit | 
     Raises:
         MediaError: the file cannot be opened, or the time is over.
     """
-    for back in (*_STEPS_BACK, None):
+    for back in (*(_STEPS_BACK if len(shifts) == 1 else ()), None):
         with opened(path, limit) as container:
             stream = first_stream(container, kind, path)
             if stream is None:
@@ -152,7 +181,7 @@ def stretch(path: Path, kind: str, begin: float, end: float, limit: TimeLimit | 
             if back is not None and not _sought(container, stream, begin - back):
                 continue
             started = False
-            for packet in packets(container, limit=limit):
+            for packet in Packets(container, limit=limit, clock=clock_of(container, path, shifts)):
                 at = packet_time(packet)
                 if stream_of(packet) != stream.index:
                     if started and at is not None and at > end + _SLACK:
@@ -178,18 +207,6 @@ def start_time(container: InputContainer, streams: Iterable[Any]) -> float:
     return min(starts, default=(container.start_time or 0) * _CONTAINER_TICK)
 
 
-def declared_seconds(container: InputContainer) -> float:
-    """How long a file says it is; 0: it does not."""
-    return max(0.0, (container.duration or 0) * _CONTAINER_TICK)
-
-
-def track_seconds(stream: Any) -> float:
-    """How long a stream says it is; 0: it does not, as in Matroska (what FFmpeg gives there is a guess)."""
-    if not stream.duration or "matroska" in stream.container.format.name:
-        return 0.0
-    return float(stream.duration * stream.time_base)
-
-
 def _sought(container: InputContainer, stream: Any, seconds: float) -> bool:
     first = _first_time(stream)
     try:
@@ -211,72 +228,17 @@ def decode(packet: Any) -> list[Any] | None:
         return None
 
 
-class Coverage:
-    """How much of what a file declares its packets cover."""
-
-    def __init__(self, container: InputContainer) -> None:
-        """Begin with nothing seen."""
-        self._container_seconds = declared_seconds(container)
-        self._edges: dict[int, tuple[int, int]] = {}
-        self._ticks: dict[int, float] = {}
-
-    def add(self, packet: Any) -> None:
-        """Count a packet in."""
-        begin, index = packet_ticks(packet), packet.stream_index
-        if begin is None or not packet.size:
-            return
-        end = begin + (packet.duration or 0)
-        if index in self._edges:
-            low, high = self._edges[index]
-            self._edges[index] = min(low, begin), max(high, end)
-        else:
-            self._edges[index] = begin, end
-            self._ticks[index] = float(packet.time_base or 0)
-
-    def check(self, path: Path, wanted: Iterable[Any]) -> None:
-        """Refuse a file that ends well before its declared end.
-
-        A stream that declares no length of its own (Matroska) is held to the file's, which the longest
-        stream must reach.
-
-        Args:
-            path: the file.
-            wanted: the streams that are used.
-
-        Raises:
-            MediaError: more than 5 % and a quarter of a second is missing.
-        """
-        seconds = {index: (high - low) * self._ticks[index] for index, (low, high) in self._edges.items()}
-        for stream in wanted:
-            there = seconds.get(stream.index, 0.0)
-            declared = track_seconds(stream)
-            if not declared:
-                there, declared = max(seconds.values(), default=0.0), self._container_seconds
-            if declared - there > max(0.25, _MAY_MISS * declared):
-                raise MediaError(path, f"it is cut off: {there:.1f} of {declared:.1f} s are there; get it again")
-
-
-def _declared_bytes(path: Path) -> int | None:
-    """How long a WAV, AVI, MP4 or MOV file is by its own word; FFmpeg may take what is there for the whole."""
-    there = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-        if head[:4] == b"RIFF":
-            size = int.from_bytes(head[4:], "little")
-            return None if size in (0, 0xFFFFFFFF) else size + 8  # those: written to a pipe
-        if head[4:] != b"ftyp":
-            return None
-        end = 0
-        while len(head) == 8 and end < there:  # from box to box
-            size = int.from_bytes(head[:4], "big")
-            if size == 1:
-                size = int.from_bytes(file.read(8), "big")
-            if size < 8:  # 0: up to the end of the file
-                return None
-            end += size
-            file.seek(end)
-            head = file.read(8)
-        return end
+def _why_not(path: Path, error: Exception) -> str:
+    """What is said of a file that FFmpeg does not open."""
+    try:
+        there, declared = path.stat().st_size, declared_bytes(path)
+    except OSError:
+        declared = None
+    if declared is not None and there < declared:
+        return f"it is cut off: {there} of {declared} bytes are there; get it again"
+    if isinstance(error, av.ArgumentError):  # no format of those above
+        return "it cannot be read: it is of none of the kinds that av2a takes; convert it, to MP4 or WAV for example"
+    return f"it cannot be read ({_said(error)}); get it again"
 
 
 def _said(error: Exception) -> str:

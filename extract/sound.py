@@ -1,4 +1,4 @@
-"""Sound of media files: decoded, channels averaged, put in its place, resampled (docs/design.md 5)."""
+"""Sound of media files: decoded, laid on its time stamps, channels averaged, resampled (docs/design.md 5)."""
 
 from pathlib import Path
 from typing import Any
@@ -7,20 +7,23 @@ import av
 import numpy as np
 import soxr
 import torch
+from av.filter import Graph
 from numpy.typing import NDArray
 from torch import Tensor
 
+from extract.clock import packet_time
+from extract.completeness import Coverage
 from extract.errors import MediaError
 from extract.limits import TimeLimit, check_sound
-from extract.media_file import Coverage, decode, first_stream, opened, packet_time, packets, stretch
+from extract.media_file import Packets, clock_of, decode, first_stream, opened, stream_of, stretch
+from extract.timeline import timeline_of
 
 _MAY_BE_LOST = 0.1
 _ENCODER_DELAY = 0.05
-_LONGEST_GAP = 10.0
 _RUN_UP = 1.0
-_MANY = 8
-"""Channels from which on PyAV reads behind a planar frame's last one, and may crash: those are interleaved first."""
-_JOINED = 64
+_SLACK = 20.0
+_TOGETHER, _BLOCK = 64, 16_384
+"""Frames that are laid before samples are taken; samples in one piece. Both larger are no faster."""
 LONGEST = 120.0
 """Seconds of sound that a file of one clip may have, unless its clip is longer."""
 
@@ -30,6 +33,10 @@ Sound = tuple[Tensor, int]
 
 class SoundTrack:
     """A sound track, taken in packet by packet.
+
+    FFmpeg's own filter (aresample=async) lays it on its time stamps: where packets were lost, or a recording paused,
+    there is silence; where they overlap, what is there twice is cut. A rate, a layout or a format of samples that
+    changes on the way becomes the first one.
 
     Attributes:
         stream: the track.
@@ -53,13 +60,16 @@ class SoundTrack:
         self.begin: float | None = None
         self.end = 0.0
         self._path, self._mono, self._counts_from, self._longest = path, mono, counts_from, longest
+        self._graph: Graph | None = None
+        self._kind: tuple[Any, ...] = ()
+        self._form: tuple[int, str] = (0, "")
         self._pieces: list[NDArray[np.float32]] = []
-        self._raw: list[NDArray[Any]] = []  # as decoded; joined some at a time, which is faster
         self._rate = self._channels = 0
-        self._length = self._samples = self._lost = 0
+        self._length = self._waiting = self._bad = 0
+        self._decoded = self._lost = 0.0
 
     def take(self, packet: Any) -> None:
-        """Decode a packet of the track; silence stands for a damaged one, so that the rest stays in place.
+        """Decode a packet of the track; silence stands for a damaged one.
 
         Raises:
             MediaError: the sound is too long, or no sound.
@@ -69,58 +79,87 @@ class SoundTrack:
             self._lose(packet)
             return
         for frame in frames:
-            self._rate = self._rate or frame.sample_rate
-            self._check(0)
-            raw = channels_of(frame)
-            self._channels = self._channels or len(raw)
-            if frame.sample_rate != self._rate or len(raw) != self._channels:
-                self._lose(packet)  # what a damaged header looks like
-                continue
-            pts, base = frame.pts, frame.time_base
-            at = self.end if pts is None or not base else pts * base.numerator / base.denominator
-            if self.begin is None:
-                self.begin = at
-            elif _ENCODER_DELAY < at - self.end <= _LONGEST_GAP:
-                self._silence(int((at - self.end) * self._rate))
-            samples = raw.shape[1]
-            self._samples += samples
-            self._count(samples)
-            if self._raw and (self._raw[0].dtype != raw.dtype or len(self._raw) == _JOINED):
-                self._join()
-            self._raw.append(raw)
-            self.end = at + samples / self._rate
+            self._lay(frame)
+            self._decoded += frame.samples / frame.sample_rate
+
+    def _lay(self, frame: Any) -> None:
+        rate, pts, base = frame.sample_rate, frame.pts, frame.time_base
+        check_sound(self._path, rate, 0, 0.0, self._longest)
+        at = self.end if pts is None or not base else pts * base.numerator / base.denominator
+        if self.begin is None:
+            self.begin = at
+            self._rate, self._channels = rate, frame.layout.nb_channels
+            self._form = rate, frame.layout.name
+        self._check(at + frame.samples / rate - self.begin)
+        kind = (rate, frame.format.name, frame.layout.name, base)
+        if kind != self._kind:
+            self._open(kind)
+        assert self._graph is not None
+        self._graph.push(frame)
+        self.end = at + frame.samples / rate
+        self._waiting += 1
+        if self._waiting >= _TOGETHER:
+            self._collect()
+
+    def _open(self, kind: tuple[Any, ...]) -> None:
+        """What takes frames of one kind, and goes on where those of another kind ended."""
+        self._close()
+        self._kind = kind
+        (rate, samples, layout, base), (first_rate, first_layout) = kind, self._form
+        graph = Graph()
+        source = graph.add_abuffer(sample_rate=rate, format=samples, layout=layout, time_base=base)
+        so_far = (self.begin or 0.0) + self._length / first_rate
+        goes_on = f":first_pts={round(so_far * rate)}" if self._length else ""  # in samples of what comes in
+        other = f":channel_layouts={first_layout}" if layout != first_layout else ""
+        steps = [
+            graph.add("aresample", f"{first_rate}:async=1{goes_on}"),
+            graph.add("aformat", f"sample_fmts=dbl{other}"),
+        ]
+        steps += [graph.add("asetnsamples", f"n={_BLOCK}:p=0"), graph.add("abuffersink")]
+        graph.link_nodes(source, *steps).configure()
+        self._graph = graph
+
+    def _close(self) -> None:
+        if self._graph is not None:
+            self._graph.push(None)
+            self._collect()
+            self._graph, self._kind = None, ()
+
+    def _collect(self) -> None:
+        """Take what has been laid."""
+        self._waiting = 0
+        assert self._graph is not None
+        while True:
+            try:
+                frame: Any = self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+            channels = np.ascontiguousarray(frame.to_ndarray().reshape(-1, self._channels).T)
+            self._length += channels.shape[1]
+            self._pieces.append(to_mono(channels) if self._mono else channels.astype(np.float32))
 
     def _lose(self, packet: Any) -> None:
-        if not (self._rate and packet.duration and packet.time_base):
+        self._bad += 1
+        if not (packet.duration and packet.time_base):
             return
-        seconds = float(packet.duration * packet.time_base)
-        at = packet_time(packet)
-        if self.begin is None:
-            self.begin = self.end = self.end if at is None else at
-        if self.end + seconds > self._counts_from:
-            self._lost += int(seconds * self._rate)
-        self._silence(int(seconds * self._rate))
-        self.end += seconds
+        seconds, at = float(packet.duration * packet.time_base), packet_time(packet)
+        begin = self.end if at is None else at
+        if begin + seconds > self._counts_from:
+            self._lost += seconds
+        samples = int(seconds * self._rate)
+        if not self._kind or not 0 < samples <= self._rate:
+            return
+        rate, form, layout, _ = self._kind
+        silence: Any = av.AudioFrame(format=form, layout=layout, samples=int(seconds * rate))
+        for plane in silence.planes:
+            plane.update((b"\x80" if form.startswith("u8") else b"\0") * plane.buffer_size)
+        silence.sample_rate, silence.time_base = rate, packet.time_base
+        silence.pts = round(begin / packet.time_base)
+        self._lay(silence)
 
-    def _silence(self, samples: int) -> None:
-        self._count(samples)
-        self._join()
-        self._pieces.append(np.zeros(samples if self._mono else (self._channels, samples), dtype=np.float32))
-
-    def _count(self, samples: int) -> None:
-        self._check(samples)
-        self._length += samples
-
-    def _join(self) -> None:
-        if self._raw:
-            channels = to_full_scale(np.concatenate(self._raw, axis=1))
-            self._pieces.append(to_mono(channels) if self._mono else channels.astype(np.float32))
-            self._raw.clear()
-
-    def _check(self, more: int) -> None:
-        length = self._length + more
-        values = length * (1 if self._mono else max(1, self._channels))
-        check_sound(self._path, self._rate, values, length / max(1, self._rate), self._longest)
+    def _check(self, seconds: float) -> None:
+        values = int(seconds * self._rate) * (1 if self._mono else max(1, self._channels))
+        check_sound(self._path, self._rate, values, seconds, self._longest)
 
     def whole(self, rate: int | None, start: float | None = None) -> Sound | None:
         """All of it so far.
@@ -141,7 +180,7 @@ class SoundTrack:
             return None
         if start is not None and self.begin - start > _ENCODER_DELAY:
             late = int((self.begin - start) * self._rate)
-            self._check(late)
+            self._check(self.end - start)
             wave = np.concatenate([np.zeros((*wave.shape[:-1], late), dtype=np.float32), wave], axis=-1)
         return self._resampled(wave, rate)
 
@@ -172,16 +211,25 @@ class SoundTrack:
         exact = round(seconds * at_rate)
         return torch.nn.functional.pad(found, (0, max(0, exact - found.shape[-1])))[..., :exact], at_rate
 
+    def silence(self, rate: int | None, seconds: float) -> Sound:
+        """What a hole in the track sounds like; arguments as of :meth:`part`."""
+        codec = self.stream.codec_context
+        at_rate: int = rate or self._rate or codec.sample_rate
+        channels = () if self._mono else (self._channels or codec.layout.nb_channels,)
+        return torch.zeros((*channels, round(seconds * at_rate))), at_rate
+
     def _joined(self) -> NDArray[np.float32] | None:
-        if self._lost > (self._samples + self._lost) * _MAY_BE_LOST:
-            there, whole = self._samples / (self._rate or 1), (self._samples + self._lost) / (self._rate or 1)
+        there, whole = self._decoded, self._decoded + self._lost
+        nothing = self._bad and not self._decoded and self._counts_from == -np.inf
+        if nothing or self._lost > whole * _MAY_BE_LOST:
             raise MediaError(
                 self._path, f"its sound is damaged: {there:.1f} of {whole:.1f} s can be decoded; get it again"
             )
-        if not self._samples:
+        self._close()
+        if not self._length:
             return None
-        self._join()
         wave: NDArray[np.float32] = np.concatenate(self._pieces, axis=-1)
+        self._pieces = [wave]
         return wave
 
     def _resampled(self, wave: NDArray[np.float32], rate: int | None) -> Sound:
@@ -205,15 +253,18 @@ def read_sound(path: Path, rate: int | None, limit: TimeLimit | None = None, lon
     Raises:
         MediaError: the file cannot be used, or has no sound.
     """
+    shifts = timeline_of(path, limit).shifts
     with opened(path, limit) as container:
         stream = first_stream(container, "audio", path)
         if stream is None:
             raise MediaError(path, "it has no sound; give one that has")
         track, coverage = SoundTrack(stream, path, mono=rate is not None, longest=longest), Coverage(container)
-        for packet in packets(container, [stream], limit):
-            coverage.add(packet)
-            track.take(packet)
-        coverage.check(path, [stream])
+        packets = Packets(container, limit=limit, clock=clock_of(container, path, shifts))
+        for packet in packets:
+            coverage.add(packet, packet_time(packet))
+            if stream_of(packet) == stream.index:
+                track.take(packet)
+        coverage.check(path, [stream], packets.failure)
     sound = track.whole(rate)
     if sound is None:
         raise MediaError(path, "it has no sound; give one that has")
@@ -222,7 +273,7 @@ def read_sound(path: Path, rate: int | None, limit: TimeLimit | None = None, lon
 
 def read_part(
     path: Path, rate: int | None, begin: float, seconds: float, limit: TimeLimit | None = None
-) -> tuple[Sound | None, float]:
+) -> Sound | None:
     """Some seconds of a file's sound, silence where it has none.
 
     Args:
@@ -233,42 +284,26 @@ def read_part(
         limit: on the time it takes.
 
     Returns:
-        The sound, None if there is none in that time; where on the file's clock what was read ends.
+        The sound, None if there is none in that time.
 
     Raises:
         MediaError: the file cannot be used.
     """
     track: SoundTrack | None = None
-    for packet in stretch(path, "audio", begin - _RUN_UP, begin + seconds + _RUN_UP / 4, limit):
+    before = after = False
+    end = begin + seconds
+    shifts = timeline_of(path, limit).shifts
+    for packet in stretch(path, "audio", begin - _RUN_UP, end + _RUN_UP / 4, limit, shifts):
         if track is None:
-            track = SoundTrack(
-                packet.stream, path, mono=rate is not None, counts_from=begin, longest=seconds + 2 * _LONGEST_GAP
-            )
+            track = SoundTrack(packet.stream, path, mono=rate is not None, counts_from=begin, longest=seconds + _SLACK)
         at = packet_time(packet)
-        if at is None or at >= begin - _RUN_UP:
+        if at is not None and packet.size:
+            before, after = before or at < begin, after or at >= end
+        if at is None or begin - _RUN_UP <= at < end + _RUN_UP:
             track.take(packet)
     if track is None:
-        return None, -np.inf
-    return track.part(rate, begin, seconds), track.end
-
-
-def channels_of(frame: Any) -> NDArray[Any]:
-    """The channels of an audio frame as they are: (channels, samples)."""
-    if frame.format.is_planar and frame.layout.nb_channels >= _MANY:
-        (frame,) = av.AudioResampler(format=frame.format.packed.name).resample(frame)
-    values: NDArray[Any] = frame.to_ndarray()
-    return values if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels).T
-
-
-def to_full_scale(values: NDArray[Any]) -> NDArray[np.float64]:
-    """Samples of any type as float64 of the same shape, full scale 1.0."""
-    kind = values.dtype
-    channels: NDArray[np.float64] = values.astype(np.float64)
-    if kind == np.uint8:
-        channels = (channels - 128) / 128
-    elif kind.kind == "i":
-        channels = channels / -float(np.iinfo(kind).min)
-    return channels
+        return None
+    return track.part(rate, begin, seconds) or (track.silence(rate, seconds) if before and after else None)
 
 
 def to_mono(channels: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -49,6 +49,9 @@ def make_video(
     aspect: Fraction | None = None,
     sound_first: bool = False,
     paint: Callable[[int, int, int], NDArray[np.uint8]] = picture,
+    bit_rate: int | None = None,
+    codec_options: dict[str, str] | None = None,
+    matrix: Sequence[int] | None = None,
 ) -> Path:
     """A clip of 10 s unless told otherwise; its format follows the file's ending.
 
@@ -67,6 +70,11 @@ def make_video(
             video.width, video.height = size
             video.pix_fmt = pixels
             video.codec_context.thread_count = 1
+            video.options = codec_options or {}
+            if bit_rate is not None:
+                video.bit_rate = bit_rate
+            if matrix is not None:
+                video.set_display_matrix(matrix)
             if gop is not None:
                 video.codec_context.gop_size = gop
             if times is not None:
@@ -78,6 +86,8 @@ def make_video(
         if with_sound:
             audio = audio or container.add_stream(audio_codec, rate=rate)
             audio.layout = layout or {1: "mono", 2: "stereo"}[len(sound)]
+            if bit_rate is not None and not pictures:
+                audio.bit_rate = bit_rate
         if video is not None:
             for number in range(frames):
                 frame = av.VideoFrame.from_ndarray(paint(number, *size), format="rgb24")
