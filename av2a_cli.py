@@ -453,6 +453,24 @@ def export_command(cache: str, output: Path | None, compression: str, overwrite:
     help="How values are stored.  [default: float16, probabilities float32]",
 )
 @click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
+@click.option(
+    "--pool",
+    is_flag=True,
+    help="Average the vectors of a segment: (N, 80, D), as LLP's, and (N, 10, 7, 7, D), as AVE's.",
+)
+@click.option(
+    "--segments",
+    type=click.IntRange(2),
+    metavar="T",
+    help="Segments to --pool into.  [default: 10, or the fewest rows of an array]",
+)
+@click.option(
+    "--repeated-clips",
+    type=click.Choice(["refuse", "first", "number"]),
+    default="refuse",
+    show_default=True,
+    help="Ids that occur more than once, as AVE's: one row each, if they are equal; or id, id~2, ...",
+)
 @click.option("--allow-missing", is_flag=True, help="A clip without a file in a folder has no picture, or no sound.")
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
 @examples(
@@ -465,8 +483,8 @@ def import_command(files: tuple[str, ...], output: str, **options: Any) -> None:
     """Make a feature cache of features computed elsewhere, or of what `av2a export` wrote.
 
     FILEs are HDF5, .npz or .npy. WHAT is an array's name in them, a .npy file, a folder with one .npy a clip,
-    or FILE:NAME; arrays called image, video, audio, clip_ids, labels, text_visual, text_audio, ... are found
-    by themselves.
+    a file with one array a clip, or FILE:NAME, an array or a group of them; arrays called image, video, audio,
+    clip_ids, labels, text_visual, text_audio, ... are found by themselves.
     """
     from feature_cache.exchange import import_features
 
@@ -477,8 +495,25 @@ def import_command(files: tuple[str, ...], output: str, **options: Any) -> None:
         f"{output}: {len(made)} clips of {made.segments} segments, {', '.join(made.arrays)}; windows: "
         f"{made.windows_kept}; label sets: {texts}; identity {made.identity}"
     )
+    for line in _import_notes(made):
+        click.echo(f"note: {line}", err=True)
     if made.windows_kept != "all" and made.kind == "embeddings":
         click.echo("note: without every window, score with --no-refinement or --pooled-windows", err=True)
+
+
+def _import_notes(made: "FeatureCache") -> "Iterator[str]":
+    attributes = made.attributes
+    for name, each in attributes.get("pooled", {}).items():
+        yield f"{name}: the mean of {each} vectors a segment"
+    if "imported" in attributes and made.segments > 10 and made.segment_seconds == 1:
+        yield (
+            f"{made.segments} segments of 1 s a clip: if they are shorter, say so by --segment-seconds, or average "
+            "several by --pool"
+        )
+    repeated = attributes.get("repeated_clips")
+    if repeated:
+        what = "equal rows of an id are one clip" if repeated["kept"] == "first" else "later ones are called id~2, id~3"
+        yield f"{repeated['rows']} rows of {repeated['ids']} clip ids: {what}"
 
 
 # --- stage 2 --------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from feature_cache import layout
 from feature_cache.errors import CacheError
 from feature_cache.layout import NO_PICTURE, NO_SOUND
 
+MOST_LOST = 0.01
+"""Share of a vector's norm that storing it may cost; float16 costs normal values 0.0005 at most."""
+
 
 def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
     """The names as a list, refused if there are none, or one is empty, doubled or not printable."""
@@ -40,23 +43,67 @@ def check_missing(missing: ArrayLike | None, clip_ids: Sequence[str]) -> NDArray
     return found.astype(np.uint8)
 
 
-def check_values(name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str]) -> None:
-    """Refuse values of n rows that are not finite, do not fit the dtype, or are no probabilities where they must be."""
+def check_values(
+    name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str], mend: str = "store float32 (dtype float32)"
+) -> None:
+    """Refuse values that are not finite, do not fit the dtype, or are no probabilities where they must be.
+
+    Embeddings fit a dtype if no value overflows it, and no vector (last axis) loses more than MOST_LOST of its norm
+    to it: a few tiny values among normal ones do no harm, but vectors whose every value is near float16's smallest,
+    6e-8, lose their direction.
+
+    Args:
+        name: the array's name in a cache.
+        values: (n, ..., D).
+        dtype: as stored.
+        clip_ids: n names.
+        mend: how float32 is stored instead, for messages.
+    """
     if dtype not in layout.DTYPES or not values.size:
         return  # the dtype is refused where the cache is made
     unit = name.endswith("_probability")
     what = name.replace("_", " ") if unit else f"{name} embedding"
     low, high = float(values.min()), float(values.max())
     limit = 1.0 if unit else float(np.finfo(dtype).max)
-    if np.isfinite(low) and np.isfinite(high) and (0.0 if unit else -limit) <= low and high <= limit:
-        return
-    flat = values.reshape(len(values), -1).astype(np.float64)
-    worst = np.where(flat < 0, np.inf, flat).max(axis=1) if unit else np.abs(flat).max(axis=1)
-    bad = int(np.flatnonzero(~(worst <= limit))[0])
-    if not np.isfinite(flat[bad]).all():
-        raise CacheError(f"{what} of clip {clip_ids[bad]}: a value is not finite")
-    if unit:
-        outside = flat[bad][(flat[bad] < 0) | (flat[bad] > 1)][0]
-        raise CacheError(f"{what} of clip {clip_ids[bad]}: {outside:g} does not lie in [0, 1]")
-    mend = ": store float32" if dtype == "float16" else ""
-    raise CacheError(f"{what} of clip {clip_ids[bad]}: {worst[bad]:g} does not fit {dtype}{mend}")
+    if not (np.isfinite(low) and np.isfinite(high) and (0.0 if unit else -limit) <= low and high <= limit):
+        flat = values.reshape(len(values), -1).astype(np.float64)
+        worst = np.where(flat < 0, np.inf, flat).max(axis=1) if unit else np.abs(flat).max(axis=1)
+        bad = int(np.flatnonzero(~(worst <= limit))[0])
+        if not np.isfinite(flat[bad]).all():
+            raise CacheError(f"{what} of clip {clip_ids[bad]}: a value is not finite")
+        if unit:
+            outside = flat[bad][(flat[bad] < 0) | (flat[bad] > 1)][0]
+            raise CacheError(f"{what} of clip {clip_ids[bad]}: {outside:g} does not lie in [0, 1]")
+        mend = f": {mend}" if dtype == "float16" else ""
+        raise CacheError(f"{what} of clip {clip_ids[bad]}: {worst[bad]:g} does not fit {dtype}{mend}")
+    lost = None if unit else _lost_vector(values, dtype)
+    if lost is not None:
+        row, norm, share = lost
+        raise CacheError(
+            f"{what} of clip {clip_ids[row]}: a vector of norm {norm:.3g} is too small for {dtype}, which loses "
+            f"{share:.0%} of it: {mend if dtype == 'float16' else 'scale the embeddings up'}"
+        )
+
+
+def _lost_vector(values: NDArray[Any], dtype: str) -> tuple[int, float, float] | None:
+    """The first vector of which a dtype loses more than MOST_LOST: its row, its norm, and the share that is lost."""
+    if values.dtype.kind != "f" or values.dtype.itemsize <= np.dtype(dtype).itemsize:
+        return None  # whole numbers are not small, and what is as narrow loses nothing
+    vectors = values.reshape(-1, values.shape[-1])
+    # rounding costs a value half a smallest step at most: longer vectors than these lose less than MOST_LOST
+    step = float(np.finfo(dtype).smallest_subnormal)
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    small = np.flatnonzero(squares <= vectors.shape[1] * (step / MOST_LOST) ** 2)
+    if not len(small):
+        return None
+    exact = vectors[small].astype(np.float64)
+    scale = np.abs(exact).max(axis=1)  # squares of tiny numbers are zero
+    scale[scale == 0] = 1
+    error = np.linalg.norm((exact - exact.astype(dtype)) / scale[:, None], axis=1)
+    length = np.linalg.norm(exact / scale[:, None], axis=1)
+    bad = np.flatnonzero(error > MOST_LOST * length)
+    if not len(bad):
+        return None
+    first = int(bad[0])
+    row = int(small[first]) // (len(vectors) // len(values))
+    return row, float(length[first] * scale[first]), float(error[first] / length[first])

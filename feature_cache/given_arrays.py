@@ -73,9 +73,13 @@ def given_embeddings(
         expected[name] = (n, 1 if name in found and found[name].shape[1] == 1 else w, *rest)
     for name, values in found.items():
         if values.shape != expected[name]:
-            hint = ""
-            if name == "audio" and values.shape[1] == segments:
+            rows, hint = values.shape[1], ""
+            if name == "audio" and rows == segments:
                 hint = ": give audio a segment as audio_segments"
+            elif name != "video" and 1 < rows < segments and segments % rows == 0:
+                hint = f"; image {found['image'].shape} has {segments // rows} rows for each of it: average them first"
+            elif name != "video" and rows > segments and rows % segments == 0:
+                hint = f": average the {rows // segments} rows of each segment first"
             raise CacheError(
                 f"{name} is {values.shape}, expected {expected[name]} for {n} clips and {window_count(segments)} "
                 f"windows{hint}"

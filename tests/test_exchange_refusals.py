@@ -36,9 +36,10 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"audio": normal(4, 4, 6)}, {}, "f.h5: dataset 'audio' is (4, 4, 6): 4 clips, expected 5 as in the clip ids"),
     ({"video": normal(5, 3, 4)}, {}, "f.h5: dataset 'video' is (5, 3, 4): 3 windows, expected 4 for 3 segments, or 1"),
     ({"video": normal(5, 4, 5)}, {}, "f.h5: dataset 'video' is (5, 4, 5): vectors of 5, expected 4 as f.h5: dataset"),
-    ({"audio": normal(5, 6, 6)}, {}, "f.h5: dataset 'audio' is (5, 6, 6), expected 3 rows a clip"),
-    ({"audio": normal(5, 6, 6)}, {}, "or 1: average each 2 rows of a segment"),
-    ({"audio_segments": normal(5, 2, 6)}, {}, "dataset 'audio_segments' is (5, 2, 6): 2 segments, expected 3 as f.h5"),
+    ({"audio": normal(5, 6, 6)}, {}, "audio' is (5, 6, 6): 3 and 6 rows a clip, expected as many; of 3 segments, f.h5"),
+    ({"audio": normal(5, 6, 6)}, {}, "f.h5: dataset 'audio' has 2 rows a segment: --pool averages them"),
+    ({"audio": normal(5, 5, 6)}, {}, "expected as many; sound has a row a segment, as pictures, or a window (4), or a"),
+    ({"audio_segments": normal(5, 2, 6)}, {}, "dataset 'audio_segments' is (5, 2, 6): 3 and 2 rows a clip, expected"),
     ({"audio_segments": normal(5, 3, 7)}, {}, "dataset 'audio_segments' is (5, 3, 7): vectors of 7, expected 6"),
     ({"image": normal(5, 1, 4)}, {}, "f.h5: dataset 'image' is (5, 1, 4): a clip needs at least 2 segments"),
     ({"image": np.zeros((5, 3, 0))}, {}, "f.h5: dataset 'image' is (5, 3, 0): it holds nothing"),
@@ -109,7 +110,7 @@ def test_values_that_are_not_finite(kind: str, value: float, tmp_path: Path) -> 
         (np.full((5, 3, 3), -0.1), LABELS, "v.npy: visual probability of clip clip 0 ä: -0.1 does not lie in [0, 1]"),
         (np.full((5, 3, 3), np.nan), LABELS, "v.npy: visual probability of clip clip 0 ä: a value is not finite"),
         (np.ones((5, 3, 4)), LABELS, "v.npy is (5, 3, 4): 4 classes, expected 3, the labels"),
-        (np.ones((5, 6, 3)), LABELS, "a.npy is (5, 3, 3): 3 segments, expected 6 as v.npy has (5, 6, 3)"),
+        (np.ones((5, 6, 3)), LABELS, "v.npy is (5, 6, 3) and a.npy is (5, 3, 3): 6 and 3 rows a clip"),
         (np.ones((5, 3)), LABELS, "v.npy is (5, 3), expected visual probability (N, T, C)"),
         (np.ones((4, 3, 3)), LABELS, "v.npy is (4, 3, 3): 4 clips, expected 5 as in ids.txt"),
         (np.ones((5, 3, 3)), None, "probabilities need the labels' names: --labels FILE, one a line"),
@@ -219,7 +220,10 @@ def test_folders(tmp_path: Path) -> None:
         np.save(tmp_path / "image" / f"{clip}.npy", normal(T, 4))
         np.save(tmp_path / "audio" / f"{clip}.npy", normal(T if clip == "a" else 2, 6))
     sides = {side: str(tmp_path / side) for side in ("image", "audio")}
-    assert refused(tmp_path, **sides) == "audio/b.npy is (2, 6), expected (3, 6) as in a.npy"
+    assert (
+        refused(tmp_path, **sides)
+        == "audio/b.npy is (2, 6) and audio/a.npy is (3, 6): the clips' arrays need one shape"
+    )
     assert refused(tmp_path, image=str(tmp_path / "empty"), audio=sides["audio"]).startswith("empty: no .npy file")
     clips = write_lines(tmp_path / "ids.txt", ["c", "d"])
     assert refused(tmp_path, **sides, clips=str(clips)) == "image: no file for any of 2 clips; there are a, b"

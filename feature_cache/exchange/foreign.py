@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from feature_cache.cache import FeatureCache
+from feature_cache.checks import check_clip_ids
 from feature_cache.errors import CacheError
+from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.foreign_cache import create_embeddings, write_embeddings, write_probabilities
-from feature_cache.exchange.given_tables import fit_embeddings, fit_probabilities, missing_bits
+from feature_cache.exchange.given_tables import (
+    CLIP_RANKS,
+    check_counts,
+    fit_embeddings,
+    fit_probabilities,
+    missing_bits,
+)
 from feature_cache.exchange.hdf5_restore import is_export, restore_hdf5
-from feature_cache.exchange.numpy_files import ClipFolder
 from feature_cache.exchange.output import whole_cache
+from feature_cache.exchange.pooling import pooled
+from feature_cache.exchange.repeated import SelectedTable, check_equal, distinct_ids
 from feature_cache.exchange.side_tables import (
     USUAL_NAMES,
     clip_names,
@@ -49,6 +58,9 @@ def import_features(
     segment_seconds: float = 1.0,
     dtype: str | None = None,
     shard_size: int = 32,
+    pool: bool = False,
+    segments: int | None = None,
+    repeated_clips: str = "refuse",
     allow_missing: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -56,8 +68,9 @@ def import_features(
     """Make a cache of features computed elsewhere, or again of a file that :func:`export_hdf5` wrote.
 
     An array is named by its name in one of the files, as a .npy file, as a folder with one .npy a clip (the stem is
-    the clip's id), as a file that holds one array, or as FILE:NAME; without an option it is looked for in the files
-    under its own name. Rows are read a shard at a time; the cache is there when it is whole.
+    the clip's id), as a file that holds one array, or one a clip (its name is the clip's id), or as FILE:NAME, where
+    NAME may be a group of arrays a clip; without an option it is looked for in the files under its own name. Rows are
+    read a shard at a time; the cache is there when it is whole.
 
     Args:
         path: the cache to make.
@@ -78,6 +91,11 @@ def import_features(
         segment_seconds: length of a segment in seconds.
         dtype: "float16" (embeddings' default) or "float32" (probabilities').
         shard_size: rows a shard.
+        pool: average the vectors of each segment where there are several, as frames (N, kT, D) and grids
+            (N, T, ..., D) give them; the attribute ``pooled`` says of which arrays, and how many.
+        segments: T, where ``pool`` averages; None: 10 if all arrays can be cut into 10, else the fewest rows of one.
+        repeated_clips: what becomes of an id that occurs more than once: "refuse"; "first" takes the first row of
+            each, if all are equal; "number" keeps all, as id, id~2, id~3.
         allow_missing: take clips without a file in a folder for clips without that modality.
         overwrite: replace a cache that is there.
         progress: called with (clips written, all clips).
@@ -96,26 +114,51 @@ def import_features(
     with Sources(files) as sources:
         exported = sources.only_hdf5()
         if exported is not None and is_export(exported):
-            facts: dict[str, object] = {**wanted, "text_name": text_name, "backbone": backbone, "dtype": dtype}
+            facts: dict[str, object] = {
+                **wanted, "text_name": text_name, "backbone": backbone, "dtype": dtype, "pool": pool or None,
+                "segments": segments, "repeated_clips": None if repeated_clips == "refuse" else repeated_clips,
+            }  # fmt: skip
             for name, value in facts.items():
                 if value is not None:
                     raise CacheError(
                         f"{exported.filename} is an export and has all of its own: leave {_option(name)} out"
                     )
             return restore_hdf5(exported, path, overwrite=overwrite, progress=progress)
+        if shard_size < 1:
+            raise CacheError(f"shard_size must be at least 1, got {shard_size}")
+        if segments is not None and (segments < 2 or not pool):
+            raise CacheError(f"segments {segments}: a number from 2 on, and only where pool averages")
         found = {
-            name: sources.table(_option(name), wanted[name], USUAL_NAMES[name])
+            name: sources.table(_option(name), wanted[name], USUAL_NAMES[name], CLIP_RANKS[name])
             for name in (*_EMBEDDINGS, *_PROBABILITIES)
         }
         arrays = {name: table for name, table in found.items() if table is not None}
         _check_kind(arrays, sources)
-        ids, origin = clip_names(sources, clips, arrays)
+        rows_of, origin = clip_names(sources, clips, arrays)
+        ids, chosen = distinct_ids(rows_of, origin, repeated_clips)
+        try:
+            check_clip_ids(ids)
+        except CacheError as error:
+            raise CacheError(f"{origin}: {error}") from error
+        flat = {name: table for name, table in arrays.items() if not isinstance(table, Clips)}
+        check_counts(flat, rows_of, origin)
+        bits = given_missing(sources, missing, len(rows_of))
+        if len(ids) < len(rows_of):
+            check_equal(flat, rows_of, shard_size)
+            flat = {name: SelectedTable(table, chosen) for name, table in flat.items()}
+            bits = None if bits is None else bits[chosen]
+        by_row = [rows_of[row] for row in chosen]
         tables = {
-            name: table.table(ids, allow_missing=allow_missing) if isinstance(table, ClipFolder) else table
+            name: table.table(by_row, allow_missing=allow_missing) if isinstance(table, Clips) else flat[name]
             for name, table in arrays.items()
         }
+        attributes: dict[str, Any] = {"imported": {name: _file_name(table.source) for name, table in tables.items()}}
+        if pool:
+            tables, each = pooled(tables, segments, shard_size)
+            attributes |= {"pooled": each} if each else {}
+        if ids != rows_of:
+            attributes["repeated_clips"] = {"kept": repeated_clips, "rows": len(rows_of), "ids": len(set(rows_of))}
         label_set = label_names(sources, labels)
-        attributes = {"imported": {name: _file_name(table.source) for name, table in tables.items()}}
         common: dict[str, Any] = {
             "clip_ids": ids,
             "segment_seconds": segment_seconds,
@@ -123,21 +166,18 @@ def import_features(
             "attributes": attributes,
             "overwrite": overwrite,
         }
-        if shard_size < 1:
-            raise CacheError(f"shard_size must be at least 1, got {shard_size}")
         name = text_name or set_name(labels)
-        bits = given_missing(sources, missing, len(ids))
         if any(part in tables for part in _PROBABILITIES):
             if label_set is None:
                 raise CacheError("probabilities need the labels' names: --labels FILE, one a line")
-            fitted = fit_probabilities(tables, ids, len(label_set), origin, shard_size)
+            fitted = fit_probabilities(tables, ids, len(label_set), shard_size)
             absent = missing_bits(fitted, bits, ids)
             with whole_cache(path, overwrite=overwrite) as place:
                 write_probabilities(
                     place, fitted, absent, ids, label_set, name, backbone, dtype or "float32", common, progress
                 )
             return FeatureCache.open(path)
-        fitted = fit_embeddings(tables, ids, origin, shard_size)
+        fitted = fit_embeddings(tables, ids, shard_size)
         absent = missing_bits(fitted, bits, ids)
         texts = text_tables(sources, label_set, text_visual, text_audio, fitted, needed=labels is not None)
         with whole_cache(path, overwrite=overwrite) as place:

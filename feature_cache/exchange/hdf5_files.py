@@ -92,6 +92,16 @@ def find_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
     return found
 
 
+def find_group(file: h5py.File, name: str) -> h5py.Group | None:
+    """The group of that name, "/" for the file itself; None if there is none. Links as in :func:`find_dataset`.
+
+    Raises:
+        CacheError: the name leads to another file.
+    """
+    found = _walk(file, name, 0)
+    return found if isinstance(found, h5py.Group) else None
+
+
 def dataset_names(file: h5py.File) -> list[str]:
     """Names of the datasets, sorted; 100 at most. Links out of the file are left out."""
     return sorted(_names(file, "", 0))[:MOST_LISTED]

@@ -1,7 +1,6 @@
-"""NumPy files: .npy mapped into memory, .npz read in order, folders with one .npy a clip. Never a pickle."""
+"""NumPy files: .npy mapped into memory, .npz read in order or array by array. Never a pickle."""
 
 import zipfile
-from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import IO, Any
@@ -88,11 +87,7 @@ class NpzTable:
         try:
             with zipfile.ZipFile(self._path) as archive:
                 stream = archive.open(f"{self._name}.npy")  # stays open
-            version = np.lib.format.read_magic(stream)
-            if version not in ((1, 0), (2, 0)):
-                raise ValueError(f"version {version} of .npy")
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(stream)
+            shape, fortran, dtype = _header(stream)
         except (*_BROKEN, KeyError) as error:
             raise CacheError(f"{self.source} cannot be read ({first_line(error)})") from error
         if dtype.hasobject:
@@ -108,72 +103,50 @@ class NpzTable:
             raise CacheError(f"{self.source} cannot be read ({first_line(error)})") from error
 
 
-class ClipFolder:
-    """A folder with one .npy a clip, whose stem is the clip's id.
-
-    Attributes:
-        path: the folder.
-        stems: clip ids, sorted.
-    """
+class NpzClips:
+    """Arrays of an .npz file that are read whole, one by one; the file stays open."""
 
     def __init__(self, path: str | PathLike[str]) -> None:
-        """List a folder.
+        """Open a file that :func:`npz_names` could list."""
+        self._path = path
+        self._archive = zipfile.ZipFile(path)
+
+    def table(self, name: str) -> "NpzClip":
+        """The array of that name.
 
         Raises:
-            CacheError: it has no .npy file.
+            CacheError: it cannot be read, or holds Python objects.
         """
-        self.path = Path(path)
-        self._files = {file.stem: file for file in sorted(self.path.glob("*.npy"))}
-        self.stems = sorted(self._files)
-        if not self.stems:
-            raise CacheError(f"{path}: no .npy file in this folder")
+        return NpzClip(self._path, self._archive, name)
 
-    def table(self, clip_ids: Sequence[str], *, allow_missing: bool) -> "FolderTable":
-        """The clips' files as one table; a clip without a file has zeros, where that is allowed.
-
-        Raises:
-            CacheError: a clip has no file and needs one, or none has.
-        """
-        files = [self._files.get(clip) for clip in clip_ids]
-        absent = [clip for clip, file in zip(clip_ids, files, strict=True) if file is None]
-        if len(absent) == len(files):
-            raise CacheError(f"{self.path}: no file for any of {len(files)} clips; there are {_few(self.stems)}")
-        if absent and not allow_missing:
-            raise CacheError(
-                f"{self.path}: no file for {len(absent)} of {len(files)} clips, such as {absent[0]}: add it, name "
-                "fewer clips, or allow missing ones"
-            )
-        return FolderTable(self.path, files)
+    def close(self) -> None:
+        """Close the file."""
+        self._archive.close()
 
 
-class FolderTable:
-    """Files of a :class:`ClipFolder` stacked; :class:`feature_cache.exchange.tables.Table`.
+class NpzClip:
+    """One array of :class:`NpzClips`; :class:`feature_cache.exchange.tables.Table`."""
 
-    Attributes:
-        absent: bool (N,), clips without a file.
-    """
-
-    def __init__(self, path: Path, files: Sequence[Path | None]) -> None:
-        """Take the first file's shape as everyone's."""
-        self.source = str(path)
-        self._files = files
-        self._first = next(file for file in files if file is not None)
-        first = map_npy(self._first)
-        self.shape: tuple[int, ...] = (len(files), *first.shape)
-        self.dtype: np.dtype[Any] = first.dtype
-        self.absent = np.array([file is None for file in files])
+    def __init__(self, path: str | PathLike[str], archive: zipfile.ZipFile, name: str) -> None:
+        """Read the array's header."""
+        self.source = f"{path}: array {name!r}"
+        self._archive, self._name = archive, name
+        try:
+            with archive.open(f"{name}.npy") as stream:
+                self.shape, _, self.dtype = _header(stream)
+        except (*_BROKEN, KeyError) as error:
+            raise CacheError(f"{self.source} cannot be read ({first_line(error)})") from error
+        if self.dtype.hasobject:
+            raise CacheError(f"{self.source} {NO_PICKLES}")
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop)."""
-        found = []
-        for file in self._files[start:stop]:
-            values = np.zeros(self.shape[1:], self.dtype) if file is None else np.asarray(map_npy(file))
-            if values.shape != self.shape[1:]:
-                raise CacheError(f"{file} is {values.shape}, expected {self.shape[1:]} as in {self._first.name}")
-            if values.dtype.kind not in "fiub":
-                raise CacheError(f"{file} holds {values.dtype}, expected numbers")
-            found.append(values)
-        return np.stack(found)
+        try:
+            with self._archive.open(f"{self._name}.npy") as stream:
+                whole = np.lib.format.read_array(stream, allow_pickle=False)
+        except (*_BROKEN, KeyError) as error:
+            raise CacheError(f"{self.source} cannot be read ({first_line(error)})") from error
+        return np.asarray(whole[start:stop])
 
 
 def map_npy(path: str | PathLike[str]) -> NDArray[Any]:
@@ -210,5 +183,24 @@ def npz_names(path: str | PathLike[str]) -> list[str]:
         raise CacheError(f"{path} is no .npz file, or cut off ({first_line(error)})") from error
 
 
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and dtype, as a .npy file's beginning states them."""
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"version {version} of .npy")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    return shape, fortran, dtype
+
+
+def begins_with(path: str, start: bytes) -> bool:
+    """Whether a file's first bytes are these.
+
+    Raises:
+        CacheError: it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(len(start)) == start
+    except OSError as error:
+        raise CacheError(f"{path} cannot be read ({error.strerror or first_line(error)})") from error

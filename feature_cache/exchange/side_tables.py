@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import layout
-from feature_cache.checks import check_clip_ids
 from feature_cache.errors import CacheError
+from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.given_tables import Fitted
-from feature_cache.exchange.numpy_files import ClipFolder
 from feature_cache.exchange.sources import Sources
 from feature_cache.exchange.tables import Table, check_numbers
 from feature_cache.text import check_labels
@@ -30,26 +29,39 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "text_audio": ("text_audio",),
 }
 """Names under which arrays are found without being named."""
+_AVE_COLUMNS = ["Category", "VideoID", "Quality", "StartTime", "EndTime"]
 
 
-def clip_names(sources: Sources, clips: str | None, arrays: Mapping[str, Table | ClipFolder]) -> tuple[list[str], str]:
-    """The clips' names, and where they come from.
+def clip_names(sources: Sources, clips: str | None, arrays: Mapping[str, Table | Clips]) -> tuple[list[str], str]:
+    """The clips' names in the order of the rows, some of them repeated perhaps, and where they come from.
+
+    Lines of AVE's lists (Category&VideoID&Quality&StartTime&EndTime) give their VideoID.
 
     Raises:
-        CacheError: there are none, or one is doubled or not printable.
+        CacheError: there are none.
     """
     found = sources.strings("--clips", clips, USUAL_NAMES["clips"])
     origin = clips or "the clip ids"
     if found is None:
-        folders = [table for table in arrays.values() if isinstance(table, ClipFolder)]
+        folders = [table for table in arrays.values() if isinstance(table, Clips)]
         if len(folders) < len(arrays):
             raise CacheError("no clip ids: name a list of them with --clips FILE, one a line in the order of the rows")
         found = sorted({stem for folder in folders for stem in folder.stems})
-        origin = str(folders[0].path)
-    try:
-        return check_clip_ids(found), origin
-    except CacheError as error:
-        raise CacheError(f"{origin}: {error}") from error
+        origin = folders[0].source
+    return _ave_ids(found), origin
+
+
+def _ave_ids(lines: list[str]) -> list[str]:
+    cells = [line.split("&") for line in lines]
+    if any(len(row) != len(_AVE_COLUMNS) or not _is_number(row[3]) or not _is_number(row[4]) for row in cells[1:]):
+        return lines
+    if len(cells) < 2 or len(cells[0]) != len(_AVE_COLUMNS):
+        return lines
+    return [row[1].strip() for row in cells[[part.strip() for part in cells[0]] == _AVE_COLUMNS :]]
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().replace(".", "", 1).isdigit()
 
 
 def label_names(sources: Sources, labels: str | None) -> tuple[str, ...] | None:
@@ -85,12 +97,14 @@ def given_missing(sources: Sources, missing: str | None, n: int) -> NDArray[np.u
     found = sources.table("--missing", missing, USUAL_NAMES["missing"])
     if found is None:
         return None
-    if isinstance(found, ClipFolder):
-        raise CacheError(f"{found.path} is a folder: --missing needs one array (N,)")
+    if isinstance(found, Clips):
+        raise CacheError(f"{found.source} is a folder: --missing needs one array (N,)")
     check_numbers(found)
     if found.shape != (n,):
         raise CacheError(f"{found.source} is {found.shape}, expected ({n},): 0, 1 (no picture) or 2 (no sound) a clip")
     values = found.rows(0, n)
+    if found.dtype.kind == "b":
+        raise CacheError(f"{found.source} holds bool: 0, 1 (no picture) or 2 (no sound) is needed, not yes and no")
     if not np.isin(values, (0, layout.NO_PICTURE, layout.NO_SOUND)).all():
         raise CacheError(f"{found.source}: values other than 0, 1 (no picture) and 2 (no sound)")
     return values.astype(np.uint8)
@@ -128,8 +142,8 @@ def text_tables(
         table = sources.table(option, value, USUAL_NAMES[f"text_{side}"])
         if table is None:
             continue
-        if isinstance(table, ClipFolder):
-            raise CacheError(f"{table.path} is a folder: {option} needs one array (C, D)")
+        if isinstance(table, Clips):
+            raise CacheError(f"{table.source} is a folder: {option} needs one array (C, D)")
         if labels is None:
             raise CacheError(f"{table.source}: text embeddings need the labels' names: --labels FILE, one a line")
         check_numbers(table)
@@ -137,9 +151,10 @@ def text_tables(
         if table.shape != expected:
             raise CacheError(f"{table.source} is {table.shape}, expected {expected} for {len(labels)} labels")
         values = table.rows(0, len(labels))
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
-            raise CacheError(f"{table.source}: a value of label {labels[row]!r} is not finite")
+        fits = np.abs(values.astype(np.float64)) <= np.finfo(np.float32).max
+        if not fits.all():
+            row = int(np.flatnonzero(~fits.all(axis=1))[0])
+            raise CacheError(f"{table.source}: a value of label {labels[row]!r} is not finite, or does not fit float32")
         found[side] = values
     if (needed or found) and "visual" not in found:
         raise CacheError("labels of embeddings need their text embeddings: --text-visual (C, Dv), --text-audio (C, Da)")
