@@ -111,6 +111,7 @@ def test_tables_are_not_taken_for_clips(tmp_path: Path) -> None:
 
 def test_an_array_a_clip_that_leads_elsewhere(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "f.h5", "w") as file:
+        file["image/c"] = h5py.SoftLink("/image/a")
         file["image/a"] = normal(T, 4)
         file["image/b"] = h5py.ExternalLink("secret.h5", "/x")
     np.save(tmp_path / "a.npy", normal(2, T, 6))
@@ -223,7 +224,7 @@ def test_pooled_probabilities_and_missing_clips(tmp_path: Path) -> None:
         ((80, 4), (12, 6), {}, "i.npy is (3, 80, 4) and s.npy is (3, 12, 6): 80 and 12 rows a clip, expected as many"),
         ((83, 4), (10, 6), {"pool": True}, "rows of a clip that cannot be cut into 10 segments, nor into the fewest"),
         ((80, 4), (10, 6), {"pool": True, "segments": 7}, "rows of a clip that cannot be cut into 7 segments: i"),
-        ((80, 4), (10, 6), {"segments": 10}, "segments 10: a number from 2 on, and only where pool averages"),
+        ((80, 4), (10, 6), {"segments": 10}, "--segments 10: it goes with --pool, from 2 on"),
         ((10, 7, 7, 32), (10, 6), {}, "one vector a segment; --pool averages the 7 × 7 vectors of each"),
         ((10, 32, 7, 7), (10, 6), {"pool": True}, "vectors of 7 on a grid of 32 × 7? Move the axis of the vectors to"),
         ((64, 10), (10, 6), {}, "i.npy seems to have vectors before rows: turn it by numpy.swapaxes(values, 1, 2)"),
@@ -470,6 +471,14 @@ def test_the_line_that_converts_works(
     code = str(caught.value).split('python -c "')[1].rstrip('"').replace("reshape(N, T, -1)", "reshape(1, 2, -1)")
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert np.load(tmp_path / f"{Path(name).stem}.npy").shape == shape
+
+
+def test_folders_of_files_of_which_one_is_read_alone(tmp_path: Path) -> None:
+    (tmp_path / "f").mkdir()
+    for clip in "ab":
+        np.savez(tmp_path / "f" / f"{clip}.npz", x=normal(T, 4))
+    message = refused(tmp_path, image=str(tmp_path / "f"), audio="x.npy")
+    assert message == "f: no .npy file in this folder; it has a.npz, b.npz"
 
 
 def test_stores_of_zarr_are_no_folders(tmp_path: Path) -> None:

@@ -123,7 +123,8 @@ def _held(folder: Path) -> str:
         return ", which is a Zarr store: save its arrays as .npy"
     files = sorted(file for file in folder.iterdir() if file.is_file())
     kinds = (other_kind(file) for file in files[:20])
-    return next((f"; {kind}" for kind in kinds if kind), "")
+    listed = f"; it has {_few([file.name for file in files])}" if files else ""
+    return next((f"; {kind}" for kind in kinds if kind), listed)
 
 
 def _few(names: Sequence[str]) -> str:

@@ -82,7 +82,7 @@ def import_features(
         visual_probabilities: (N, T, C) in [0, 1], what a detector sees, in place of embeddings but the images'.
         audio_probabilities: (N, T, C) in [0, 1], what a detector hears.
         missing: (N,) of 0, 1 (no picture), 2 (no sound).
-        clips: N texts, or a text file with one id a line; needed unless folders give the ids.
+        clips: N texts, or a text file with one id a line, or AVE's list; needed unless arrays a clip give the ids.
         labels: C texts, or a text file with one label a line.
         text_visual: (C, Dv), the labels' text embeddings for the visual side.
         text_audio: (C, Da), the same for the sound; not needed where the visual ones serve both.
@@ -127,7 +127,7 @@ def import_features(
         if shard_size < 1:
             raise CacheError(f"shard_size must be at least 1, got {shard_size}")
         if segments is not None and (segments < 2 or not pool):
-            raise CacheError(f"segments {segments}: a number from 2 on, and only where pool averages")
+            raise CacheError(f"--segments {segments}: it goes with --pool, from 2 on")
         found = {
             name: sources.table(_option(name), wanted[name], USUAL_NAMES[name], CLIP_RANKS[name])
             for name in (*_EMBEDDINGS, *_PROBABILITIES)
