@@ -73,3 +73,22 @@ def assert_same_arrays(found: FeatureCache, expected: FeatureCache) -> None:
     assert (found.arrays, found.clip_ids, found.dtype) == (expected.arrays, expected.clip_ids, expected.dtype)
     for name in (*expected.arrays, "status", "missing", "digest"):
         np.testing.assert_array_equal(found._read(name, slice(None)), expected._read(name, slice(None)), err_msg=name)
+
+
+def kept(folder: Path, table: Any, clips: list[str]) -> dict[str, str]:
+    """One table in every way that is read, by the way: what an option says."""
+    (folder / "folder").mkdir()
+    for clip, row in zip(clips, table, strict=True):
+        np.save(folder / "folder" / f"{clip}.npy", row)
+    by_clip: dict[str, Any] = dict(zip(clips, table, strict=True))
+    np.save(folder / "one.npy", table)
+    np.savez(folder / "one.npz", features=table)
+    np.savez(folder / "clips.npz", **by_clip, note=np.array(["of clips"]))
+    np.savez_compressed(folder / "group.npz", **{f"image/{clip}": row for clip, row in by_clip.items()}, other=1)
+    write_hdf5(folder / "one.h5", {"features": table})
+    write_hdf5(folder / "clips.h5", {**by_clip, "note": ["of clips"]})
+    write_hdf5(folder / "group.h5", {**{f"a/image/{clip}": row for clip, row in by_clip.items()}, "other": [1.0]})
+    write_hdf5(folder / "inside.h5", {f"{clip}/{name}": row for clip, row in by_clip.items() for name in ("x", "y")})
+    named = {"one.npz": ":features", "one.h5": "", "group.npz": ":image", "group.h5": ":a/image", "inside.h5": ":y"}
+    ways = ("folder", "one.npy", "one.npz", "one.h5", "clips.npz", "clips.h5", "group.npz", "group.h5", "inside.h5")
+    return {way: f"{folder / way}{named.get(way, '')}" for way in ways}

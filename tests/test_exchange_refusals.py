@@ -412,6 +412,8 @@ def test_exports_take_no_options(cache: FeatureCache, tmp_path: Path) -> None:
     export_hdf5(cache, tmp_path / "e.h5")
     message = refused(tmp_path, tmp_path / "e.h5", backbone="clip_clap")
     assert message == "e.h5 is an export and has all of its own: leave --backbone out"
+    for options in ({"pool": True}, {"repeated_clips": "first"}):
+        assert "has all of its own: leave --" in refused(tmp_path, tmp_path / "e.h5", **options)
 
 
 def test_a_damaged_cache_is_not_exported(cache: FeatureCache, tmp_path: Path) -> None:
