@@ -279,7 +279,8 @@ def test_other_kinds_that_are_read(name: str, tmp_path: Path) -> None:
 
 def test_kinds_that_are_not_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
-    assert "none of the kinds that av2a takes; convert it" in plan_clips({"a": tmp_path / "list.mp4"}, Cut()).refused["a"]
+    refused = plan_clips({"a": tmp_path / "list.mp4"}, Cut()).refused["a"]
+    assert "none of the kinds that av2a takes; convert it" in refused
 
 
 # --- frames that are no packets --------------------------------------------------------------------------
