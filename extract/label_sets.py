@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from extract.errors import ExtractError
+from feature_cache.names import escaped, folded, why_not_a_name
 
 _FOLDER = Path(__file__).with_name("labels")
 
@@ -19,7 +20,8 @@ def read_labels(path: Path) -> list[str]:
     Spaces around a label are dropped; empty lines and lines that begin with '#' are skipped.
 
     Raises:
-        ExtractError: the file cannot be read, holds fewer than two labels, or one twice (case aside).
+        ExtractError: the file cannot be read, holds fewer than two labels, one that is no name, or one twice (case
+            and Unicode form aside).
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -28,13 +30,16 @@ def read_labels(path: Path) -> list[str]:
         raise ExtractError(f"label file {path} cannot be read: {reason}") from error
     labels: list[str] = []
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         label = line.strip()
         if not label or label.startswith("#"):
             continue
-        if not label.isprintable():
-            raise ExtractError(f"label file {path}, line {number}: {label!r} is no label: labels are printable text")
-        before = lines.setdefault(label.lower(), number)
+        why = why_not_a_name(label)
+        if why is not None:
+            raise ExtractError(
+                f"label file {path}, line {number}: '{escaped(label)}' is no label: {why}; write it in other characters"
+            )
+        before = lines.setdefault(folded(label), number)
         if before != number:
             raise ExtractError(f"label file {path}, line {number}: {label!r} is on line {before} already")
         labels.append(label)

@@ -4,6 +4,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from extract.errors import ExtractError
+from feature_cache.names import escaped, why_not_a_name
 
 VIDEO_ENDINGS = (
     ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".webm",
@@ -19,7 +20,7 @@ def find_videos(source: Path) -> dict[str, Path]:
     Sound files are among them, unless there is a video of the same name.
 
     Raises:
-        ExtractError: no such folder, no videos in it, two files of one name, or a name that is not printable.
+        ExtractError: no such folder, no videos in it, two files of one name, or a name that no clip may have.
     """
     if source.is_file():
         _check_name(source)
@@ -64,7 +65,7 @@ def _by_stem(folder: Path, endings: tuple[str, ...], but: Container[str] = ()) -
 
 
 def _check_name(path: Path) -> None:
-    """A name becomes a clip's id, which is text that can be printed."""
-    if not path.stem.isprintable():
-        shown = path.name.encode("unicode_escape", "surrogatepass").decode()
-        raise ExtractError(f"the file name {shown} has characters that cannot be printed: rename the file")
+    """A name becomes a clip's id."""
+    why = why_not_a_name(path.stem)
+    if why is not None:
+        raise ExtractError(f"the file name {escaped(path.name)} is no clip id: {why}; rename the file")

@@ -9,20 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 from feature_cache import layout
 from feature_cache.errors import CacheError
 from feature_cache.layout import NO_PICTURE, NO_SOUND
+from feature_cache.names import escaped, why_not_a_name
 
 MOST_LOST = 0.01
 """Share of a vector's norm that storing it may cost; float16 costs normal values 0.0005 at most."""
 
 
 def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
-    """The names as a list, refused if there are none, or one is empty, doubled or not printable."""
+    """The names as a list, refused if there are none, one is doubled, or one is none (:mod:`feature_cache.names`)."""
     ids = [str(clip) for clip in clip_ids]
     if not ids:
         raise CacheError("a cache needs at least one clip")
     seen: set[str] = set()
     for clip in ids:
-        if not clip or not clip.isprintable():
-            raise CacheError(f"{clip!r} is no clip id: ids are printable, non-empty text")
+        why = why_not_a_name(clip)
+        if why is not None:
+            raise CacheError(f"'{escaped(clip)}' is no clip id: {why}; name the clip in other characters")
         if clip in seen:
             raise CacheError(f"clip id {clip!r} occurs twice")
         seen.add(clip)

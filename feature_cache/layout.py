@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.metadata import ArrayV3Metadata
 
+from feature_cache.names import escaped
+
 FORMAT = "av2a-features"
 FORMAT_VERSION = 2
 
@@ -93,11 +95,11 @@ def read_rows(group: zarr.Group, name: str, rows: slice = slice(None)) -> NDArra
 
 def encode_reason(reason: str) -> NDArray[np.uint8]:
     """One line of UTF-8 in a fixed number of bytes, cut at a whole character."""
-    raw = " ".join(reason.split()).encode()[:REASON_BYTES]
+    raw = escaped(" ".join(reason.split())).encode()[:REASON_BYTES]
     raw = raw.decode(errors="ignore").encode()
     return np.frombuffer(raw.ljust(REASON_BYTES, b"\0"), dtype=np.uint8)
 
 
 def decode_reason(raw: NDArray[np.uint8]) -> str:
-    """The inverse of :func:`encode_reason`."""
-    return raw.tobytes().rstrip(b"\0").decode(errors="replace")
+    """The inverse of :func:`encode_reason`; whoever wrote it, it can be shown."""
+    return escaped(raw.tobytes().rstrip(b"\0").decode(errors="replace"))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
 from feature_cache.layout import TEXT_GROUP, add_array, read_rows
+from feature_cache.names import escaped, folded, why_not_a_name
 from feature_cache.store import names_in, set_attributes, store_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -38,14 +39,17 @@ class TextSet:
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels as a tuple, refused if fewer than two, empty, not printable or doubled (case aside)."""
+    """Labels as a tuple, refused if fewer than two, doubled (case and Unicode form aside), or one is no name."""
     if len(labels) < 2:
         raise CacheError(f"a label set needs at least 2 labels, got {len(labels)}")
     seen: dict[str, str] = {}
     for label in labels:
-        if not isinstance(label, str) or not label.strip() or not label.isprintable():
-            raise CacheError(f"{label!r} is no label: labels are printable, non-empty text")
-        other = seen.setdefault(label.lower(), label)
+        if not isinstance(label, str):
+            raise CacheError(f"{label!r} is no label: it is no text")
+        why = why_not_a_name(label) if label.strip() else "it is empty"
+        if why is not None:
+            raise CacheError(f"'{escaped(label)}' is no label: {why}; write it in other characters")
+        other = seen.setdefault(folded(label), label)
         if other is not label:
             raise CacheError(f"label {label!r} occurs twice (as {other!r} before): remove one")
     return tuple(labels)

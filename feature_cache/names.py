@@ -1,0 +1,87 @@
+"""Which text may name a clip or a label, how any text is shown, and when two names are the same.
+
+Text in any script is a name, with the spaces, joiners and signs that it needs. Refused is only what would act on a
+terminal or make a name look like another one, or what is no text at all. Names are stored as they were given, and
+compared in Unicode's composed form (NFC): macOS hands out decomposed file names, most lists are composed.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+
+_BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+_LINE_ENDS = {0x2028, 0x2029}
+_BYTES = range(0xDC80, 0xDD00)
+"""What Python puts for bytes of a file name that are not UTF-8."""
+
+
+def why_not_a_name(text: str) -> str | None:
+    """Why a text cannot be a clip's id or a label, as "it holds …"; None where it can."""
+    if not text:
+        return "it is empty"
+    for char in text:
+        what = _refused(char)
+        if what is not None:
+            return what
+    return None
+
+
+def escaped(text: str) -> str:
+    r"""The text with ``\x1b``, ``\u202e``, … for every character that no name may hold.
+
+    A legal, readable stand-in for any text but the empty one; text that is legal comes back as it is. A byte of a file
+    name that is not UTF-8 becomes ``\xe9``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _refused(char) is None else _escape(char) for char in text)
+
+
+def composed(text: str) -> str:
+    """The text in NFC, in which names are compared."""
+    return unicodedata.normalize("NFC", text)
+
+
+def folded(text: str) -> str:
+    """The text in NFC and without case, in which labels are compared."""
+    return composed(unicodedata.normalize("NFD", text).casefold())
+
+
+class Names:
+    """Finds a name among others: an equal one first, else the one that is equal in another form."""
+
+    def __init__(self, names: Iterable[str], form: Callable[[str], str] = composed) -> None:
+        """The names to look among, and the form in which they are compared."""
+        self._form = form
+        self._exact = dict.fromkeys(names)
+        self._like: dict[str, list[str]] = {}
+        for name in self._exact:
+            self._like.setdefault(form(name), []).append(name)
+
+    def like(self, name: str) -> list[str]:
+        """All names that it may be: the equal one alone, if there is one."""
+        return [name] if name in self._exact else self._like.get(self._form(name), [])
+
+    def find(self, name: str) -> str | None:
+        """The name that it is; None where none is like it, or several are."""
+        found = self.like(name)
+        return found[0] if len(found) == 1 else None
+
+
+def _refused(char: str) -> str | None:
+    code = ord(char)
+    if code in _BIDI:
+        return f"it holds U+{code:04X}, which turns the direction of the text around it"
+    category = unicodedata.category(char)
+    if category == "Cc" or code in _LINE_ENDS:
+        return f"it holds the control character U+{code:04X}"
+    if category == "Cs":
+        byte = f" (byte 0x{code - 0xDC00:02X})" if code in _BYTES else f" (half a character, U+{code:04X})"
+        return f"it is not UTF-8{byte}"
+    return None
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code in _BYTES:
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
