@@ -131,10 +131,16 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="Feature cache to make or go on with.",
 )
 @click.option(
-    "--backbone",
-    default="tiny",
+    "--recursive/--no-recursive",
+    default=True,
     show_default=True,
-    help="Encoders: `clip_clap` or `language_bind` for real videos, `tiny` for the demo's (`av2a backbones`).",
+    help="Take files of folders below, too.",
+)
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="Encoders (`av2a backbones`).  [default: those of the cache that is there; else `clip_clap`, or, for what "
+    "`av2a demo` made, `tiny`, which knows nothing else]",
 )
 @checkpoint_options
 @click.option(
@@ -147,7 +153,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @click.option(
     "--audio-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Take the sound from WAV files of the same names in this folder.",
+    help="Take the sound from WAV files of the same names (or paths) in this folder.",
 )
 @click.option(
     "--device",
@@ -212,12 +218,12 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
 @examples(
     "av2a extract",
-    "av2a extract my_videos -o my.zarr --backbone clip_clap --labels my_labels.txt",
+    "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
-    "av2a extract clips -o s3://bucket/llp.zarr --backbone clip_clap --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
+    "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )
-def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options: Any) -> None:
-    """Embed every window of the videos in a folder, once.
+def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
+    """Embed every window of the videos in a folder and those below it, once.
 
     The same command after an interruption goes on where it stopped, and adds files that are new. Exit code
     3: some clips failed; each one's reason is kept (`av2a info --failed`).
@@ -227,18 +233,13 @@ def extract(videos: Path, output: str, backbone: str, overwrite: bool, **options
 
         with _progress("extracting") as progress:
             summary = extract_videos(
-                videos, output, backbone=backbone, overwrite=overwrite, progress=progress,
+                videos, output, overwrite=overwrite, progress=progress,
                 notice=lambda line: click.echo(line, err=True), **options,
             )  # fmt: skip
     except KeyboardInterrupt:
         again = " (without --overwrite)" if overwrite else ""
         click.echo(f"interrupted: the same command{again} goes on from here", err=True)
         sys.exit(EXIT_INTERRUPTED)
-    if backbone == "tiny":
-        click.echo(
-            "note: `tiny` knows the demo's made clips only; for real videos use --backbone clip_clap or language_bind",
-            err=True,
-        )
     for note in summary.notes:
         click.echo(f"note: {note}", err=True)
     for clip, reason in summary.failed.items():

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from feature_cache.names import escaped
+
 
 class ExtractError(Exception):
     """Extraction cannot start or go on: wrong options, missing weights, nothing to read."""
@@ -17,6 +19,6 @@ class MediaError(ExtractError):
 
     def __init__(self, path: Path, reason: str) -> None:
         """Keep the parts; the message is "name: reason"."""
-        super().__init__(f"{path.name}: {reason}")
+        super().__init__(f"{escaped(path.name)}: {reason}")
         self.path = path
         self.reason = reason

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
@@ -12,20 +12,22 @@ from typing import Any
 import torch
 
 from extract.backbones import load_backbone
-from extract.clip_plan import SEGMENTS, Cut, plan_clips
+from extract.choice import choose_backbone
+from extract.clip_plan import SEGMENTS, ClipPlan, Cut, plan_clips
 from extract.device import resolve_device
 from extract.devices import Recipe, fill_on_devices
 from extract.errors import ExtractError
 from extract.fill import Progress, fill, rows_to_do
 from extract.label_sets import resolve_labels
-from extract.run_cache import CacheKind, open_or_create, wait_for
+from extract.run_cache import CacheKind, known_files, open_or_create, wait_for
 from extract.sampling import sampling_facts
 from extract.shares import Share
-from extract.sources import find_sounds, find_videos
+from extract.sources import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
 from extract.text import add_labels
 from extract.worker import Job
 from feature_cache import DONE, FeatureCache
 from feature_cache.layout import MISSING_NAMES
+from feature_cache.store import is_there
 
 _PACKAGES = ("av2a", "av", "numpy", "open_clip_torch", "soxr", "torch", "transformers")
 _BATCH = {"cpu": 16, "cuda": 64}
@@ -60,12 +62,13 @@ def extract_videos(
     source: Path | str,
     output: PathLike[str] | str,
     *,
-    backbone: str = "tiny",
+    backbone: str | None = None,
     checkpoint: Path | str | None = None,
     clap_checkpoint: Path | str | None = None,
     labels: Path | str | None = None,
     text_name: str | None = None,
     audio_dir: Path | str | None = None,
+    recursive: bool = True,
     device: str = "auto",
     precision: str = "float32",
     dtype: str = "float16",
@@ -92,15 +95,18 @@ def extract_videos(
     then are added; clips whose files are gone are kept.
 
     Args:
-        source: folder of video files (or one file); the name without its ending is the clip's id.
+        source: folder of video files (or one file); the name without its ending is the clip's id, or the path below
+            the folder where names alone are not unique (docs/media.md).
         output: the cache, a folder or a URL.
-        backbone: name of the encoders.
+        backbone: name of the encoders; None: the cache's own if one is there to be gone on with, else "tiny" for
+            clips that `av2a demo` made, "clip_clap" for all others.
         checkpoint: folder with local weights.
         clap_checkpoint: a .pt file of laion_clap for the sound.
         labels: name of a label set or a text file; None: labels.txt beside the videos, else the backbone's
             own set.
         text_name: the set's name in the cache; None: its own name.
-        audio_dir: folder of WAV files to take the sound from, by clip id.
+        audio_dir: folder of WAV files to take the sound from, called by the videos' ids, paths or names.
+        recursive: take files of folders below, too.
         device: "auto", "cpu", "cuda" or "cuda:i"; several, as "cuda:0,cuda:1", get a process each.
         precision: arithmetic of the encoders, "float32", "float16" or "bfloat16".
         dtype: how embeddings are stored, "float16" or "float32".
@@ -139,14 +145,23 @@ def extract_videos(
     if windows not in ("all", "whole"):
         raise ExtractError(f"windows {windows!r}: use all or whole")
     threads, cut = workers or _cores(), Cut(clip_seconds, stride, tail)
-    plan = plan_clips(find_videos(source), cut, workers=threads, timeout=clip_timeout)
-    videos = plan.files
-    sounds = None if audio_dir is None else find_sounds(Path(audio_dir))
+    there = None if overwrite or not is_there(output) else FeatureCache.open(output)
+    found = find_videos(source, recursive=recursive, known=None if there is None else known_files(there))
+    if prune and found.incomplete:
+        raise ExtractError(
+            f"--prune: {found.incomplete[0]} cannot be looked into, so that its clips would be removed: mend that first"
+        )
+    sounds = None if audio_dir is None else find_sounds(Path(audio_dir), found.paths, recursive=recursive)
+    chosen = choose_backbone(
+        backbone, found.files.values(), there, weights_given=checkpoint is not None or clap_checkpoint is not None
+    )
+    beside = None if labels else labels_beside(source)
     places = [resolve_device(name) for name in devices]
     where = places[0] if len(places) == 1 else torch.device("cpu")
-    encoders = load_backbone(backbone, checkpoint, str(where), precision, clap_checkpoint)
-    beside = source / "labels.txt"
-    set_name, words = resolve_labels(labels or (beside if beside.is_file() else encoders.default_labels))
+    encoders = load_backbone(chosen.name, checkpoint, str(where), precision, clap_checkpoint)
+    set_name, words = resolve_labels(labels or beside or encoders.default_labels)
+    plan = _planned(found, cut, threads, clip_timeout)
+    videos = plan.files
     batch = batch_size or _BATCH[places[0].type]
     facts = {
         **encoders.attributes(),
@@ -154,6 +169,7 @@ def extract_videos(
         "sampling": sampling_facts(10, encoders.frames_per_window),
         "clips": cut.facts,
         "clips_from": plan.cut_from,
+        "files": found.paths,
         "sound": "the videos' own" if sounds is None else "WAV files",
         "precision": precision,
         "batch_size": batch,
@@ -175,7 +191,7 @@ def extract_videos(
     progress = progress or (lambda done, total: None)
     options: dict[str, Any] = {
         "videos": videos,
-        "sounds": sounds,
+        "sounds": None if sounds is None else {clip: sounds[found.id_of(path)] for clip, path in videos.items()},
         "batch_size": batch,
         "randomness": official_randomness,
         "begins": plan.begins,
@@ -189,7 +205,7 @@ def extract_videos(
         fill(cache, job, todo, threads, progress, before, len(mine))
         stages: Mapping[str, float] = job.watch.seconds()
     else:
-        recipe = Recipe(cache.path, backbone, checkpoint, clap_checkpoint, precision, options)
+        recipe = Recipe(cache.path, chosen.name, checkpoint, clap_checkpoint, precision, options)
         parts = [{shard: rows for shard, rows in todo.items() if each.owns(shard)} for each in share.split(len(places))]
         stages = fill_on_devices(recipe, devices, parts, max(1, threads // len(places)), progress, before, len(mine))
     status, reasons = cache.status()[mine], cache.reasons()
@@ -201,7 +217,30 @@ def extract_videos(
         seconds=time.perf_counter() - began,
         text_name=text_name or set_name,
         stages=stages,
-        notes=(*plan.notes, *_missing_notes(cache), *_gone_notes(len(gone), source, prune)),
+        notes=(
+            *chosen.notes,
+            *(() if beside is None else (f"labels: the {len(words)} of {beside}",)),
+            *found.notes,
+            *plan.notes,
+            *_missing_notes(cache),
+            *_gone_notes(len(gone), source, prune),
+        ),
+    )
+
+
+def _planned(found: Sources, cut: Cut, threads: int, timeout: float | None) -> ClipPlan:
+    """The clips of files; one that cannot be opened is a clip that is refused."""
+    good = {name: path for name, path in found.files.items() if name not in found.refused}
+    plan = plan_clips(good, cut, workers=threads, timeout=timeout) if good else ClipPlan({}, {}, {}, {}, ())
+    files = {**plan.files, **{name: found.files[name] for name in found.refused}}
+    refused = {
+        name: reason if kind_is_known(found.files[name]) else f"{reason}, or convert it: {KINDS_READ}"
+        for name, reason in plan.refused.items()
+    }
+    return replace(
+        plan,
+        files=dict(sorted(files.items(), key=lambda item: found.id_of(item[1]))),
+        refused={**refused, **found.refused},
     )
 
 

@@ -1,7 +1,7 @@
 """The cache of a run: made anew, or gone on with if it was made in the same way."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -11,10 +11,10 @@ from extract.errors import ExtractError
 from feature_cache import FeatureCache
 from feature_cache.store import is_there
 
-_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "origin", "packages"}
+_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "files", "origin", "packages"}
 """Facts that are recorded, but may differ when a run is gone on with: they change no more than rounding
 (hashes tell weights apart, whatever their files are called)."""
-
+_USUAL_ENDING = ".mp4"
 
 WAIT_SECONDS = 600
 """How long workers wait for the one that makes the cache."""
@@ -28,7 +28,7 @@ class CacheKind:
         backbone: the encoders.
         dtype: how embeddings are stored.
         shard_size: clips a shard.
-        facts: what else is recorded.
+        facts: what else is recorded; "files", paths by file id, but for those that are as usual.
         segment_seconds: length of a segment.
         windows: "all", or "whole" for window 0 alone.
     """
@@ -55,8 +55,9 @@ def open_or_create(
         _compare(cache, kind)
         new = _new(cache, clip_ids)
         if new:
-            places = {**cache.attributes.get("clips_from", {}), **kind.facts.get("clips_from", {})}
-            cache.update_attributes({"clips_from": places})
+            before, now = cache.attributes, kind.facts
+            more = {name: {**before.get(name, {}), **now.get(name, {})} for name in ("clips_from", "files")}
+            cache.update_attributes({**more, "files": _unusual(more["files"])})
             cache.add_clips(new)
         return cache
     backbone = kind.backbone
@@ -71,9 +72,25 @@ def open_or_create(
         shard_size=kind.shard_size,
         segment_seconds=kind.segment_seconds,
         windows=kind.windows,
-        attributes=kind.facts,
+        attributes={**kind.facts, "files": _unusual(kind.facts.get("files", {}))},
         overwrite=overwrite,
     )
+
+
+def _unusual(paths: Mapping[str, str]) -> dict[str, str]:
+    """What is recorded of the files' paths, given by file id: those that are not `id.mp4`."""
+    return {name: path for name, path in paths.items() if path != f"{name}{_USUAL_ENDING}"}
+
+
+def known_files(cache: FeatureCache) -> dict[str, str | None]:
+    """Paths of a cache's files below the folder by file id; None: not recorded, as by an early av2a."""
+    files, places = (cache.attributes.get(name) for name in ("files", "clips_from"))
+    found: dict[str, str | None] = {}
+    for clip in cache.clip_ids:
+        place = places.get(clip) if isinstance(places, dict) else None
+        name = str(place[0]) if isinstance(place, list) and place else clip
+        found[name] = str(files.get(name, f"{name}{_USUAL_ENDING}")) if isinstance(files, dict) else None
+    return found
 
 
 def wait_for(

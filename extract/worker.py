@@ -25,7 +25,7 @@ class Job:
     Attributes:
         encoders: the backbone.
         videos: files by clip id.
-        sounds: sound files by the files' names without ending; None: the files' own sound.
+        sounds: by clip id the sound file, or why there is none; None: the files' own sound.
         device: the encoders'.
         batch_size: frames or sounds in one pass.
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
@@ -40,7 +40,7 @@ class Job:
 
     encoders: Backbone
     videos: Mapping[str, Path]
-    sounds: Mapping[str, Path] | None
+    sounds: Mapping[str, Path | str] | None
     device: torch.device
     batch_size: int
     fed: bool = False
@@ -79,9 +79,9 @@ class Job:
         path = self.videos[clip]
         if clip in self.refused:
             return MediaError(path, self.refused[clip])
-        sound = None if self.sounds is None else self.sounds.get(path.stem)
-        if self.sounds is not None and sound is None:
-            return MediaError(path, f"no {path.stem}.wav in --audio-dir; put it there")
+        sound = None if self.sounds is None else self.sounds[clip]
+        if isinstance(sound, str):
+            return MediaError(path, sound)
         try:
             with self.watch.stage("decode"):
                 media = decode_clip(

@@ -126,7 +126,7 @@ def test_one_encoder_fed_by_decoders_gives_the_same(
         tmp_path / "f.zarr", clip_ids=GOOD, backbone="clip_clap", visual_dim=24, audio_dim=20,
         frames_per_window=8, dtype="float32", shard_size=2,
     )  # fmt: skip
-    job = Job(backbone, find_videos(videos), None, torch.device("cpu"), 16, fed=True)
+    job = Job(backbone, find_videos(videos).files, None, torch.device("cpu"), 16, fed=True)
     assert isinstance(job.work("birds"), ClipInputs)
     fill(cache, job, rows_to_do(cache, Share()), 2, lambda done, total: None)
     found, expected = cache.read(), run[0].read()
@@ -158,7 +158,8 @@ def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoi
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(worker, "encode_clips", full)
-    job = Job(load_backbone("clip_clap", checkpoint), find_videos(videos), None, torch.device("cpu"), 16, fed=True)
+    files = find_videos(videos).files
+    job = Job(load_backbone("clip_clap", checkpoint), files, None, torch.device("cpu"), 16, fed=True)
     with pytest.raises(ExtractError, match="batches of 16: give a smaller --batch-size"):
         fill(cache, job, rows_to_do(cache, Share()), 1, lambda done, total: None)
 

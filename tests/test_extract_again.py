@@ -9,7 +9,6 @@ import pytest
 from extract import ExtractError, worker
 from extract.decode import decode_clip
 from extract.pipeline import Summary
-from extract.sources import find_videos
 from feature_cache import CacheError, FeatureCache
 from tests.command import av2a
 from tests.extraction import GOOD, assert_equal, extract
@@ -111,13 +110,6 @@ def test_nothing_to_read(tmp_path: Path, videos: Path, checkpoint: Path) -> None
     with pytest.raises(ExtractError, match="no WAV files in"):
         extract(videos, tmp_path / "f.zarr", checkpoint, audio_dir=tmp_path / "some")
     assert not (tmp_path / "f.zarr").exists()
-
-
-def test_one_name_twice(tmp_path: Path) -> None:
-    for name in ("b.mp4", "a.mkv", "a.MP4"):
-        (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(ExtractError, match=r"a.MP4 and a.mkv in .* have one clip name"):
-        find_videos(tmp_path)
 
 
 @pytest.mark.parametrize("options", [{"labels": "nope"}, {"workers": 0}, {"batch_size": 0}, {"shard_size": -1}])

@@ -114,5 +114,5 @@ def test_sound_files_beside_videos(tmp_path: Path) -> None:
     """A sound file is a clip of its own, unless it is a video's."""
     for name in ("a.mp4", "a.wav", "b.MP3", "c.flac", "d.txt", "d.m4a", "e.ogg"):
         (tmp_path / name).write_bytes(b"x")
-    found = {clip: path.name for clip, path in find_videos(tmp_path).items()}
+    found = {clip: path.name for clip, path in find_videos(tmp_path).files.items()}
     assert found == {"a": "a.mp4", "b": "b.MP3", "c": "c.flac", "d": "d.m4a", "e": "e.ogg"}

@@ -47,7 +47,8 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
 
 
 def words(videos: Path, output: object, *more: object) -> list[object]:
-    return ["extract", videos, "-o", output, "--shard-size", 2, "--workers", 1, "--device", "cpu", *more]
+    toy = ("--backbone", "tiny", "--device", "cpu")
+    return ["extract", videos, "-o", output, "--shard-size", 2, "--workers", 1, *toy, *more]
 
 
 # --- killed ---------------------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ def test_a_full_disk_at_any_write(room: int, videos: Path, checkpoint: Path, tmp
 def test_a_folder_that_cannot_be_written(few: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(CacheError, match=r"f\.zarr: cannot be "):
-        extract_videos(few, tmp_path / "file" / "f.zarr", device="cpu")
+        extract_videos(few, tmp_path / "file" / "f.zarr", backbone="tiny", device="cpu")
 
 
 def test_ctrl_c(few: Path, nursery: Nursery, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from extract.backbones import clap_tower, clip_tower
 from extract.backbones.base import TextRules
 from extract.backbones.clap_tower import ClapTower
 from extract.backbones.clip_tower import ClipTower
-from extract.backbones.weights import from_hub
+from extract.backbones.weights import from_hub, no_weights
 from extract.errors import ExtractError
 from extract.preprocess import fit_frames
 
@@ -146,10 +146,7 @@ def load(
         )
     missing = [name for name, folder in folders.items() if folder is None]
     if missing:
-        raise ExtractError(
-            f"no weights of {' and '.join(missing)} here and the model hub cannot be reached: "
-            f"place them as {_LAYOUT}, then give --checkpoint DIR"
-        )
+        raise no_weights(missing, _LAYOUT)
     found = {name: folder for name, folder in folders.items() if folder is not None}
     origin = {"clip": f"{clip_tower.REPOSITORY}@{found[clip_tower.REPOSITORY].name}"}
     if clap_checkpoint is None:

@@ -8,7 +8,7 @@ from extract.backbones import clip_tower
 from extract.backbones.clip_clap import ClipClap
 from extract.backbones.clip_tower import ClipTower
 from extract.backbones.laion_clap_tower import REPOSITORY, WEIGHT_FILE, LaionClapTower, check_package
-from extract.backbones.weights import from_hub
+from extract.backbones.weights import from_hub, no_weights
 from extract.errors import ExtractError
 
 NAME = "clip_laion_clap"
@@ -35,10 +35,7 @@ def load(
     if checkpoint is None:
         clip = from_hub(clip_tower.REPOSITORY, clip_tower.WEIGHT_FILES[:1])
         if clip is None:
-            raise ExtractError(
-                f"no weights of {clip_tower.REPOSITORY} here and the model hub cannot be reached: "
-                f"place them as {_LAYOUT}, then give --checkpoint DIR"
-            )
+            raise no_weights([clip_tower.REPOSITORY], _LAYOUT)
         clip_origin = f"{clip_tower.REPOSITORY}@{clip.name}"
     else:
         if not (checkpoint / "clip").is_dir():

@@ -13,6 +13,21 @@ from torch import Tensor
 
 from extract.errors import ExtractError
 
+_ANSWER_SECONDS = 10.0
+
+
+def no_weights(names: Sequence[str], layout: str) -> ExtractError:
+    """To be raised where published weights are neither here nor to be had.
+
+    Args:
+        names: whose.
+        layout: how they are to be placed in a folder.
+    """
+    return ExtractError(
+        f"no weights of {' and '.join(names)} here and the model hub cannot be reached: place them as {layout}, then "
+        "give --checkpoint DIR (docs/backbones.md); --backbone tiny needs none, but knows the clips of `av2a demo` only"
+    )
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -57,9 +72,14 @@ def from_hub(repository: str, weights: Sequence[str], others: Sequence[str] = ()
     Returns:
         The folder; None if the files are not cached and the hub gives none (no network, for one).
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     for local in (True, False):
+        if not local:
+            try:  # downloading waits without end for a hub that takes the call and says nothing
+                HfApi().repo_info(repository, timeout=_ANSWER_SECONDS)
+            except Exception:  # whatever the hub's HTTP library raises, which changes with the version
+                return None
         for name in weights:
             try:
                 folder = Path(
@@ -70,7 +90,7 @@ def from_hub(repository: str, weights: Sequence[str], others: Sequence[str] = ()
                         etag_timeout=5,
                     )
                 )
-            except (OSError, ValueError, RuntimeError):  # not cached, no network, no such repository
+            except Exception:  # not cached, no such repository, the network gone
                 break
             if all((folder / file).is_file() for file in (name, *others)):
                 return folder

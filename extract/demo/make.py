@@ -1,6 +1,5 @@
 """Making the demo: clips of both splits, their labels and their annotations, in one folder."""
 
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,11 +9,11 @@ from pathlib import Path
 
 from extract.demo.annotations import FILES, write_annotations
 from extract.demo.clips import SIZE, make_clip
+from extract.demo.note import MADE_BY, files_of, notes_beside, write_note
 from extract.demo.script import FIRST_TRAINING_SEED, SPLITS, Script, write_scripts
 from extract.demo.things import DEMO_LABELS
 from extract.errors import ExtractError
 
-_MADE_BY = "av2a demo"
 _LARGEST_SIDE = 1024
 
 
@@ -31,7 +30,7 @@ class DemoPaths:
     def below(cls, directory: Path) -> "DemoPaths":
         """The demo's places in a folder."""
         videos, annotations = directory / "videos", directory / "annotations"
-        return cls(videos, annotations, videos / "labels.txt", annotations / "demo.json")
+        return cls(videos, annotations, videos / "labels.txt", notes_beside(videos)[0])
 
 
 def make_demo(
@@ -44,7 +43,7 @@ def make_demo(
     overwrite: bool = False,
     workers: int | None = None,
 ) -> DemoPaths:
-    """Make clips of 10 s with known events: `directory`/videos/*.mp4 and labels.txt, `directory`/annotations.
+    """Make clips of 10 s with known events: *.mp4, labels.txt and demo.json in `directory`/videos, and annotations.
 
     Args:
         directory: made if it is not there.
@@ -69,8 +68,7 @@ def make_demo(
     paths.videos.mkdir(parents=True, exist_ok=True)
     paths.annotations.mkdir(parents=True, exist_ok=True)
     files = [path.relative_to(paths.videos.parent).as_posix() for path in targets]
-    note = {"made_by": _MADE_BY, "seed": seed, "clips_per_split": clips_per_split, "size": size, "files": files}
-    paths.note.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    write_note(paths.note, files, seed=seed, clips_per_split=clips_per_split, size=size)
     paths.labels.write_text("\n".join(DEMO_LABELS) + "\n", encoding="utf-8")
     write_annotations(paths.annotations, scripts)
     report = progress or (lambda done, total: None)
@@ -112,35 +110,18 @@ def _check(clips_per_split: int, seed: int, size: tuple[int, int], workers: int 
 def _clear(paths: DemoPaths, targets: Sequence[Path], overwrite: bool) -> None:
     """Make room: an earlier demo's files go if that is wanted; anybody else's stay, and stop the work."""
     root = paths.videos.parent
-    own = _own_files(paths.note)
+    notes = notes_beside(paths.videos)
+    own = {name for note in notes for name in files_of(note)}
     for path in (root, paths.videos, paths.annotations):
         if path.exists() and not path.is_dir():
             raise ExtractError(f"{path} is a file: the demo needs a folder there; choose another place with -o")
     foreign = [path for path in targets if path.exists() and path.relative_to(root).as_posix() not in own]
-    if paths.note.exists() and not own:
-        foreign.append(paths.note)
+    foreign += [note for note in notes if note.exists() and not files_of(note)]
     if foreign:
-        raise ExtractError(f"{foreign[0]} is there and was not made by `{_MADE_BY}`: choose another folder with -o DIR")
+        raise ExtractError(f"{foreign[0]} is there and was not made by `{MADE_BY}`: choose another folder with -o DIR")
     if not own:
         return
     if not overwrite:
         raise ExtractError(f"{root} holds a demo already: use it, or make it again with --overwrite")
-    for name in own:
-        (root / name).unlink(missing_ok=True)
-
-
-def _own_files(note: Path) -> set[str]:
-    """Relative paths that an earlier demo wrote, by its note; none without a note that can be read."""
-    try:
-        stored = json.loads(note.read_text(encoding="utf-8"))
-        if stored["made_by"] != _MADE_BY:
-            return set()
-        names = {str(name) for name in stored["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
-    plain = {"videos": (".mp4", ".txt"), "annotations": (".csv",)}
-    return {
-        name
-        for name in names
-        if (parts := name.split("/")) and len(parts) == 2 and parts[1].endswith(plain.get(parts[0], ()))
-    }
+    for path in (*(root / name for name in own), *notes):
+        path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from extract.backbones.language_bind.checkpoint import SCALE, WEIGHT_FILES, Chec
 from extract.backbones.language_bind.config import CONFIG_FILE, LayerConfig, TextConfig, VisionConfig
 from extract.backbones.language_bind.tokens import END, LENGTH, OTHER_TOKENIZER_FILE, TOKENIZER_FILES, Tokeniser
 from extract.backbones.language_bind.vision_tower import PatchEmbedding
-from extract.backbones.weights import from_hub, sha256
+from extract.backbones.weights import from_hub, no_weights, sha256
 from extract.device import PRECISIONS, arithmetic
 from extract.errors import ExtractError
 
@@ -202,10 +202,7 @@ def _hub_folders() -> dict[str, Path]:
     found = {name: from_hub(repository, WEIGHT_FILES, (CONFIG_FILE,)) for name, repository in REPOSITORIES.items()}
     missing = [REPOSITORIES[name] for name, folder in found.items() if folder is None]
     if missing:
-        raise ExtractError(
-            f"no weights of {' and '.join(missing)} here and the model hub cannot be reached: "
-            f"place them as {_LAYOUT}, then give --checkpoint DIR"
-        )
+        raise no_weights(missing, _LAYOUT)
     folders = {name: folder for name, folder in found.items() if folder is not None}
     image = folders["image"]
     if not all((image / name).is_file() for name in TOKENIZER_FILES) and not (image / OTHER_TOKENIZER_FILE).is_file():

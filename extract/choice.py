@@ -1,0 +1,45 @@
+"""Which backbone a run takes that names none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.demo.note import not_of_a_demo
+from feature_cache import FeatureCache
+
+TOY, USUAL = "tiny", "clip_clap"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A backbone by name, and what a person should know about it, a line each."""
+
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def choose_backbone(
+    asked: str | None, files: Iterable[Path], cache: FeatureCache | None, *, weights_given: bool = False
+) -> Choice:
+    """The backbone that was asked for, else the cache's own, else one that knows such files.
+
+    The toy is taken for files that are all a demo's, and if no weights are given; asked for, or gone on with, it takes
+    any, and a note says what it is.
+
+    Args:
+        asked: a backbone by name; None: none was.
+        files: those of the run.
+        cache: the one that is gone on with.
+        weights_given: whether there are weights to be loaded, which the toy needs none of.
+    """
+    strangers = bool(not_of_a_demo(files))
+    if asked is not None:
+        name = asked
+    elif cache is not None:
+        name = cache.backbone
+    else:
+        name = USUAL if strangers or weights_given else TOY
+    if name == TOY and strangers:
+        others = f"for real videos use --backbone {USUAL} or language_bind"
+        return Choice(name, (f"`{TOY}` knows the demo's made clips only; {others}",))
+    return Choice(name)
