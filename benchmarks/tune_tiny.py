@@ -18,6 +18,7 @@ import numpy as np
 
 from extract import extract_videos
 from extract.demo import make_demo
+from extract.demo.note import notes_beside
 from feature_cache import FeatureCache
 from score import Annotations, ScoreConfig, SearchResult, Space, evaluate, score, search
 
@@ -63,12 +64,12 @@ def main() -> None:
 
 def tune(folder: Path, weights: Path | None, validation_only: bool, write: bool) -> None:
     began = time.perf_counter()
-    if not (folder / "annotations" / "demo.json").is_file():
+    if not any(note.is_file() for note in notes_beside(folder / "videos")):
         make_demo(folder)
         print(f"demo made in {time.perf_counter() - began:.1f} s")
     cache_path = folder / "features.zarr"
     if not cache_path.exists():
-        summary = extract_videos(folder / "videos", cache_path, checkpoint=weights)
+        summary = extract_videos(folder / "videos", cache_path, backbone="tiny", checkpoint=weights)
         print(f"{summary.done} clips extracted in {summary.seconds:.1f} s")
     cache = FeatureCache.open(cache_path)
     truth = {split: Annotations.read("llp", folder / "annotations", split) for split in ("val", "test")}
