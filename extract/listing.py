@@ -17,6 +17,7 @@ _POINTERS = {
     b"/annex/objects/": "git annex get",
 }
 _POINTER_BYTES = 1024
+_FORBIDDEN = "it may not be read (no permission): give yourself the right to read it and to enter its folder"
 
 
 @dataclass
@@ -100,19 +101,21 @@ def list_folder(root: Path, endings: tuple[str, ...], *, recursive: bool = True)
 def why_not_read(path: Path) -> str | None:
     """What keeps a file from being opened, known without opening a pipe or a device; None: nothing does."""
     try:
-        mode, size = (info := path.stat()).st_mode, info.st_size
+        info = path.stat()
+    except PermissionError:
+        return _FORBIDDEN
     except OSError as error:
-        if path.is_symlink() and not isinstance(error, PermissionError):
+        if path.is_symlink():
             target = str(path.readlink())
             shown = target if len(target) <= 80 else f"…{target[-79:]}"
             return f"its link leads to nothing ({shown}): get it, e.g. with `git annex get`"
         return f"it cannot be read ({error.strerror}): mend that, or get it again"
-    if not stat.S_ISREG(mode):
-        what = next((text for test, text in _KINDS if test(mode)), "something else")
+    if not stat.S_ISREG(info.st_mode):
+        what = next((text for test, text in _KINDS if test(info.st_mode)), "something else")
         return f"it is no file but {what}; remove or rename it"
     if not os.access(path, os.R_OK):
-        return "it may not be read (no permission): give yourself the right to, e.g. with `chmod u+r`"
-    if 0 < size <= _POINTER_BYTES:
+        return _FORBIDDEN
+    if 0 < info.st_size <= _POINTER_BYTES:
         try:
             with path.open("rb") as file:
                 begin = file.read(64)

@@ -1,8 +1,11 @@
 """Which files a run takes, and what their clips are called: folders below, names, links, and what is no video."""
 
+import json
 import os
 import random
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,12 @@ def ids(folder: Path, known: Mapping[str, str | None] | None = None, **options: 
 def small(path: Path, pitch: float = 440) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return make_video(path, frames=10, fps=1, size=(32, 32), sound=tone(10, 8000, 1, pitch), rate=8000)
+
+
+def make_pipe(path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("no pipes with names there")
+    os.mkfifo(path)
 
 
 # --- ids ------------------------------------------------------------------------------------------------
@@ -207,7 +216,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     for ending in (*VIDEO_ENDINGS, *SOUND_ENDINGS):
         assert ending[1:] in line
     (tmp_path / "gone.mp4").symlink_to("nowhere")
-    os.mkfifo(tmp_path / "pipe.mp4")
+    make_pipe(tmp_path / "pipe.mp4")
     for name, said in (("gone.mp4", "its link leads to nothing"), ("pipe.mp4", "no file and no folder")):
         with pytest.raises(ExtractError, match=rf"{name}.*{said}"):
             find_videos(tmp_path / name)
@@ -226,7 +235,7 @@ def test_files_that_cannot_be_taken(tmp_path: Path, checkpoint: Path) -> None:
     (videos / "circle.mkv").symlink_to("circle.mkv")
     (videos / "lfs.mp4").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
     (videos / "unlocked.webm").write_text("/annex/objects/SHA256E-s1--00.webm\n")
-    os.mkfifo(videos / "pipe.mp4")
+    make_pipe(videos / "pipe.mp4")
     (videos / "null.wav").symlink_to("/dev/null")
     shutil.copy(videos / "good.mp4", videos / "line\nbreak.mp4")
     shutil.copy(videos / "good.mp4", videos / "over\u202ertl.mp4")
@@ -252,19 +261,38 @@ def test_files_that_cannot_be_taken(tmp_path: Path, checkpoint: Path) -> None:
     assert (again.done, len(again.failed)) == (3, 8)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(tmp_path: Path) -> None:
-    put(tmp_path, "a.mp4", "b.mp4", "x/c.mp4")
-    (tmp_path / "b.mp4").chmod(0)
-    (tmp_path / "x").chmod(0)
-    try:
-        found = find_videos(tmp_path)
-    finally:
-        (tmp_path / "x").chmod(0o700)
-    assert list(found.files) == ["a", "b"]
-    assert "no permission" in found.refused["b"]
-    assert any("cannot be listed" in note and "(x)" in note for note in found.notes)
-    assert found.incomplete == ("x",)
+AS_NOBODY = """
+import json, os, sys, tempfile
+from pathlib import Path
+from extract.sources import find_videos
+
+if os.geteuid() == 0:  # who may read everything
+    os.setuid(65534)
+with tempfile.TemporaryDirectory() as name:
+    folder = Path(name)
+    for path in ("a.mp4", "b.mp4", "x/c.mp4", "y/d.mp4"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(b"x")
+    for path, mode in (("b.mp4", 0), ("x", 0), ("y", 0o400)):
+        (folder / path).chmod(mode)
+    found = find_videos(folder)
+    for path in ("x", "y"):
+        (folder / path).chmod(0o700)
+print(json.dumps([list(found.files), found.refused, found.notes, found.incomplete]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are POSIX's")
+def test_no_permission() -> None:
+    """A file that may not be read fails, one in a folder that may not be entered too; a folder not listed is said."""
+    done = subprocess.run([sys.executable, "-c", AS_NOBODY], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    files, refused, notes, incomplete = json.loads(done.stdout)
+    assert files == ["a", "b", "d"]
+    assert set(refused) == {"b", "d"}
+    assert all("no permission" in reason for reason in refused.values())
+    assert notes == ["folders that cannot be listed, so that what is in them is left out: 1 (x)"]
+    assert incomplete == ["x"]
 
 
 def test_nothing_is_pruned_where_not_all_can_be_seen(tmp_path: Path, checkpoint: Path) -> None:
