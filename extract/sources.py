@@ -18,8 +18,8 @@ VIDEO_ENDINGS = (
     ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv",
 )  # fmt: skip
 SOUND_ENDINGS = (
-    ".aac", ".aif", ".aifc", ".aiff", ".amr", ".caf", ".flac", ".m4a", ".m4b", ".mka", ".mp2", ".mp3", ".oga", ".ogg",
-    ".opus", ".w64", ".wav", ".weba", ".wma",
+    ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".caf", ".dts", ".eac3", ".flac", ".m4a", ".m4b",
+    ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".tta", ".w64", ".wav", ".weba", ".wma", ".wv",
 )  # fmt: skip
 WAV_ENDINGS = (".wav",)
 KINDS_READ = f"read are {', '.join(ending[1:] for ending in (*VIDEO_ENDINGS, *SOUND_ENDINGS))}"

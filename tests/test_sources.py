@@ -316,8 +316,12 @@ def test_a_single_file_of_another_kind(tmp_path: Path, checkpoint: Path) -> None
     assert (summary.done, summary.failed) == (1, {})
     make_video(tmp_path / "b.gif", frames=10, fps=1, size=(32, 32), codec="gif", pixels="rgb8", with_sound=False)
     summary = extract(tmp_path / "b.gif", tmp_path / "g.zarr", checkpoint)
-    assert "read are 3g2, 3gp, " in summary.failed["b"]
-    assert summary.failed["b"].endswith(", wma")
+    assert (summary.done, summary.failed) == (1, {})
+    (tmp_path / "c.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\na.mp4\n#EXT-X-ENDLIST\n")
+    summary = extract(tmp_path / "c.m3u8", tmp_path / "h.zarr", checkpoint)
+    assert "cannot be read" in summary.failed["c"]
+    assert "read are 3g2, 3gp, " in summary.failed["c"]
+    assert summary.failed["c"].endswith(", wv")
 
 
 # --- what lies beside -----------------------------------------------------------------------------------
