@@ -1,10 +1,16 @@
-"""Log-mel spectrograms to Kaldi's rules, as LanguageBind takes them (docs/design.md 5)."""
+"""Log-mel spectrograms to Kaldi's rules, as LanguageBind takes them (docs/design.md 5).
+
+Window and filters are float32 at every step, as those of the official front end are.
+"""
 
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from extract import float_steps
 
 RATE = 16_000
 FRAME = 400
@@ -38,15 +44,18 @@ def fbank(wave: Tensor, bins: int = 112) -> Tensor:
     frames = wave.unfold(0, FRAME, HOP)
     frames = frames - frames.mean(dim=1, keepdim=True)
     before = torch.cat([frames[:, :1], frames[:, :-1]], dim=1)
-    frames = (frames - _PRE_EMPHASIS * before) * _window()
+    frames = (frames - _PRE_EMPHASIS * before) * window()
     power = torch.fft.rfft(frames, n=_FFT).abs().pow(2.0)
     energy: Tensor = power[:, :-1] @ filter_bank(bins).T
     return energy.clamp_(min=_EPSILON).log_()
 
 
 @lru_cache(maxsize=1)
-def _window() -> Tensor:
-    return torch.hann_window(FRAME, periodic=False, dtype=torch.float32)
+def window() -> Tensor:
+    """Symmetric Hann window: float32 (400,)."""
+    angle = np.arange(FRAME, dtype=np.float32) * np.float32(2 * math.pi / (FRAME - 1))
+    half = np.float32(0.5)
+    return torch.from_numpy(half - half * float_steps.cos(angle))
 
 
 @lru_cache(maxsize=4)
@@ -54,11 +63,12 @@ def filter_bank(bins: int = 112) -> Tensor:
     """Triangles of equal height, linear on Kaldi's mel scale: float32 (bins, 256), Nyquist's bin left out."""
     low, high = _mel(_LOWEST), _mel(_HIGHEST)
     step = (high - low) / (bins + 1)
-    number = torch.arange(bins, dtype=torch.float32)[:, None]
-    left, centre, right = (low + (number + add) * step for add in (0.0, 1.0, 2.0))
-    hertz = (RATE / _FFT) * torch.arange(_FFT // 2, dtype=torch.float32)
-    mel = 1127.0 * (1.0 + hertz / 700.0).log()
-    return torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp_(min=0)
+    number = np.arange(bins, dtype=np.float32)[:, None]
+    left, centre, right = (np.float32(low) + (number + np.float32(add)) * np.float32(step) for add in (0, 1, 2))
+    hertz = np.float32(RATE / _FFT) * np.arange(_FFT // 2, dtype=np.float32)
+    mel = np.float32(1127) * float_steps.log(np.float32(1) + hertz / np.float32(700))
+    rising, falling = (mel - left) / (centre - left), (right - mel) / (right - centre)
+    return torch.from_numpy(np.maximum(np.minimum(rising, falling), np.float32(0)))
 
 
 def _mel(hertz: float) -> float:

@@ -3,9 +3,12 @@
 import math
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from extract import float_steps
 
 _ZEROS = 6  # of the sinc to either side
 _ROLLOFF = 0.99
@@ -17,7 +20,7 @@ def resample(wave: Tensor, rate: int, new_rate: int) -> Tensor:
     """Bring waveforms to another rate.
 
     A sinc of six zeros to either side under a Hann window, cut off at 0.99 of the lower rate's half. Its taps
-    are computed in float32, as those of the official front end are: in float64 they differ enough to show in
+    are float32 at every step, as those of the official front end are: in float64 they differ enough to show in
     near-silent bands.
 
     Args:
@@ -64,7 +67,7 @@ def _by_sample(rows: Tensor, old: int, new: int, length: int) -> Tensor:
         number = torch.arange(first, min(length, first + _SAMPLES_AT_ONCE))
         whole, rest = number * old // new, number * old % new
         time = (taps[None] - (rest / new).double()[:, None]) * (base / old)
-        weights = _filter(time, base / old).float()
+        weights = _exact_filter(time, base / old).float()
         near = padded[:, (whole[:, None] + taps[None] + width).clamp_(max=padded.shape[1] - 1)]
         parts.append((near * weights).sum(-1))
     return torch.cat(parts, dim=1)
@@ -82,13 +85,23 @@ def _width(old: int, new: int) -> int:
 def _taps(old: int, new: int) -> Tensor:
     """The filters of all phases: float32 (new, 1, taps)."""
     base, width = _base(old, new), _width(old, new)
-    place = torch.arange(-width, width + old, dtype=torch.float32)[None, None] / old
-    phase = torch.arange(0, -new, -1, dtype=torch.float32)[:, None, None] / new
-    return _filter((phase + place) * base, base / old)
+    place = np.arange(-width, width + old, dtype=np.float32)[None, None] / np.float32(old)
+    phase = np.arange(0, -new, -1, dtype=np.float32)[:, None, None] / np.float32(new)
+    return torch.from_numpy(_filter((phase + place) * np.float32(base), base / old))
 
 
-def _filter(time: Tensor, scale: float) -> Tensor:
+def _filter(time: float_steps.Floats, scale: float) -> float_steps.Floats:
     """Scaled sinc under its window, at distances in zeros of the sinc."""
+    zeros = np.float32(_ZEROS)
+    time = time.clip(-zeros, zeros)
+    angle = time * np.float32(math.pi)
+    window = float_steps.cos(angle / zeros / np.float32(2)) ** 2
+    sinc = np.divide(float_steps.sin(angle), angle, out=np.ones_like(angle), where=angle != 0)
+    return sinc * (window * np.float32(scale))
+
+
+def _exact_filter(time: Tensor, scale: float) -> Tensor:
+    """The same in float64."""
     time = time.clamp(-_ZEROS, _ZEROS)
     window = torch.cos(time * math.pi / _ZEROS / 2) ** 2
     angle = time * math.pi

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch.nn import functional
 
 from extract.audio_features import LogMel, MelConfig, fit_window, slaney_filters
 from extract.preprocess import fit_frames, normalise, resized_shape
+from tests.spectra import HALF_UNIT, Bands
 
 GOLDEN = Path(__file__).parent / "golden" / "clip_clap"
 FRAMES = np.load(GOLDEN / "preprocess.npz")
@@ -21,8 +24,35 @@ def test_pixels_equal_the_official_ones(size: str, layout: str) -> None:
     frames = torch.from_numpy(FRAMES[f"{size}_frames"]).permute(0, 3, 1, 2)
     if layout == "planar":
         frames = frames.contiguous()
-    found = fit_frames(frames, 224).numpy()
-    np.testing.assert_array_equal(found, FRAMES[f"{size}_uint8_after_crop"])
+    expected = FRAMES[f"{size}_uint8_after_crop"].astype(int)
+    found = fit_frames(frames, 224).numpy().astype(int)
+    may_differ = on_the_edge(frames, 224)
+    assert may_differ.mean() < 0.05
+    wrong = np.abs(found - expected) > may_differ
+    assert not wrong.any()
+    faulty = np.abs(np.clip(np.round(1.01 * found), 0, 255) - expected) > may_differ
+    seen = (expected > 50) & (expected < 253) & ~may_differ  # where 1 % is half a step and there is room for it
+    assert seen.any(axis=(1, 2, 3)).all()
+    assert faulty[seen].all()
+
+
+def on_the_edge(frames: torch.Tensor, size: int) -> NDArray[np.bool_]:
+    """Where a pixel's exact value lies so near a half that float32 may round it up or down.
+
+    A coordinate of up to `side` pixels is rounded by half a unit, and over a pixel a picture changes by 255 at most;
+    the sums over two axes add a rounding for each of some taps.
+    """
+    height, width = int(frames.shape[2]), int(frames.shape[3])
+    shape = resized_shape(height, width, size)
+    if (height, width) == shape:
+        exact = frames.double()
+    else:
+        exact = functional.interpolate(frames.double(), shape, mode="bicubic", antialias=True)
+    top, left = (round((side - size) / 2) for side in shape)
+    cut = exact[:, :, top : top + size, left : left + size].numpy()
+    bound = 255 * HALF_UNIT * (max(height, width) + 16)
+    near: NDArray[np.bool_] = np.abs(cut - np.floor(cut) - 0.5) <= bound
+    return near
 
 
 def test_frames_one_by_one_equal_frames_together() -> None:
@@ -60,8 +90,11 @@ def test_log_mel_equals_the_official_one(name: str) -> None:
     expected = SOUNDS[f"{name}_mel"]
     assert found.shape == (1001, 64)
     assert found.dtype == np.float32
-    tolerance = 2e-5 if name.startswith("noise") else 3e-3
-    assert np.abs(found - expected).max() <= tolerance
+    size = config.fft_size
+    frames = functional.pad(wave[None, None].double(), (size // 2, size // 2), mode="reflect")[0, 0]
+    norms = (frames.unfold(0, size, config.hop) * torch.hann_window(size, dtype=torch.float64)).norm(dim=1)
+    bands = Bands(slaney_filters(config).double().sum(0).numpy(), norms.numpy(), size)
+    bands.check(*(10 ** (mel.astype(np.float64) / 20) for mel in (found, expected)))
 
 
 def test_log_mel_does_not_depend_on_the_batch() -> None:
