@@ -12,7 +12,6 @@ use all cores inside an operation.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import torch
 
 from benchmarks.extract_clips import SIZES, made_clips
 from benchmarks.extract_loops import clip_at_once, file_by_window
-from benchmarks.machine import describe_machine, peak_memory
+from benchmarks.machine import cores, describe_machine, load, peak_memory
 from extract import extract_videos, load_backbone
 from extract.backbones.base import Backbone, VideoBackbone
 from extract.decode import Views, decode_clip
@@ -63,7 +62,7 @@ def compare(options: argparse.Namespace, size: tuple[int, int]) -> None:
     print(f"  av2a extract            {len(files) / ours:8.3g} clips/s   ({shares} of {total:.1f} s over all threads)")
     if options.device != "cpu":
         print(f"  encoders busy           {summary.stages['encode'] / summary.seconds:8.1%} of the run")
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     for name, loop in LOOPS.items() if options.loop_clips else ():
         few = files[: options.loop_clips]
         began = time.perf_counter()
@@ -212,7 +211,7 @@ def main() -> None:
     parser.add_argument("--size", choices=[f"{width}x{height}" for width, height in SIZES], help="one of them alone")
     parser.add_argument("--memory", action="store_true", help="also extract 100 and 1,000 clips")
     options = parser.parse_args()
-    print(describe_machine(), f"- load before: {os.getloadavg()[0]:.2f}")
+    print(describe_machine(), f"- load before: {load()}")
     with tempfile.TemporaryDirectory() as folder:
         if options.random_weights:
             from benchmarks.random_weights import MAKERS

@@ -2,8 +2,23 @@
 
 import os
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load() -> str:
+    """Processes that want a core, over the last minute, where the system tells."""
+    if sys.platform == "win32":
+        return "unknown"
+    return f"{os.getloadavg()[0]:.2f}"
 
 
 def describe_machine() -> str:
@@ -16,7 +31,7 @@ def describe_machine() -> str:
         ]
         model = names[0] if names else model
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "zarr"))
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {packages}"
+    return f"{model}, {cores()} cores, Python {platform.python_version()}, {packages}"
 
 
 def peak_memory(pid: int) -> int:

@@ -9,6 +9,7 @@ embeddings in memory; the reference with its logits by `@` (as fast as plain Num
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import cores, describe_machine, load
 from benchmarks.search import make_clips
 from feature_cache import FeatureCache, Features, TextSet
 from score import ScoreConfig, score
@@ -43,7 +44,7 @@ def timed(work: Callable[[], Any], repeats: int = 1) -> float:
 def drop_pages(folder: Path) -> None:
     """Write a folder's files to disk and drop them from the page cache, where the system can."""
     for file in folder.rglob("*"):
-        if file.is_file() and hasattr(os, "posix_fadvise"):
+        if file.is_file() and sys.platform == "linux":
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
                 os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -89,9 +90,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small run")
     clips, repeats, sample = (64, 1, 8) if parser.parse_args().quick else (1200, 5, 50)
-    threads = len(os.sched_getaffinity(0))
+    threads = cores()
     print(describe_machine())
-    print(f"load before: {os.getloadavg()[0]:.1f} (over 0.5 or so, others are at work, and the figures are theirs too)")
+    print(f"load before: {load()} (over 0.5 or so, others are at work, and the figures are theirs too)")
     with tempfile.TemporaryDirectory() as folder:
         cache, _ = make_clips(Path(folder), clips)
         print(f"compiling, or loading what is compiled: {timed(lambda: score(cache, CONFIG)):.2f} s")

@@ -10,7 +10,7 @@ over clips, of the visual, audio and audiovisual label shift alone (no refinemen
 
 import argparse
 import functools
-import resource
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, peak_memory
 from feature_cache import FeatureCache
 from score import Annotations, ScoreConfig, Space, evaluate, score
 from score.reference import clip_logits, score_clip
@@ -203,7 +203,8 @@ def main() -> None:
                 held = Sweeper(*make_clips(Path(folder), count, seed=number))
                 space = grid_of(number)
                 report("av2a search, grid", space.size, count, timed(functools.partial(sweep, held, space, "grid", 0)))
-    print(f"most memory in use: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+    if most := peak_memory(os.getpid()):
+        print(f"most memory in use: {most / 2**30:.2f} GiB")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def fill_on_devices(
     context = multiprocessing.get_context("spawn")
     done = [0] * len(devices)
     stages: dict[str, float] = {}
-    running: dict[Connection, tuple[int, Any]] = {}
+    running: dict[Any, tuple[int, Any]] = {}  # by pipe, which has a class of its own on each system
     progress(finished, total)
     try:
         for number, (device, rows) in enumerate(zip(devices, todo, strict=True)):
@@ -79,8 +79,8 @@ def fill_on_devices(
             theirs.close()
             running[ours] = number, process
         while running:
-            for pipe in wait(list(running)):
-                assert isinstance(pipe, Connection)
+            ready: list[Any] = wait(list(running))
+            for pipe in ready:
                 number, process = running[pipe]
                 try:
                     said = pipe.recv()

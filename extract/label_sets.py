@@ -1,10 +1,10 @@
 """Label sets: by name from the package, or from a person's text file."""
 
-import re
 from pathlib import Path
 
 from extract.errors import ExtractError
 from feature_cache.names import escaped, folded, why_not_a_name
+from feature_cache.text import portable_name
 
 _FOLDER = Path(__file__).with_name("labels")
 
@@ -67,5 +67,4 @@ def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
     for name in label_set_names():
         if read_labels(_FOLDER / f"{name}.txt") == labels:
             return name, labels
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", path.stem).lstrip("_.-")[:64]
-    return name or "labels", labels
+    return portable_name(path.stem), labels

@@ -97,7 +97,8 @@ def _filter(time: float_steps.Floats, scale: float) -> float_steps.Floats:
     angle = time * np.float32(math.pi)
     window = float_steps.cos(angle / zeros / np.float32(2)) ** 2
     sinc = np.divide(float_steps.sin(angle), angle, out=np.ones_like(angle), where=angle != 0)
-    return sinc * (window * np.float32(scale))
+    found: float_steps.Floats = sinc * (window * np.float32(scale))
+    return found
 
 
 def _exact_filter(time: Tensor, scale: float) -> Tensor:

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from zarr.abc.store import Store
 from zarr.storage import FsspecStore, LocalStore, MemoryStore, ObjectStore
@@ -31,7 +31,9 @@ def local_folder(path: str | PathLike[str]) -> Path | None:
     if "://" not in text:
         return Path(text)
     if text.startswith("file://"):
-        return Path(unquote(urlsplit(text).path))
+        from urllib.request import url2pathname  # brings a web client along, so only where needed
+
+        return Path(url2pathname(urlsplit(text).path))
     return None
 
 

@@ -15,6 +15,8 @@ from feature_cache.names import escaped, folded, why_not_a_name
 from feature_cache.store import names_in, set_attributes, store_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NO_FOLDER = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
+"""Names that Windows gives to devices, and those whose end it cuts off."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class TextSet:
     visual: NDArray[np.float32]
     audio: NDArray[np.float32]
     prompts: Mapping[str, Sequence[Any]]
+
+
+def portable_name(name: str) -> str:
+    """A text set's name made of any: what a name may not hold becomes "_"; a cache can go with it to any system."""
+    found = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("_.-")[:64].rstrip(".") or "labels"
+    return f"labels_{found}"[:64] if _NO_FOLDER.fullmatch(found) else found
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -69,6 +77,8 @@ def write_text(
     """Write one text set; its attributes come last and make it whole. No audio table: the visual one is both."""
     if not _NAME.fullmatch(name):
         raise CacheError(f"text set name {name!r}: use letters, digits, '.', '_' and '-', 64 at most")
+    if _NO_FOLDER.fullmatch(name):
+        raise CacheError(f"text set name {name!r}: a folder cannot be called that on every system; use another name")
     labels = check_labels(labels)
     if audio is None and dims[0] != dims[1]:
         raise CacheError(f"text set {name!r} has one table, but visual and audio embeddings differ in size: {dims}")

@@ -94,7 +94,7 @@ def _cosines(features: Features) -> NDArray[np.float64]:
     if features.image.shape[2]:
         image = stored_bits(features.image)
         room = np.zeros((segments, padded(image.shape[2])))
-        cosines(image, np.arange(segments), room, np.empty((segments, segments)), found)
+        cosines(image, np.arange(segments, dtype=np.int64), room, np.empty((segments, segments)), found)
     return found
 
 
@@ -108,5 +108,6 @@ def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np
     out = np.empty((len(flat), len(text)))
     if not len(flat):
         return out.reshape(*embeddings.shape[:-1], len(text))
-    logits(flat, text, np.arange(len(text)), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1]))), out)
+    picks, room = np.arange(len(text), dtype=np.int64), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1])))
+    logits(flat, text, picks, room, out)
     return out.reshape(*embeddings.shape[:-1], len(text))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 COMPILING = "compiling kernels for this machine, once: about half a minute\n"
-AV2A = Path(sys.executable).with_name("av2a")
+AV2A = Path(sys.executable).with_name("av2a.exe" if sys.platform == "win32" else "av2a")
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ class Bands:
     def equal(self, found: Floats, expected: Floats) -> NDArray[np.bool_]:
         """Which amplitudes are equal but for float32, (frames, bands)."""
         noise = 2 * np.log2(self.size) * HALF_UNIT * np.sqrt(self.weights) * self.norms[:, None]
-        return np.abs(found - expected) <= noise + 2 * _LONGEST_SUM * HALF_UNIT * expected
+        equal: NDArray[np.bool_] = np.abs(found - expected) <= noise + 2 * _LONGEST_SUM * HALF_UNIT * expected
+        return equal
 
     def check(self, found: Floats, expected: Floats) -> None:
         """All are; and would not be, were the energy of any one frame or of any one band off by 1 %."""

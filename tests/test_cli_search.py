@@ -1,6 +1,7 @@
 """`av2a search` as a process: results, resuming after Ctrl-C, honest reporting, refusals."""
 
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -33,7 +34,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(source: Path, tmp_path: Path) -> Path:
     for name in ("features.zarr", "annotations"):
-        (tmp_path / name).symlink_to(source / name)
+        shutil.copytree(source / name, tmp_path / name)
     return tmp_path
 
 

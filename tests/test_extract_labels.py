@@ -31,6 +31,27 @@ def test_file(tmp_path: Path) -> None:
     assert resolve_labels(odd)[0] == "labels"
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("aux.txt", "labels_aux"),
+        ("Con.de.txt", "labels_Con.de"),
+        ("COM1.txt", "labels_COM1"),
+        ("console.txt", "console"),
+        ("dots...txt", "dots"),
+        (f"{'x' * 63}.y.txt", "x" * 63),
+    ],
+)
+def test_names_that_some_systems_keep_for_themselves(file: str, name: str, tmp_path: Path) -> None:
+    """A label set is a folder in the cache, and the cache may go to another system."""
+    path = tmp_path / file
+    try:
+        path.write_text("a\nb\n")
+    except OSError:
+        pytest.skip("this system keeps it")
+    assert resolve_labels(path)[0] == name
+
+
 def test_file_equal_to_a_packaged_set_has_its_name(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_text("\n".join(resolve_labels("ave")[1]))

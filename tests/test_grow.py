@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -239,17 +238,16 @@ def test_a_process_a_device(videos: Path, checkpoint: Path, tmp_path: Path) -> N
 def test_a_device_whose_process_ends(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     """The others end, too; the command says which one it was, and goes on when it is called again."""
     import multiprocessing
-    import os
     import threading
 
     def kill_one() -> None:
         while not (children := multiprocessing.active_children()):
             pass
-        os.kill(children[0].pid or 0, signal.SIGKILL)
+        children[0].kill()
 
     thread = threading.Thread(target=kill_one)
     thread.start()
-    with pytest.raises(ExtractError, match=r"the process of cpu ended early \(exit code -9\)"):
+    with pytest.raises(ExtractError, match=r"the process of cpu ended early \(exit code -[0-9]+\)"):
         extract(videos, tmp_path / "f.zarr", checkpoint, shard_size=2, device="cpu,cpu")
     thread.join()
     assert not multiprocessing.active_children()

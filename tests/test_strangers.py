@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -75,7 +76,12 @@ def test_a_list_is_no_video(kind: str, name: str, address: tuple[str, list[str]]
     assert not asked
 
 
-@pytest.mark.parametrize("name", ["concat:a|b.mp4", "-i.mp4", "http:x.mp4", "a b'\".mp4", "%03d.mp4", "data:,x.mp4"])
+NAMES = ["-i.mp4", "%03d.mp4", "a b'.mp4"]
+if sys.platform != "win32":  # where no file has such a name
+    NAMES += ["concat:a|b.mp4", "http:x.mp4", 'a b".mp4', "data:,x.mp4"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_video(tmp_path / "plain.mp4").rename(name)
@@ -137,6 +143,7 @@ def test_unknown_codecs_are_refused(codec: str, cache: Path, tmp_path: Path) -> 
     assert "Unknown codec" in refusal("score", cwd=tmp_path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="making links is a privilege on Windows")
 def test_nothing_is_written_where_a_link_leads(cache: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     shutil.copytree(cache / "image", outside)
@@ -158,6 +165,8 @@ def test_nothing_is_written_where_a_link_leads(cache: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("thing", ["/dev/zero", "pipe"])
 def test_devices_and_pipes_are_not_read(thing: str, cache: Path, tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no devices or pipes among its files")
     chunk = cache / "image" / "c" / "0" / "0" / "0"
     chunk.unlink()
     if thing == "pipe":

@@ -24,7 +24,7 @@ def folder(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     video = make_video(folder / "clip.mp4", frames=20, fps=2)
     extract(video, folder / "features.zarr", checkpoint, labels="ave")
     video.unlink()
-    (folder / "weights").symlink_to(checkpoint)
+    shutil.copytree(checkpoint, folder / "weights")
     (folder / "mine.txt").write_text("Dog\nTrain_horn\nYak\n")
     (folder / "one.txt").write_text("Dog\n")
     return folder
@@ -74,6 +74,8 @@ def test_own_prompts_and_averages(folder: Path) -> None:
         ({"audio_prompts": ["a sound"]}, r"audio prompt 'a sound' has no {label}: write it where the label goes"),
         ({"name": "ave"}, "a label set 'ave' with other labels: choose another name, or overwrite it"),
         ({"name": "../x"}, "text set name '../x': use letters"),
+        ({"name": "Nul"}, "text set name 'Nul': a folder cannot be called that on every system; use another name"),
+        ({"name": "mine."}, "text set name 'mine.': a folder cannot be called that on every system"),
         ({"labels": "one.txt"}, r"one.txt has 1 label\(s\): at least 2"),
         ({"labels": "none.txt"}, "no label set '.*none.txt'"),
     ],

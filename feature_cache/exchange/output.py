@@ -34,7 +34,7 @@ def whole_file(path: str | PathLike[str], *, overwrite: bool) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.partial")
     try:
         yield partial
-        with partial.open("rb") as written:
+        with partial.open("r+b") as written:  # Windows syncs what may be written
             os.fsync(written.fileno())
         partial.replace(target)
     finally:

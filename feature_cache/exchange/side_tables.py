@@ -13,7 +13,7 @@ from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.given_tables import Fitted
 from feature_cache.exchange.sources import Sources
 from feature_cache.exchange.tables import Table, check_numbers
-from feature_cache.text import check_labels
+from feature_cache.text import check_labels, portable_name
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "image": ("image",),
@@ -85,7 +85,7 @@ def set_name(labels: str | None) -> str:
     plain = (
         stem.isascii() and stem.replace("-", "").replace("_", "").isalnum() and stem[0].isalnum() and len(stem) <= 64
     )
-    return stem if plain else "labels"
+    return portable_name(stem) if plain else "labels"
 
 
 def given_missing(sources: Sources, missing: str | None, n: int) -> NDArray[np.uint8] | None:

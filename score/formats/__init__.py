@@ -31,7 +31,7 @@ def write_events(events: "Events", path: str | PathLike[str], format: str | None
     for target, text in FORMATS[name](events, file).items():
         part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            part.write_text(text, encoding="utf-8")
+            part.write_text(text, encoding="utf-8", newline="\n")
             part.replace(target)
         except OSError as error:
             raise ScoreError(f"{target}: cannot be written ({error.strerror or error})") from error

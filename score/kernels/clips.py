@@ -74,7 +74,7 @@ def clip_room(labels: int, segments: int, sounds: int = 1) -> ClipRoom:
         stream_room(labels, segments),
         np.zeros(labels),
         np.zeros(labels),
-        np.arange(labels),
+        np.arange(labels, dtype=np.int64),
         np.zeros(labels),
         np.zeros((2, labels), np.uint64),
     )

@@ -37,7 +37,7 @@ def direct_room(labels: int, segments: int, windows: int, frames: int, visual_di
         np.zeros((segments, labels)),
         np.zeros(segments - 1),
         np.zeros((segments, segments)),
-        np.arange(segments),
+        np.arange(segments, dtype=np.int64),
         window_room(labels, windows, frames, visual_dim),
         audio,
         audio.logits[:, 0],

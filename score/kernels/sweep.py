@@ -106,7 +106,7 @@ def sweep_room(labels: int, segments: int, sounds: int = 1) -> SweepRoom:
         true_room(labels),
         np.zeros(labels),
         np.zeros(labels),
-        np.arange(labels),
+        np.arange(labels, dtype=np.int64),
         np.zeros(2),
         np.zeros(SIDE_FIGURES),
         np.zeros(MIXED_FIGURES),

@@ -42,7 +42,7 @@ def window_room(labels: int, windows: int, frames: int, dims: int) -> WindowRoom
         np.zeros((windows, frames, labels)),
         np.zeros(windows, np.bool_),
         np.zeros(windows, np.int64),
-        np.arange(labels),
+        np.arange(labels, dtype=np.int64),
         np.zeros(1, np.int64),
         np.zeros((rows, padded(dims))),
         np.zeros((rows, labels)),
