@@ -13,10 +13,10 @@ LAION_TESTS := tests/test_laion_clap.py tests/test_clap_from_laion.py tests/test
 	tests/test_verify.py tests/test_golden_scoring.py tests/test_backbones.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-laion lint bench clean
+.PHONY: help setup demo test test-slow test-laion lint lint-platforms bench clean
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## a virtual environment in .venv with everything (used again while up to date)
 
@@ -37,7 +37,7 @@ demo: setup  ## make clips with sound, extract, score and evaluate them, in ./de
 test: lint  ## lint, types and the tests: 5 minutes at most on 2 cores
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-test-slow: setup  ## the tests that take longest: environments of their own, many processes, 2,000 broken files
+test-slow: lint-platforms  ## what takes longest: other systems and processors, many processes, 2,000 broken files
 	$(BIN)/python -m pytest -m slow $(SIDE_BY_SIDE)
 
 test-laion: $(LAION)/.ready  ## what concerns laion_clap, in an environment of its own: it holds numpy below 2
@@ -53,6 +53,11 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+lint-platforms: setup  ## mypy as on macOS and Windows, and for the newest Python
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(BIN)/mypy --python-version 3.13
 
 bench: setup  ## every benchmark, printed; figures and machines are in docs/benchmarks.md
 	$(BIN)/python -m benchmarks.score
