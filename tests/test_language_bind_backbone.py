@@ -111,6 +111,7 @@ def test_official_randomness(cache: FeatureCache, weights: Path, clips: Path, tm
     np.testing.assert_array_equal(alone.read().video, first.read([1]).video)
 
 
+@pytest.mark.slow
 def test_from_the_command_line(weights: Path, clips: Path, tmp_path: Path) -> None:
     done = av2a("extract", clips, "--backbone", "language_bind", "--checkpoint", weights, cwd=tmp_path)
     assert done.code == 0, done.err

@@ -185,7 +185,7 @@ def test_short_sound_is_repeated(frames: int) -> None:
     st.integers(0, 2000),
 )
 def test_any_rate_and_length(rate: int, samples: int) -> None:
-    samples = min(samples, 10 * rate)
+    samples = min(samples, rate)
     found = resample(torch.ones(2, samples), rate, 16_000)
     assert found.shape == (2, -(-samples * 16_000 // rate))
     margin = 8 * max(1, -(-16_000 // rate))

@@ -111,6 +111,24 @@ def test_silence_is_the_floor() -> None:
     assert torch.equal(found, torch.full((1, 11, 64), -100.0))
 
 
+def test_filters() -> None:
+    """A band at a time, in Python's own float64: its rounding to float32 is all that may differ."""
+    config = MelConfig()
+    found = slaney_filters(config).double().numpy()
+    low, high = config.lowest * 3 / 200, 15 + 27 * math.log(config.highest / 1000) / math.log(6.4)
+    mels = [low + (high - low) * k / 65 for k in range(66)]
+    edges = [mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27) for mel in mels]
+    expected = np.zeros((513, 64))
+    for band, (left, centre, right) in enumerate(zip(edges, edges[1:], edges[2:], strict=False)):
+        for place in range(513):
+            hertz = place * 48_000 / 1024
+            side = min((hertz - left) / (centre - left), (right - hertz) / (right - centre))
+            expected[place, band] = max(side, 0) * 2 / (right - left)
+    bound = 2 * HALF_UNIT * expected + 1e-12  # at an edge a difference of equal numbers is left
+    assert (np.abs(found - expected) <= bound).all()
+    assert (np.abs(1.01 * found - expected) > bound)[expected > 1e-9].all()
+
+
 def test_filters_have_unit_area() -> None:
     config = MelConfig(fft_size=65_536)
     area = slaney_filters(config).sum(0) * config.sample_rate / config.fft_size
