@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from extract import Summary
     from feature_cache import FeatureCache
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads wait for each other while other tests run
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")
