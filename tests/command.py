@@ -24,7 +24,7 @@ class Done:
 def av2a(*words: object, cwd: Path) -> Done:
     """Run the command in ``cwd``; no call of it may ever show a traceback."""
     done = subprocess.run(
-        [str(AV2A), *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        [str(AV2A), *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=3600, check=False
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

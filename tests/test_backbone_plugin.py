@@ -38,7 +38,7 @@ def site(blocks: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     (source / "pyproject.toml").write_text(blocks["toml"])
     (source / "av2a_colours.py").write_text(blocks["python"])
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder / "site"), str(source)]
-    subprocess.run(command, check=True, timeout=300)
+    subprocess.run(command, check=True, timeout=3600)
     return folder / "site"
 
 
@@ -67,7 +67,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(words: str, cwd: Path, site: Path) -> str:
     environment = {**os.environ, "PYTHONPATH": str(site)}
     command = [str(AV2A), *shlex.split(words)[1:]]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -102,7 +102,7 @@ def test_a_package_that_cannot_be_imported(site: Path, clips: Path, tmp_path: Pa
         (["extract", "clips", "--backbone", "broken", "-o", "x.zarr"], 1),
     ):
         done = subprocess.run(
-            [str(AV2A), *words], cwd=clips, env=environment, capture_output=True, text=True, timeout=300, check=False
+            [str(AV2A), *words], cwd=clips, env=environment, capture_output=True, text=True, timeout=3600, check=False
         )
         assert done.returncode == code
         assert "Traceback" not in done.stderr
