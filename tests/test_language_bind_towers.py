@@ -16,6 +16,7 @@ from extract.backbones.language_bind.loading import TextTower, Tower
 from extract.backbones.language_bind.tokens import Tokeniser
 from extract.backbones.language_bind.vision_tower import resize_positions
 from tests.language_bind_models import GOLDEN, golden_folder
+from tests.spectra import HALF_UNIT
 
 NAMES = ["image", "image_quickgelu", "image_lora", "video", "video_lora", "video_vlnew", "audio"]
 POOLED, UNIT = 1e-5, 5e-6
@@ -66,6 +67,17 @@ def test_vision(name: str, checkpoint: Callable[[str], Checkpoint]) -> None:
     close(torch.tensor(tower.logit_scale), expected["logit_scale"], 0)
 
 
+def near(actual: Tensor, expected: Tensor, steps: int = 1) -> None:
+    """Equal but for float32, whose error goes with the largest values that are added up.
+
+    The longest sum is a patch's: 588 products, roundings of which add up like their root, in each of the two. A step is
+    a layer, which hands on the error of the one before and adds its own. A token off by 1 % is found.
+    """
+    bound = steps * 2 * 588**0.5 * HALF_UNIT * float(expected.abs().max())
+    close(actual, expected, bound)
+    assert ((1.01 * actual - expected).abs().amax(dim=-1) > bound).all()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_layer(name: str, checkpoint: Callable[[str], Checkpoint]) -> None:
     expected = golden(f"tiny_{name}")
@@ -73,13 +85,14 @@ def test_every_layer(name: str, checkpoint: Callable[[str], Checkpoint]) -> None
     pixels = windows(expected["v0_pixel_values"])
     with torch.inference_mode():
         frames = pixels.flatten(0, 1) if pixels.ndim == 5 else pixels
-        close(tower.embeddings(frames), expected["v0_embeddings"], POOLED)
+        near(tower.embeddings(frames), expected["v0_embeddings"])
         tokens = tower.embed(frames)
-        close(tokens, expected["v0_hidden_states"][0], POOLED)
-        for layer, hidden in zip(tower.encoder.layers, expected["v0_hidden_states"][1:], strict=True):
+        near(tokens, expected["v0_hidden_states"][0])
+        layers = zip(tower.encoder.layers, expected["v0_hidden_states"][1:], strict=True)
+        for number, (layer, hidden) in enumerate(layers, start=1):
             tokens = layer(tokens)
-            close(tokens, hidden, 1e-4)  # of values up to 30
-        close(tokens, expected["v0_last_hidden_state"], 1e-4)
+            near(tokens, hidden, 1 + number)
+        near(tokens, expected["v0_last_hidden_state"], 1 + number)
         close(projection(tower(pixels)), expected["v0_projected"], POOLED)
 
 
