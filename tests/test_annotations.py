@@ -1,6 +1,7 @@
 """Annotations: files right and wrong, from Python, and how they are laid beside scored clips."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,85 @@ def test_clips_match_exactly_first_then_without_their_times() -> None:
     assert clip_numbers(["a", "a_30_40"], ["a"]) == ([0], ["a_30_40"])  # the video is the first, not the second
     with pytest.raises(AnnotationError, match="clips a_0_10 and a_30_40 are both a among the scored clips"):
         clip_numbers(["a_0_10", "a_30_40"], ["a"])
+
+
+NFC, NFD = (unicodedata.normalize(form, "été à la ガラス") for form in ("NFC", "NFD"))
+
+
+def test_clips_match_in_any_unicode_form_and_equal_ones_first() -> None:
+    assert clip_numbers([NFC], ["other", NFD]) == ([1], [])
+    assert clip_numbers([NFD], ["other", NFC]) == ([1], [])
+    assert clip_numbers([f"{NFD}_0_10"], [NFC]) == ([0], [])
+    assert clip_numbers([NFD, NFC], [NFC, NFD]) == ([1, 0], [])
+    assert clip_numbers([NFC], [NFD, NFC]) == ([1], [])
+    assert clip_numbers([NFC, NFD], [NFC]) == ([0], [NFD])
+    with pytest.raises(AnnotationError, match=r"clips .* and .* are both"):
+        clip_numbers([f"{NFC}_0_10", f"{NFD}_5_15"], [NFC])
+
+
+def test_clips_match_without_media_endings_and_folders() -> None:
+    assert clip_numbers(["a.mp4", "b.MKV", "c.ts", "d.m2ts", "e.3gp", "f_0_10.webm"], list("abcdef")) == (
+        list(range(6)), [],
+    )  # fmt: skip
+    assert clip_numbers(["a.mp4"], ["a", "a.mp4"]) == ([1], [])
+    assert clip_numbers(["v1.5", "v1", "a.mp4x5"], ["v1", "a"]) == ([0], ["v1.5", "a.mp4x5"])
+    assert clip_numbers(["name", "x"], ["a/b/name", "c/x"]) == ([0, 1], [])
+    assert clip_numbers(["b/name_10_20.mp4"], ["a/b/name", "a/c/name"]) == ([0], [])
+    assert clip_numbers(["videos/a/name.mp4"], ["name"]) == ([0], [])
+    assert clip_numbers(["name", "a/name"], ["a/name"]) == ([0], ["name"])
+    assert clip_numbers(["ame", "b"], ["a/name", "b/x"]) == ([], ["ame", "b"])  # whole parts only
+    with pytest.raises(AnnotationError, match="clip name may be a/name and b/name among the scored clips"):
+        clip_numbers(["name"], ["a/name", "b/name"])
+    assert clip_numbers(["a", "b.mp4"], ["x/a.mkv", "b.mkv"]) == ([0, 1], [])
+    with pytest.raises(AnnotationError, match=r"clip a may be a\.mp4 and a\.mkv among"):
+        clip_numbers(["a"], ["a.mp4", "a.mkv"])
+    with pytest.raises(AnnotationError, match=r"clips a\.mp4 and a\.mkv are both a among"):
+        clip_numbers(["a.mp4", "a.mkv"], ["a"])
+
+
+def test_labels_match_in_any_unicode_form() -> None:
+    truth = Annotations.from_events({"a": {"visual": [(NFD.upper(), 0, 1), ("STRASSE", 1, 2), ("犬 吠える", 2, 3)]}})
+    found = truth.align(["a"], [NFC, "straße", "犬\u3000吠える"])
+    assert found.visual.tolist() == [[1, 2, 4]]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_quoted_files_with_or_without_a_mark(mark: str, end: str, tmp_path: Path) -> None:
+    def quoted(text: str) -> str:
+        rows = ["\t".join(f'"{cell}"' for cell in row.split("\t")) for row in text.splitlines()]
+        return mark + end.join(rows) + end
+
+    texts = {
+        "eval_audio": quoted(f'{HEAD}a_b_10_20.mp4\t0\t5\tDog\n{NFD}.mp4\t0\t5\t12"" record'),
+        "eval_visual": quoted(f"{HEAD}a_b_10_20.mp4\t0\t4\tDog\nother.mp4\t0\t4\tCat"),
+        "test_pd": quoted(f"filename\tevent_labels\na_b_10_20\tDog\n{NFC}\tRecord"),
+    }
+    found = Annotations.read("llp", write_llp(tmp_path, **texts))
+    assert found.clip_ids == ("a_b_10_20", NFC)
+    assert found.visual == {"a_b_10_20": [("Dog", 0.0, 4.0)]}
+    assert found.audio == {"a_b_10_20": [("Dog", 0.0, 5.0)], NFC: [('12" record', 0.0, 5.0)]}
+
+
+def test_a_cell_over_two_lines_keeps_the_lines_numbers(tmp_path: Path) -> None:
+    text = f'{HEAD.rstrip()}\tnote\na_b_10_20\t0\t5\tDog\t"two\nlines"\na_b_10_20\tx\t5\tDog\tnone\n'
+    write_llp(tmp_path, eval_audio=text)
+    with pytest.raises(AnnotationError, match="line 4: onset 'x'"):
+        Annotations.read("llp", tmp_path)
+
+
+def test_a_listed_clip_that_may_be_two(tmp_path: Path) -> None:
+    write_llp(tmp_path, test_pd="filename\na_b_10_20.mp4\na_b_10_20.mkv\n")
+    with pytest.raises(AnnotationError, match=r"eval_visual\.csv line 2: clip a_b_10_20 may be a_b_10_20\.mp4 and"):
+        Annotations.read("llp", tmp_path)
+
+
+def test_ave_files_with_endings_and_other_forms(tmp_path: Path) -> None:
+    (tmp_path / "Annotations.txt").write_text(f'\ufeffDog&{NFD}.mp4&good&2&6\n"cat"&"c"&good&0&9\n', encoding="utf-8")
+    (tmp_path / "testSet.txt").write_text(f"\ufeff{AVE_HEAD}Dog&{NFC}&good&2&6\ncat&c.mp4&good&0&9\n", encoding="utf-8")
+    found = Annotations.read("ave", tmp_path)
+    assert found.visual == {NFC: [("Dog", 2.0, 6.0)], "c.mp4": [("cat", 0.0, 9.0)]}
+    assert found.align([NFD, "c"], ["dog", "Cat"]).rows.tolist() == [0, 1]
 
 
 def test_segments_that_an_event_touches() -> None:

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from score.annotations.values import Annotation, Places, as_number, read_text
+from score.annotations.match import Listed
+from score.annotations.values import Annotation, Places, as_number, read_text, table
 from score.errors import AnnotationError
 
 EVENTS_FILE = "Annotations.txt"
@@ -78,19 +79,21 @@ class _Reader:
                         raise AnnotationError(f"{where}: an event has no {name!r}: write it as in {_JSON_EXAMPLE}")
                 self._add(clip, values["class"], values["start"], values["end"], where)
 
-    def read_lists(self, table: Path, listing: Path) -> None:
+    def read_lists(self, events: Path, listing: Path) -> None:
         """Category&VideoID&Quality&StartTime&EndTime, in both files, a first line with these names or not."""
         split: dict[str, int] = {}
         for line, cells in _cells(listing):
             split.setdefault(cells[1], line)
         self.events = {clip: [] for clip in split}
         missing = dict(split)
-        for line, (label, clip, _, start, end) in _cells(table):
-            if clip in split:
+        listed = Listed(split)
+        for line, (label, name, _, start, end) in _cells(events):
+            clip = listed.find(name, f"{events} line {line}")
+            if clip is not None:
                 missing.pop(clip, None)
-                self._add(clip, label, start, end, f"{table} line {line}")
+                self._add(clip, label, start, end, f"{events} line {line}")
         for clip, line in missing.items():
-            raise AnnotationError(f"{listing} line {line}: {clip} is not in {table}: add its event there")
+            raise AnnotationError(f"{listing} line {line}: {clip} is not in {events}: add its event there")
 
     def _add(self, clip: str, label: Any, start: Any, end: Any, where: str) -> None:
         onset, offset = as_number(start, where, "start"), as_number(end, where, "end")
@@ -113,9 +116,8 @@ _JSON_EXAMPLE = '{"clip": [{"class": "bark", "start": 0, "end": 4}]}'
 
 def _cells(file: Path) -> list[tuple[int, list[str]]]:
     rows = []
-    for number, line in enumerate(read_text(file, _NEEDED).split("\n"), start=1):
-        cells = [cell.strip() for cell in line.split("&")]
-        if not any(cells) or (number == 1 and cells[0].lower() == "category"):
+    for number, cells in table(read_text(file, _NEEDED), "&"):
+        if number == 1 and cells[0].lower() == "category":
             continue
         if len(cells) != 5:
             raise AnnotationError(f"{file} line {number}: {len(cells)} columns, expected {COLUMNS}: correct the line")

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from score.annotations.values import Annotation, Places, as_number, read_text
+from score.annotations.match import Listed
+from score.annotations.values import Annotation, Places, as_number, read_text, table
 from score.errors import AnnotationError
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_labels")
@@ -30,6 +31,7 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
         if name in clips:
             raise AnnotationError(f"{listing} line {line}: {name} is there already in line {clips[name]}: remove one")
         clips[name] = line
+    listed = Listed(clips)
     places = Places()
     sides: dict[str, dict[str, list[Annotation]]] = {}
     ignored = 0
@@ -42,13 +44,14 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
             label = row["event_labels"]
             if not label:
                 raise AnnotationError(f"{where}: no label: write one under event_labels, or remove the line")
-            if row["filename"] not in clips:
+            clip = listed.find(row["filename"], where)
+            if clip is None:
                 continue
             if onset >= offset:
                 ignored += 1
                 continue
             places.note(label, offset, where)
-            found.setdefault(row["filename"], []).append((label, onset, offset))
+            found.setdefault(clip, []).append((label, onset, offset))
     return {
         "clip_ids": tuple(clips),
         "visual": sides["visual"],
@@ -61,20 +64,17 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
 
 def _rows(file: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     """Line numbers and rows; every one has the columns."""
-    lines = read_text(file, "LLP's annotation files are needed in one folder").split("\n")
-    header = [name.strip() for name in lines[0].split("\t")]
+    found = table(read_text(file, "LLP's annotation files are needed in one folder"), "\t")
+    line, header = found[0] if found else (1, [""])
     for name in columns:
         if name not in header:
             raise AnnotationError(
-                f"{file} line 1: no column {name!r} in {' '.join(header)!r}: "
+                f"{file} line {line}: no column {name!r} in {' '.join(header)!r}: "
                 f"write tab-separated {' '.join(columns)} there"
             )
     needed = 1 + max(header.index(name) for name in columns)
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
-        cells = [cell.strip() for cell in line.split("\t")]
-        if not any(cells):
-            continue
+    for number, cells in found[1:]:
         if len(cells) < needed:
             raise AnnotationError(
                 f"{file} line {number}: {len(cells)} columns, expected {len(header)}: separate them by tabs"

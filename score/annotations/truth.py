@@ -144,9 +144,10 @@ class Annotations:
     ) -> Truth:
         """Lay the annotations beside scored clips.
 
-        An annotated name is that of a scored clip, or becomes it without LLP's `_<start>_<end>`. A label equals an
-        annotated one, case aside and with '_' for a space; an exact equal goes first. A segment counts if some of
-        the event lies in it: onsets are rounded down to whole segments, offsets up.
+        An annotated name is that of a scored clip, or becomes it without folders, a media ending or LLP's
+        `_<start>_<end>` (:func:`score.annotations.match.match_clips`). A label equals an annotated one, case and
+        Unicode form aside and with '_' for a space; an exact equal goes first. A segment counts if some of the event
+        lies in it: onsets are rounded down to whole segments, offsets up.
 
         Args:
             clip_ids: the scored clips.

@@ -1,9 +1,11 @@
 """What annotation readers share: text of a file, numbers in it, and where labels were met."""
 
+import csv
+import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from score.errors import AnnotationError
 
@@ -63,3 +65,27 @@ def read_text(file: Path, needed: str) -> str:
         raise AnnotationError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise AnnotationError(f"{file} is not UTF-8 text (byte {error.start}): save it as UTF-8") from error
+
+
+def table(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Line numbers and cells of the rows of a table, spaces around cells dropped; rows without a text are left out.
+
+    Cells may stand in double quotes, as spreadsheets and pandas write them. Where quotes do not pair up, they are
+    taken for a part of the text.
+    """
+    try:
+        return _rows(text, delimiter, csv.QUOTE_MINIMAL)
+    except csv.Error:
+        return _rows(text, delimiter, csv.QUOTE_NONE)
+
+
+def _rows(text: str, delimiter: str, quoting: Literal[0, 3]) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter, quoting=quoting, strict=True)
+    rows = []
+    first = 1
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            rows.append((first, cells))
+        first = reader.line_num + 1
+    return rows
