@@ -281,6 +281,8 @@ def text(
         cache, labels, name, prompt_visual, prompt_audio, checkpoint=checkpoint, clap_checkpoint=clap_checkpoint,
         overwrite=overwrite,
     )  # fmt: skip
+    for note in added.notes:
+        click.echo(f"note: {note}", err=True)
     click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
 
 

@@ -24,6 +24,7 @@ from extract.sampling import sampling_facts
 from extract.shares import Share
 from extract.sources import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
 from extract.text import add_labels
+from extract.text_notes import text_notes
 from extract.worker import Job
 from feature_cache import DONE, FeatureCache
 from feature_cache.layout import MISSING_NAMES
@@ -180,8 +181,10 @@ def extract_videos(
     if share.index == 0:
         cache = open_or_create(output, list(videos), kind, overwrite=overwrite)
         add_labels(cache, text_name or set_name, words, encoders)
+        words_notes = text_notes(encoders, cache.text(text_name or set_name))
     else:
         cache = wait_for(output, list(videos), kind, notice or (lambda line: None))
+        words_notes = ()
     gone = [clip for clip in cache.clip_ids if clip not in videos]
     if prune and gone:
         cache.drop_clips(gone)
@@ -222,6 +225,7 @@ def extract_videos(
             *(() if beside is None else (f"labels: the {len(words)} of {beside}",)),
             *found.notes,
             *plan.notes,
+            *words_notes,
             *_missing_notes(cache),
             *_gone_notes(len(gone), source, prune),
         ),

@@ -17,6 +17,7 @@ from extract.backbones.base import Backbone
 from extract.errors import ExtractError
 from extract.label_sets import resolve_labels
 from extract.run_cache import differences
+from extract.text_notes import text_notes
 from feature_cache import FeatureCache
 
 _PLACE = "{label}"
@@ -109,11 +110,13 @@ class AddedLabels(NamedTuple):
         name: the set's name in the cache.
         labels: number of labels.
         new: whether it was written; else the same set was there.
+        notes: what a person should know of it, a line each.
     """
 
     name: str
     labels: int
     new: bool
+    notes: tuple[str, ...] = ()
 
 
 def add_label_set(
@@ -153,7 +156,8 @@ def add_label_set(
             "give the same --checkpoint as for av2a extract"
         )
     new = add_labels(cache, name or set_name, words, backbone, visual_prompts, audio_prompts, overwrite=overwrite)
-    return AddedLabels(name or set_name, len(words), new)
+    notes = text_notes(backbone, cache.text(name or set_name))
+    return AddedLabels(name or set_name, len(words), new, notes)
 
 
 @dataclass(frozen=True)

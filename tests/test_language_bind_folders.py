@@ -119,6 +119,17 @@ def test_tokens(kind: str, tmp_path: Path) -> None:
         assert row == item["ids"] + [49407] * (77 - item["n"])
 
 
+@pytest.mark.parametrize("kind", ["open_clip", "one file"])
+def test_long_sentences_are_known(kind: str, tmp_path: Path) -> None:
+    if kind != "open_clip":
+        write_tokenizer(tmp_path, kind)
+    tokeniser = Tokeniser.from_folder(tmp_path)
+    lines = [" ".join(["dog"] * words) for words in (1, 75, 76, 400)]
+    assert tokeniser.cut(lines) == [False, False, True, True]
+    ids = tokeniser(lines)
+    assert ids[1].tolist() == ids[2].tolist() == ids[3].tolist()
+
+
 def test_useless_tokenizers(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(ExtractError, match=r"tokenizer\.json: cannot be used as tokenizer"):

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from extract import ExtractError, load_backbone
+from extract.backbones.base import BoundedText
 from extract.text import add_label_set, encode_labels
 from feature_cache import CacheError, FeatureCache
 from tests.command import av2a, refusal
@@ -87,6 +88,47 @@ def test_refusals(options: dict[str, Any], said: str, folder: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+LONG = "somebody plays an old accordion " * 16
+FAR = ["Dog", f"{LONG}slowly", f"{LONG}fast", "Yak"]
+
+
+def test_labels_that_are_cut_or_equal_are_named(folder: Path, tmp_path: Path) -> None:
+    """Beyond 77 tokens no encoder reads: what differs there alone cannot be told apart, and that is said."""
+    (tmp_path / "long.txt").write_text("\n".join(FAR))
+    done = av2a(
+        "text", str(folder / "features.zarr"), "--labels", "long.txt", "--checkpoint", folder / "weights", cwd=tmp_path
+    )
+    assert done.code == 0, done.err
+    notes = done.err.splitlines()
+    assert len(notes) == 2
+    assert notes[0].startswith("note: longer than clip_clap reads, for pictures and sound, so that the end makes ")
+    assert notes[1].startswith("note: clip_clap cannot tell apart in pictures and sound (equal embeddings): 'somebody")
+    for note in notes:
+        assert note.count("'somebody plays an old accord … ") == 2
+        assert "n slowly'" in note
+        assert "n fast'" in note
+        assert "Yak" not in note
+    again = av2a(
+        "text", str(folder / "features.zarr"), "--labels", "long.txt", "--checkpoint", folder / "weights", cwd=tmp_path
+    )
+    assert again.err == done.err
+    summary = extract(
+        make_video(tmp_path / "v.mp4"), tmp_path / "f.zarr", folder / "weights", labels=tmp_path / "long.txt"
+    )
+    assert [f"note: {note}" for note in summary.notes[:2]] == notes
+
+
+@pytest.mark.parametrize(("words", "cut"), [(72, False), (73, False), (74, True)])
+def test_the_last_word_that_is_read(words: int, cut: bool, checkpoint: Path) -> None:
+    """77 tokens are start, "a", the label's and the end."""
+    backbone = load_backbone("clip_clap", checkpoint)
+    assert isinstance(backbone, BoundedText)
+    line = "A " + " ".join(["dog"] * (words + 1))
+    assert backbone.sentences_cut("visual", ["A cat", line]) == [False, cut]
+    one, other = backbone.encode_visual_text([line, f"{line} cat"]).double().numpy()
+    assert np.allclose(one, other, rtol=0, atol=1e-6 * np.linalg.norm(one)) == (words > 72)
+
+
 def test_no_cache(folder: Path) -> None:
     assert "nothing.zarr is not there" in refusal("text", "nothing.zarr", "--labels", "ave", cwd=folder)
 
@@ -101,5 +143,5 @@ def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
 def test_overwriting(folder: Path, tmp_path: Path) -> None:
     cache = Path(shutil.copytree(folder / "features.zarr", tmp_path / "f.zarr"))
     added = add_label_set(cache, folder / "mine.txt", "ave", checkpoint=folder / "weights", overwrite=True)
-    assert added == ("ave", 3, True)
+    assert added == ("ave", 3, True, ())
     assert FeatureCache.open(cache).text("ave").labels == ("Dog", "Train_horn", "Yak")

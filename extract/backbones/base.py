@@ -96,6 +96,14 @@ class VideoBackbone(Backbone, Protocol):
         """What prepare_video_frames gave of the frames of n windows, (n, F, ...), to float32 (n, Dv)."""
 
 
+@runtime_checkable
+class BoundedText(Protocol):
+    """A backbone that knows how long a sentence its text encoders read; others may leave this out."""
+
+    def sentences_cut(self, side: str, sentences: Sequence[str]) -> list[bool]:
+        """Which sentences are longer than the encoder of a side, "visual" or "audio", reads."""
+
+
 @dataclass(frozen=True)
 class TextRules:
     """How labels become sentences, and what the sentences' embeddings are.

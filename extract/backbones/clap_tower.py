@@ -116,6 +116,10 @@ class ClapTower:
             ).pooler_output
             return features.float()
 
+    def sentences_cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Which sentences have more tokens than the encoder reads."""
+        return more_tokens(self._tokenizer, prompts)
+
     def attributes(self) -> dict[str, Any]:
         """What identifies weights and front end."""
         return {
@@ -124,6 +128,11 @@ class ClapTower:
             "log_mel": asdict(self.mel),
             "windows": "shorter repeated whole times, then zeros; longer cut to the centre",
         }
+
+
+def more_tokens(tokenizer: Any, sentences: Sequence[str]) -> list[bool]:
+    """Which sentences have more tokens than CLAP's text encoders read."""
+    return [len(ids) > _TOKENS for ids in tokenizer(list(sentences), truncation=False, verbose=False)["input_ids"]]
 
 
 def cut_at_random(wave: Tensor, samples: int, random: np.random.RandomState | None) -> Tensor:

@@ -38,6 +38,9 @@ class SoundTower(Protocol):
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
         """Sentences to float32 (n, Da), unit length."""
 
+    def sentences_cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Which sentences have more tokens than the encoder reads."""
+
     def attributes(self) -> dict[str, Any]:
         """What identifies weights and front end."""
 
@@ -112,6 +115,10 @@ class ClipClap:
     def encode_audio_text(self, sentences: Sequence[str]) -> Tensor:
         """Sentences to float32 (n, Da), unit length."""
         return self._clap.encode_text(sentences)
+
+    def sentences_cut(self, side: str, sentences: Sequence[str]) -> list[bool]:
+        """Which sentences CLIP ("visual") or CLAP ("audio") does not read to their ends."""
+        return (self._clip if side == "visual" else self._clap).sentences_cut(sentences)
 
     def attributes(self) -> dict[str, Any]:
         """Origins, hashes, preprocessing and prompts."""

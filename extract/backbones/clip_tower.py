@@ -93,6 +93,13 @@ class ClipTower:
             features: Tensor = self._model.encode_text(self._tokenizer(list(prompts)).to(self._device))
             return features.float()
 
+    def sentences_cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Which sentences have more tokens than the encoder reads."""
+        length = int(self._tokenizer.context_length)
+        tokens = self._tokenizer(list(prompts), context_length=8 * length)
+        cut: list[bool] = (tokens[:, length] != tokens[:, -1]).tolist()  # the last one is padding but for endless ones
+        return cut
+
     def attributes(self) -> dict[str, Any]:
         """What identifies weights and preprocessing."""
         return {

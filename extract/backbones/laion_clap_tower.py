@@ -19,7 +19,7 @@ from torch import Tensor
 
 from extract.audio_features import fit_window
 from extract.backbones.clap_from_laion import check_tensors, mel_of, read_laion_file, stages, without_counters
-from extract.backbones.clap_tower import cut_at_random
+from extract.backbones.clap_tower import cut_at_random, more_tokens
 from extract.backbones.weights import first_line, from_hub, quiet, sha256
 from extract.device import arithmetic
 from extract.errors import ExtractError
@@ -115,6 +115,10 @@ class LaionClapTower:
         with arithmetic(self._device, self._precision):
             features: Tensor = self._module.get_text_embedding(list(prompts), use_tensor=True)
             return features.float()
+
+    def sentences_cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Which sentences have more tokens than the encoder reads."""
+        return more_tokens(self._module.tokenize, prompts)
 
     def attributes(self) -> dict[str, Any]:
         """What identifies package, weights and front end."""

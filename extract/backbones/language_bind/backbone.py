@@ -91,6 +91,10 @@ class LanguageBind:
         """The same: one space."""
         return self.encode_visual_text(sentences)
 
+    def sentences_cut(self, side: str, sentences: Sequence[str]) -> list[bool]:
+        """Which sentences are not read to their ends; on either side the same ones."""
+        return self._towers.text.tokenise.cut(sentences)
+
     def attributes(self) -> dict[str, Any]:
         """Origins, hashes, sizes and preprocessing."""
         towers = self._towers

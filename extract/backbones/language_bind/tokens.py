@@ -24,7 +24,7 @@ class Tokeniser:
     """
 
     def __init__(self, encode: Callable[[str], list[int]], source: str) -> None:
-        """``encode`` turns a sentence into ids with start and end, the end kept in one that was cut."""
+        """``encode`` turns a sentence into ids with start and end, however long it is."""
         self._encode, self.source = encode, source
 
     @classmethod
@@ -56,9 +56,13 @@ class Tokeniser:
         """Sentences to int64 (n, 77): start, words, end, and the end's id as padding; longer ones are cut."""
         rows = torch.full((len(sentences), LENGTH), END)
         for row, sentence in zip(rows, sentences, strict=True):
-            ids = self._encode(sentence)
+            ids = self._encode(sentence)[: LENGTH - 1]  # what was cut ends, too: with the padding's id
             row[: len(ids)] = torch.tensor(ids)
         return rows
+
+    def cut(self, sentences: Sequence[str]) -> list[bool]:
+        """Which sentences are longer."""
+        return [len(self._encode(sentence)) > LENGTH for sentence in sentences]
 
 
 def _transformers(folder: Path) -> Callable[[str], list[int]]:
@@ -68,7 +72,7 @@ def _transformers(folder: Path) -> Callable[[str], list[int]]:
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
     def encode(sentence: str) -> list[int]:
-        return [int(i) for i in tokenizer(sentence, truncation=True, max_length=LENGTH)["input_ids"]]
+        return [int(i) for i in tokenizer(sentence, truncation=False, verbose=False)["input_ids"]]
 
     return encode
 
@@ -80,6 +84,6 @@ def _open_clip() -> Callable[[str], list[int]]:
         tokenizer = open_clip.get_tokenizer("ViT-L-14")
 
     def encode(sentence: str) -> list[int]:
-        return [START, *tokenizer.encode(sentence)[: LENGTH - 2], END]
+        return [START, *tokenizer.encode(sentence), END]
 
     return encode
