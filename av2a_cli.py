@@ -893,10 +893,11 @@ def _short(value: Any) -> str:
 
 def _announce_compiling(kernel: str) -> None:
     """The first call of a kernel on a machine takes a while."""
-    from score.kernels.jit import is_compiled
+    from score.kernels.jit import compiling_note
 
-    if not is_compiled(kernel):
-        click.echo("compiling kernels for this machine, once: about half a minute", err=True)
+    note = compiling_note(kernel)
+    if note is not None:
+        click.echo(note, err=True)
 
 
 _TEXT_COLUMNS = {"what", "checkpoints", "needs", "value"}
