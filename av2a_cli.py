@@ -2,7 +2,9 @@
 
 import functools
 import inspect
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,11 +22,29 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
+EXIT_NOT_READ = 141
 _OUR_ERRORS = {"extract.errors", "feature_cache.errors", "score.errors"}
 
 
 class _Commands(click.Group):
-    """Commands in the order in which they are used, errors in one line."""
+    """Commands in the order in which they are used, errors in one line, on any standard streams."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        run: Callable[[], Any] = functools.partial(super().main, *args, standalone_mode=False, **options)
+        if not standalone_mode:
+            return run()
+        outputs = _open_streams()
+        try:
+            code = run()
+        except click.ClickException as error:
+            error.show(sys.stderr)
+            code = error.exit_code
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            code = 1
+        except SystemExit as end:
+            code = end.code
+        sys.exit(code or (EXIT_NOT_READ if any(output.not_read for output in outputs) else 0))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -32,23 +52,99 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except ModuleNotFoundError as error:
-            if (error.name or "").split(".")[0] not in _EXTRACT_MODULES:
+        except ImportError as error:
+            said = _why_not_imported(error)
+            if said is None:
                 raise
-            raise click.ClickException(
-                f"this command needs {error.name}: install it with pip install 'av2a[extract]'"
-            ) from error
+            raise click.ClickException(said) from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from error
+            raise click.ClickException(_shown(f"{where}{error.strerror or error}")) from error
         except Exception as error:
             if any(base.__module__ in _OUR_ERRORS for base in type(error).__mro__):
-                raise click.ClickException(str(error)) from error
+                raise click.ClickException(_shown(str(error))) from error
             raise
 
 
+def _why_not_imported(error: ImportError) -> str | None:
+    """What a person can do about it; None where it is our own fault."""
+    name = (error.name or "").split(".")[0]
+    if name in _OUR_PACKAGES:
+        found = str(getattr(sys.modules.get(name), "__file__", None) or error.path)
+        if not found.startswith(str(Path(__file__).parent / name)):
+            return f"{found} stands before av2a's own package {name}: rename it, or take its folder off PYTHONPATH"
+    if isinstance(error, ModuleNotFoundError) and name in _EXTRACT_MODULES:
+        return f"this command needs {error.name}: install it with pip install 'av2a[extract]'"
+    return None
+
+
+class _Output(io.FileIO):
+    """Standard output or error. Where nobody reads it any more, the command still finishes what it writes elsewhere."""
+
+    def __init__(self, number: int, name: str) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._name = name
+        self._lost = self.not_read = False
+
+    def write(self, data: Any) -> int:
+        if self._lost:
+            return len(data)
+        try:
+            return super().write(data) or 0
+        except BrokenPipeError:
+            self._lost = self.not_read = True
+            return len(data)
+        except OSError as error:
+            self._lost = True
+            raise OSError(error.errno, error.strerror, self._name) from error
+
+
+class _Text(io.TextIOWrapper):
+    """Text on an output. Names and labels come from anywhere: what would act on a terminal is escaped.
+
+    Attributes:
+        plain: the same without that, for colours and bars.
+    """
+
+    def __init__(self, output: io.BufferedWriter, encoding: str, line_buffering: bool) -> None:
+        super().__init__(output, encoding, "backslashreplace", line_buffering=line_buffering)
+        self.plain = io.TextIOWrapper(output, encoding, "backslashreplace", line_buffering=line_buffering)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Click writes UTF-8 where it reads "ascii"."""
+        return "escaped ascii" if self.plain.encoding.lower() in _ASCII else self.plain.encoding
+
+    def write(self, text: str) -> int:
+        return super().write(text if text.replace("\n", "").isprintable() else _shown(text))
+
+
+_ASCII = {"ascii", "us-ascii", "ansi_x3.4-1968", "646"}
+
+
+def _open_streams() -> list[_Output]:
+    """Make standard output and error such that everything can be printed, whatever they are."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file that is opened would get its number, and what is printed
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    outputs = []
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8", errors="replace"))  # noqa: SIM115
+            continue
+        buffer = getattr(stream, "buffer", None)
+        if type(getattr(buffer, "raw", buffer)) is io.FileIO and stream.fileno() == number:
+            outputs.append(_Output(number, f"standard {'output' if number == 1 else 'error'}"))
+            setattr(sys, name, _Text(io.BufferedWriter(outputs[-1]), stream.encoding, stream.line_buffering))
+    return outputs
+
+
+_OUR_PACKAGES = {"extract", "feature_cache", "score"}
 _EXTRACT_MODULES = {"av", "open_clip", "soxr", "torch", "torchvision", "transformers"}
 
 
@@ -886,6 +982,14 @@ def _print_report(report: "Report", split: str, per_class: bool) -> None:
         _table(header, rows)
 
 
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    from feature_cache.names import escaped
+
+    return escaped(text, keep="\n\t")
+
+
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 200 else text[:197] + "..."
@@ -918,8 +1022,9 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             no_wrap=name == "checkpoints",
         )
     for row in rows:
-        table.add_row(*(escape(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row))
-    console = Console() if sys.stdout.isatty() else Console(width=120, color_system=None)
+        table.add_row(*(escape(f"{cell:.1f}" if isinstance(cell, float) else _shown(str(cell))) for cell in row))
+    out = getattr(sys.stdout, "plain", sys.stdout)
+    console = Console(file=out) if out.isatty() else Console(file=out, width=120, color_system=None)
     console.print(table)
 
 
@@ -929,7 +1034,7 @@ def _search_progress() -> "Iterator[Callable[[int, int, float], None]]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = Console(file=getattr(sys.stderr, "plain", sys.stderr))
     with Progress(
         TextColumn("searching"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
@@ -949,7 +1054,7 @@ def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = Console(file=getattr(sys.stderr, "plain", sys.stderr))
     with Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=console, transient=True, disable=not console.is_terminal,
@@ -963,4 +1068,6 @@ def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
 
 
 if __name__ == "__main__":
+    if sys.path[0] not in ("", str(Path(__file__).parent)):
+        del sys.path[0]  # the working folder, with `python -m`: a score.py there is the user's own
     main()

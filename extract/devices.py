@@ -13,6 +13,7 @@ from extract.backbones import load_backbone
 from extract.device import resolve_device
 from extract.errors import ExtractError
 from extract.fill import Progress, fill
+from extract.processes import away_from_here
 from extract.worker import Job
 from feature_cache import FeatureCache
 
@@ -75,7 +76,8 @@ def fill_on_devices(
                 continue
             ours, theirs = context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(recipe, device, rows, workers, theirs), name=f"av2a {device}")
-            process.start()
+            with away_from_here():
+                process.start()
             theirs.close()
             running[ours] = number, process
         while running:

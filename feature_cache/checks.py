@@ -22,7 +22,7 @@ def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
         raise CacheError("a cache needs at least one clip")
     seen: set[str] = set()
     for clip in ids:
-        why = why_not_a_name(clip)
+        why = why_not_a_name(clip) or (None if escaped(clip) == clip else "it is not UTF-8")
         if why is not None:
             raise CacheError(f"'{escaped(clip)}' is no clip id: {why}; name the clip in other characters")
         if clip in seen:

@@ -15,25 +15,30 @@ _BYTES = range(0xDC80, 0xDD00)
 
 
 def why_not_a_name(text: str) -> str | None:
-    """Why a text cannot be a clip's id or a label, as "it holds …"; None where it can."""
+    """Why a text cannot be a clip's id or a label, as "it holds …"; None where it, :func:`escaped`, can."""
     if not text:
         return "it is empty"
-    for char in text:
+    for char in _put_together(text):
         what = _refused(char)
         if what is not None:
             return what
     return None
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, keep: str = "") -> str:
     r"""The text with ``\x1b``, ``\u202e``, … for every character that no name may hold.
 
     A legal, readable stand-in for any text but the empty one; text that is legal comes back as it is. A byte of a file
-    name that is not UTF-8 becomes ``\xe9``.
+    name that is not UTF-8 becomes ``\xe9``; a name in UTF-8 that was read in a locale without UTF-8 becomes what it is.
+
+    Args:
+        text: the text.
+        keep: characters to leave as they are.
     """
     if text.isprintable():
         return text
-    return "".join(char if _refused(char) is None else _escape(char) for char in text)
+    text = _put_together(text)
+    return "".join(char if char in keep or _refused(char) is None else _escape(char) for char in text)
 
 
 def composed(text: str) -> str:
@@ -65,6 +70,16 @@ class Names:
         """The name that it is; None where none is like it, or several are."""
         found = self.like(name)
         return found[0] if len(found) == 1 else None
+
+
+def _put_together(text: str) -> str:
+    """File names read in a locale without UTF-8 hold their bytes one by one."""
+    if not any(0xD800 <= ord(char) < 0xE000 for char in text):
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _refused(char: str) -> str | None:

@@ -55,6 +55,7 @@ def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(label, str):
             raise CacheError(f"{label!r} is no label: it is no text")
         why = why_not_a_name(label) if label.strip() else "it is empty"
+        why = why or (None if escaped(label) == label else "it is not UTF-8")
         if why is not None:
             raise CacheError(f"'{escaped(label)}' is no label: {why}; write it in other characters")
         other = seen.setdefault(folded(label), label)

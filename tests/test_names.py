@@ -97,6 +97,18 @@ def test_every_character_has_one_of_two_fates() -> None:
     assert len({escaped(chr(code)) for code in refused}) == len(refused)
 
 
+def test_file_names_read_without_utf8_are_put_together() -> None:
+    raw = "犬 é.mp4".encode().decode("ascii", "surrogateescape")
+    assert why_not_a_name(raw) is None
+    assert escaped(raw) == "犬 é.mp4"
+    assert why_not_a_name("\u202e".encode().decode("ascii", "surrogateescape")) is not None
+    assert escaped("\udce7\udc8a") == "\\xe7\\x8a"
+    with pytest.raises(CacheError, match="is no clip id: it is not UTF-8"):
+        check_clip_ids([raw])
+    with pytest.raises(CacheError, match="is no label: it is not UTF-8"):
+        check_labels([raw, "other"])
+
+
 def test_reasons_can_be_shown() -> None:
     said = layout.encode_reason("a\x1b[31m\udce9.mp4:\n  no video")
     assert layout.decode_reason(said) == "a\\x1b[31m\\xe9.mp4: no video"

@@ -13,6 +13,7 @@ from extract.demo.note import MADE_BY, files_of, notes_beside, write_note
 from extract.demo.script import FIRST_TRAINING_SEED, SPLITS, Script, write_scripts
 from extract.demo.things import DEMO_LABELS
 from extract.errors import ExtractError
+from extract.processes import away_from_here
 
 _LARGEST_SIDE = 1024
 
@@ -86,7 +87,7 @@ def _made(jobs: Sequence[tuple[Script, Path, tuple[int, int]]], workers: int) ->
             yield done
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
+    with away_from_here(), ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
         futures = [pool.submit(make_clip, *job) for job in jobs]
         try:
             for done, future in enumerate(as_completed(futures), 1):
