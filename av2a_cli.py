@@ -1,5 +1,6 @@
 """The `av2a` command: parse, call, print. Every heavy import happens inside a command."""
 
+import codecs
 import functools
 import inspect
 import io
@@ -42,6 +43,9 @@ class _Commands(click.Group):
         except click.Abort:
             click.echo("Aborted!", err=True)
             code = 1
+        except OSError as error:  # of what is printed before a command begins
+            click.echo(f"Error: {_os_error(error)}", err=True)
+            code = 1
         except SystemExit as end:
             code = end.code
         sys.exit(code or (EXIT_NOT_READ if any(output.not_read for output in outputs) else 0))
@@ -60,12 +64,15 @@ class _Commands(click.Group):
                 raise
             raise click.ClickException(said) from error
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(_shown(f"{where}{error.strerror or error}")) from error
+            raise click.ClickException(_os_error(error)) from error
         except Exception as error:
             if any(base.__module__ in _OUR_ERRORS for base in type(error).__mro__):
                 raise click.ClickException(_shown(str(error))) from error
             raise
+
+
+def _os_error(error: OSError) -> str:
+    return _shown((f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)))
 
 
 def _why_not_imported(error: ImportError) -> str | None:
@@ -115,13 +122,18 @@ class _Text(io.TextIOWrapper):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """Click writes UTF-8 where it reads "ascii"."""
-        return "escaped ascii" if self.plain.encoding.lower() in _ASCII else self.plain.encoding
+        return _ESCAPED_ASCII if codecs.lookup(self.plain.encoding).name == "ascii" else self.plain.encoding
 
     def write(self, text: str) -> int:
         return super().write(text if text.replace("\n", "").isprintable() else _shown(text))
 
 
-_ASCII = {"ascii", "us-ascii", "ansi_x3.4-1968", "646"}
+_ESCAPED_ASCII = "escaped_ascii"
+codecs.register(
+    lambda name: (
+        codecs.CodecInfo(codecs.ascii_encode, codecs.ascii_decode, name=name) if name == _ESCAPED_ASCII else None
+    )
+)
 
 
 def _open_streams() -> list[_Output]:

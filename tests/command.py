@@ -1,8 +1,10 @@
 """Running the installed `av2a` command as people do: a process, its output, its exit code."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,12 @@ class Done:
         return json.loads(self.out)
 
 
-def av2a(*words: object, cwd: Path) -> Done:
-    """Run the command in ``cwd``; no call of it may ever show a traceback."""
+def av2a(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+    """Run the command in ``cwd``, with ``env`` added to the environment; no call of it may ever show a traceback."""
     done = subprocess.run(
-        [str(AV2A), *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=3600, check=False
-    )
+        [str(AV2A), *map(str, words)], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, timeout=3600,
+        check=False, encoding="utf-8", errors="surrogateescape",
+    )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
 

@@ -51,7 +51,7 @@ class ClapTower:
         if missing or weights is None:
             raise ExtractError(f"no {', '.join(missing) or ' or '.join(WEIGHT_FILES)} in {folder}")
         try:
-            mel = MelConfig.from_preprocessor(json.loads((folder / "preprocessor_config.json").read_text()))
+            mel = MelConfig.from_preprocessor(json.loads((folder / "preprocessor_config.json").read_text("utf-8")))
         except (KeyError, TypeError, ValueError) as error:
             raise ExtractError(f"{folder / 'preprocessor_config.json'}: cannot be used ({error!r})") from error
         with quiet():
