@@ -29,8 +29,8 @@ from feature_cache.shapes import (
     window_rows,
 )
 from feature_cache.shard_rows import ShardRows
-from feature_cache.skeleton import add_arrays
-from feature_cache.store import clear, open_group, set_attributes, shown
+from feature_cache.skeleton import Template
+from feature_cache.store import clear, finish, open_group, set_attributes, shown, store_of
 from feature_cache.text import TextSet
 from feature_cache.windows import windows as every_window
 
@@ -40,11 +40,12 @@ _NO_CONTENT = {"shard_size", layout.SEAL}
 class FeatureCache:
     """A cache on disk. Make one with :meth:`create`, :meth:`open` or :meth:`from_arrays`."""
 
-    def __init__(self, path: str, group: zarr.Group) -> None:
-        """Wrap an open group; for the class methods' use."""
+    def __init__(self, path: str, group: zarr.Group, facts: dict[str, Any] | None = None) -> None:
+        """Wrap an open group; for the class methods' use. ``facts``: the attributes that it is still without."""
         self.path = path
         self._group = group
-        stored: dict[str, Any] = dict(group.attrs)
+        self._facts = facts
+        stored: dict[str, Any] = dict(group.attrs) if facts is None else facts
         self.kind: str = stored["kind"]
         self.backbone: str = stored["backbone"]
         self.clip_ids: list[str] = stored["clip_ids"]
@@ -79,8 +80,11 @@ class FeatureCache:
         audio_per_segment: bool = False,
         attributes: Mapping[str, Any] | None = None,
         overwrite: bool = False,
+        finished: bool = True,
     ) -> Self:
         """Make an empty cache of embeddings: every row pending.
+
+        A kill leaves nothing that :meth:`open` takes, and that is made anew by the same call.
 
         Args:
             path: a folder, or a URL that Zarr's storage knows.
@@ -98,6 +102,7 @@ class FeatureCache:
             audio_per_segment: whether there is an audio embedding for each segment, too.
             attributes: whatever else is needed to trust the embeddings, JSON-able.
             overwrite: replace a cache that is there; anything else is never replaced.
+            finished: whether it is a whole cache already; else :meth:`finish` makes it one, once it is filled.
 
         Raises:
             CacheError: a value is out of its range, or something is at ``path`` already.
@@ -121,10 +126,11 @@ class FeatureCache:
             if value < 1:
                 raise CacheError(f"{name} must be at least 1, got {value}")
         facts = {"kind": "embeddings", "backbone": backbone, "segment_seconds": segment_seconds, **sizes}
-        return cls._make(path, clip_ids, segments, shapes, facts, dtype, attributes, overwrite)
+        begun = cls._begin(path, clip_ids, segments, shapes, facts, dtype, attributes, overwrite)
+        return begun.finish() if finished else begun
 
     @classmethod
-    def _make(
+    def _begin(
         cls,
         path: str | PathLike[str],
         clip_ids: Sequence[str],
@@ -139,24 +145,31 @@ class FeatureCache:
         if dtype not in layout.DTYPES:
             raise CacheError(f"dtype {dtype!r}: use one of {', '.join(layout.DTYPES)}")
         stretches = every_window(segments)[: window_rows(shapes, "video")]
+        stored = {
+            "format": layout.FORMAT,
+            "format_version": layout.FORMAT_VERSION,
+            **facts,
+            "segments": segments,
+            "windows": stretches.tolist(),
+            "arrays": {name: list(shape) for name, shape in shapes.items()},
+            "dtype": dtype,
+            "attributes": json.loads(json.dumps(dict(attributes or {}))),
+            "clip_ids": ids,
+        }
         group = clear(path, overwrite=overwrite)
-        add_arrays(group, len(ids), shapes, dtype, int(facts["shard_size"]))
-        # last: a cache without these attributes was cut off while it was made
-        set_attributes(
-            group,
-            {
-                "format": layout.FORMAT,
-                "format_version": layout.FORMAT_VERSION,
-                **facts,
-                "segments": segments,
-                "windows": stretches.tolist(),
-                "arrays": {name: list(shape) for name, shape in shapes.items()},
-                "dtype": dtype,
-                "attributes": json.loads(json.dumps(dict(attributes or {}))),
-                "clip_ids": ids,
-            },
-        )
-        return cls(shown(path), group)
+        Template(len(ids), shapes, dtype, int(facts["shard_size"])).write(store_of(group))
+        return cls(shown(path), group, stored)
+
+    def finish(self) -> Self:
+        """Declare a cache whole that was made unfinished.
+
+        Raises:
+            CacheError: another process has begun to make the same cache meanwhile.
+        """
+        if self._facts is not None:
+            finish(self._group, self._facts)
+            self._facts = None
+        return self
 
     @classmethod
     def open(cls, path: str | PathLike[str], mode: Literal["r", "r+"] = "r") -> Self:
@@ -230,9 +243,9 @@ class FeatureCache:
             audio_per_segment="audio_segments" in found,
             attributes=attributes,
             overwrite=overwrite,
+            finished=False,
         )
-        cache._fill(given)
-        return cache
+        return cache._filled(given)
 
     @classmethod
     def from_probabilities(
@@ -291,19 +304,19 @@ class FeatureCache:
         if shard_size < 1:
             raise CacheError(f"shard_size must be at least 1, got {shard_size}")
         shapes = probability_shapes(given.segments, len(names), visual_dim)
-        cache = cls._make(path, clip_ids, given.segments, shapes, facts, dtype, attributes, overwrite)
+        cache = cls._begin(path, clip_ids, given.segments, shapes, facts, dtype, attributes, overwrite)
         none = np.zeros((len(names), 0), dtype=np.float32)
         text.write_text(cache._group, text_name, names, none, None, {}, dims=(0, 0), overwrite=False)
-        cache._fill(given)
-        return cache
+        return cache._filled(given)
 
-    def _fill(self, given: Given) -> None:
+    def _filled(self, given: Given) -> Self:
         for shard in range(self.n_shards):
             rows = self.shard_rows(shard)
             part = slice(rows.start, rows.stop)
             status = np.full(len(rows), DONE, dtype=np.uint8)
             values = {name: table[part] for name, table in given.arrays.items()}
             self._write(shard, values, status, None, given.missing[part])
+        return self.finish()
 
     # --- facts ----------------------------------------------------------------------------------------
 
@@ -363,7 +376,8 @@ class FeatureCache:
 
     def missing(self) -> NDArray[np.uint8]:
         """uint8 (N,): what each clip that is done does not have: 0, NO_PICTURE or NO_SOUND; read anew at each call."""
-        found: NDArray[np.uint8] = self._read("missing", slice(None))
+        absent = self._read("missing", slice(None))
+        found: NDArray[np.uint8] = np.where(self.status() == DONE, absent, 0).astype(np.uint8)
         return found
 
     def reasons(self) -> dict[str, str]:
@@ -376,7 +390,7 @@ class FeatureCache:
 
     @cached_property
     def _fixed(self) -> bytes:
-        facts = {name: value for name, value in self._group.attrs.items() if name not in _NO_CONTENT}
+        facts = {name: value for name, value in (self._facts or self._group.attrs).items() if name not in _NO_CONTENT}
         return json.dumps(facts, sort_keys=True).encode()
 
     @property
@@ -564,9 +578,11 @@ class FeatureCache:
             missing,
         )
         before = self._of(self.status(), shard)
-        if (before != PENDING).any():  # done again: meanwhile only rows that stay as they are count as done
-            same = (self._read("digest", part) == made.digest).all(axis=1) & (before == DONE) & (made.status == DONE)
-            layout.array(self._group, "status")[part] = np.where(same, DONE, PENDING).astype(np.uint8)
+        if (before != PENDING).any():  # done again: meanwhile only rows that stay as they are are declared
+            same = before == made.status
+            for name in ("digest", "reason"):
+                same &= (self._read(name, part) == getattr(made, name)).all(axis=1)
+            layout.array(self._group, "status")[part] = np.where(same, before, PENDING).astype(np.uint8)
         for name, stored in made.arrays.items():
             layout.array(self._group, name)[part] = stored
         for name in ("digest", "reason", "missing", "status"):

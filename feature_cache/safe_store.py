@@ -2,9 +2,7 @@
 
 import asyncio
 import errno
-import os
 import stat
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +11,7 @@ from zarr.abc.store import ByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, WrapperStore
 
+from feature_cache.atomic import write_durably
 from feature_cache.errors import CacheError
 
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -143,29 +142,6 @@ class SafeStore(WrapperStore[Store]):
                 yield key
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; its bytes, its name and new folders above it are on the disk afterwards."""
-    folder = path.parent
-    above = []
-    for parent in (folder, *folder.parents):
-        if parent.exists():
-            break
-        above.append(parent.parent)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    for each in (folder, *above):
-        _sync_folder(each)
-
-
 def _is_plain(path: Path) -> bool:
     """Whether a file, a folder or nothing is at a path."""
     try:
@@ -173,19 +149,6 @@ def _is_plain(path: Path) -> bool:
     except OSError:
         return True  # what reads it will say so
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-
-
-PARTIAL = ".partial"
-"""Ending of a file that was being written when its process was killed."""
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # not every file system lets folders be opened
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _reason(error: Exception) -> str:

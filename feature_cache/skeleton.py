@@ -4,18 +4,19 @@ import json
 from typing import Any
 
 import zarr
-from zarr.core.buffer import default_buffer_prototype
+from zarr.core.buffer import Buffer
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from feature_cache import layout
+from feature_cache.safe_store import SafeStore
 from feature_cache.shapes import DIMENSIONS, Shapes
 
 BESIDE = ("missing", "reason", "digest", "status")
 """What is kept of each row beside its embeddings; the status is always written last."""
 
 
-def add_arrays(group: zarr.Group, n: int, shapes: Shapes, dtype: str, shard_size: int) -> None:
+def _add_arrays(group: zarr.Group, n: int, shapes: Shapes, dtype: str, shard_size: int) -> None:
     """Make the arrays of a cache of ``n`` clips, empty."""
     for name, shape in shapes.items():
         layout.add_array(
@@ -28,24 +29,24 @@ def add_arrays(group: zarr.Group, n: int, shapes: Shapes, dtype: str, shard_size
 
 
 class Template:
-    """What the zarr.json of each array of a cache must say."""
+    """The arrays of a cache of ``n`` clips, empty, and the group for its text sets: what each zarr.json must say."""
 
     def __init__(self, n: int, shapes: Shapes, dtype: str, shard_size: int) -> None:
-        """Make the arrays in memory."""
-        self._store = MemoryStore()
-        self._group = zarr.open_group(self._store, mode="w", zarr_format=3)
-        add_arrays(self._group, n, shapes, dtype, shard_size)
+        """Make them in memory."""
+        self._files: dict[str, Buffer] = {}
+        self._group = zarr.open_group(MemoryStore(self._files), mode="w", zarr_format=3)
+        _add_arrays(self._group, n, shapes, dtype, shard_size)
+        self._group.create_group(layout.TEXT_GROUP)
+
+    def write(self, store: SafeStore, name: str | None = None) -> None:
+        """Write the zarr.json of an array, or all of them, but for the root's."""
+        wanted = [key for key in self._files if key != "zarr.json" and name in (None, key.partition("/")[0])]
+        for key in wanted:
+            sync(store.set(key, self._files[key]))
 
     def fits(self, name: str, found: zarr.Array[Any]) -> bool:
         """Whether an array is as this one, which may have fewer rows."""
         return same_kind(layout.array(self._group, name), found)
-
-    def text(self, name: str) -> str:
-        """The zarr.json of an array."""
-        key = f"{name}/zarr.json"
-        value = sync(self._store.get(key, prototype=default_buffer_prototype()))
-        assert value is not None
-        return value.to_bytes().decode()
 
 
 def same_kind(expected: zarr.Array[Any], found: zarr.Array[Any]) -> bool:

@@ -10,9 +10,9 @@ import zarr
 from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
-from feature_cache.layout import TEXT_GROUP, add_array, read_rows
+from feature_cache.layout import TEXT_GROUP, add_array, array, read_rows
 from feature_cache.names import escaped, folded, why_not_a_name
-from feature_cache.store import names_in, set_attributes, store_of
+from feature_cache.store import add_group, names_in, remove, set_attributes, store_of, write_group
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NO_FOLDER = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
@@ -75,7 +75,10 @@ def write_text(
     dims: tuple[int, int],
     overwrite: bool,
 ) -> None:
-    """Write one text set; its attributes come last and make it whole. No audio table: the visual one is both."""
+    """Write one text set; its attributes come last and make it whole. No audio table: the visual one is both.
+
+    One that it replaces is there until then.
+    """
     if not _NAME.fullmatch(name):
         raise CacheError(f"text set name {name!r}: use letters, digits, '.', '_' and '-', 64 at most")
     if _NO_FOLDER.fullmatch(name):
@@ -91,34 +94,60 @@ def write_text(
             )
         if not np.isfinite(table).all():
             raise CacheError(f"text set {name!r}: {kind} embeddings hold values that are not finite")
-    if name in text_names(group) and not overwrite:
+    before = _attributes(group, name) or {}
+    if before and not overwrite:
         raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
-    entry = group.create_group(f"{TEXT_GROUP}/{name}", overwrite=True)
-    for kind, table, width in tables:
-        if width == 0:
-            continue  # labels alone, of probabilities
-        add_array(entry, kind, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim"))
-        target = entry[kind]
-        assert isinstance(target, zarr.Array)
-        target[:] = np.asarray(table, dtype=np.float32)
-    set_attributes(
-        entry,
-        {
+    used = set(table_names(before).values()) if before else set()
+    names = {kind: kind if kind not in used else f"{kind}_2" for kind, _, _ in tables}
+
+    def fill(entry: zarr.Group) -> None:
+        for kind, table, width in tables:
+            if width == 0:
+                continue  # labels alone, of probabilities
+            place = names[kind]
+            add_array(entry, place, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim"))
+            array(entry, place)[:] = np.asarray(table, dtype=np.float32)
+        attributes: dict[str, Any] = {
             "labels": list(labels),
             "prompts": {kind: list(lines) for kind, lines in prompts.items()},
             "one_table": audio is None,
-        },
-    )
+        }
+        if any(kind != place for kind, place in names.items()):
+            attributes["tables"] = names
+        set_attributes(entry, attributes)
+
+    store, folder = store_of(group), f"{TEXT_GROUP}/{name}"
+    add_group(store, TEXT_GROUP)
+    write_group(store, folder, fill)
+    for old in names_in(store, folder):
+        if old not in names.values():
+            remove(store, f"{folder}/{old}")
+
+
+def table_names(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The arrays of a text set, by "visual" and "audio".
+
+    A set that replaces another has arrays of other names, so that both are there until its attributes name its own.
+
+    Raises:
+        CacheError: the attributes are damaged.
+    """
+    found = {"visual": "visual", "audio": "audio", **attributes.get("tables", {})}
+    for name in found.values():
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise CacheError(f"{name!r} is no name of a table")
+    return found
+
+
+def _attributes(group: zarr.Group, name: str) -> dict[str, Any] | None:
+    """Attributes of a text set that is whole; None where none is."""
+    entry = group.get(f"{TEXT_GROUP}/{name}")
+    return entry.attrs.asdict() if isinstance(entry, zarr.Group) and "labels" in entry.attrs else None
 
 
 def text_names(group: zarr.Group) -> list[str]:
     """Names of the whole text sets, sorted."""
-    found = []
-    for name in names_in(store_of(group), TEXT_GROUP):
-        entry = group.get(f"{TEXT_GROUP}/{name}")
-        if isinstance(entry, zarr.Group) and "labels" in entry.attrs:
-            found.append(name)
-    return found
+    return [name for name in names_in(store_of(group), TEXT_GROUP) if _attributes(group, name) is not None]
 
 
 def read_text(group: zarr.Group, name: str) -> TextSet:
@@ -127,11 +156,13 @@ def read_text(group: zarr.Group, name: str) -> TextSet:
     assert isinstance(entry, zarr.Group)
     attributes: dict[str, Any] = dict(entry.attrs)
     labels = check_labels(attributes["labels"])
-    visual = read_rows(entry, "visual") if "visual" in entry else np.zeros((len(labels), 0), dtype=np.float32)
+    places = table_names(attributes)
+    there = places["visual"] in entry
+    visual = read_rows(entry, places["visual"]) if there else np.zeros((len(labels), 0), dtype=np.float32)
     return TextSet(
         name=name,
         labels=labels,
         visual=visual,
-        audio=visual if attributes.get("one_table") else read_rows(entry, "audio"),
+        audio=visual if attributes.get("one_table") else read_rows(entry, places["audio"]),
         prompts=attributes["prompts"],
     )

@@ -1,7 +1,6 @@
 """Is every byte of a cache as it was written: chunks against checksums, rows against their status and digest."""
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 
 from feature_cache import layout
@@ -21,7 +19,7 @@ from feature_cache.errors import CacheError
 from feature_cache.layout import DONE, FAILED, PENDING, SEAL, STATUS_NAMES, TEXT_GROUP, seal
 from feature_cache.safe_store import SafeStore
 from feature_cache.skeleton import BESIDE, Template
-from feature_cache.store import names_in, remove, store_of
+from feature_cache.store import add_group, names_in, remove, store_of
 from feature_cache.text_verification import check_text_set
 
 _DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError)
@@ -130,7 +128,7 @@ def _metadata(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: 
             fits = False
         if not fits:
             if repair:
-                _set_text(store, f"{name}/zarr.json", template.text(name))
+                template.write(store, name)
             yield Damage(f"{name}/zarr.json", None, (), "it is missing or not as it was written", "written anew")
 
 
@@ -144,8 +142,7 @@ def _texts(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: boo
         fits = False
     if not fits:
         if repair:
-            plain = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
-            _set_text(store, f"{TEXT_GROUP}/zarr.json", json.dumps(plain))
+            add_group(store, TEXT_GROUP, anew=True)
         yield Damage(f"{TEXT_GROUP}/zarr.json", None, (), "it is missing or not as it was written", "written anew")
     for name in names:
         try:
@@ -239,10 +236,6 @@ def _rows(
             digest.update(tables[name][row].tobytes())
         differing[row] = digest.digest() != digests[row].tobytes()
     yield "the values are not those that were written", differing
-
-
-def _set_text(store: SafeStore, key: str, text: str) -> None:
-    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(text.encode())))
 
 
 def _line(error: Exception) -> str:

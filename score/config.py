@@ -137,7 +137,7 @@ class ScoreConfig:
 
 @cache
 def _published() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(resources.files("score").joinpath("published.json").read_text())
+    found: dict[str, dict[str, Any]] = json.loads(resources.files("score").joinpath("published.json").read_text("utf-8"))
     return found
 
 
@@ -149,15 +149,19 @@ def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         found = json.loads(text) if file.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ScoreError(f"{file}: {error.strerror}") from error
-    except (ValueError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ScoreError(f"{file} is no UTF-8 text: save it as such") from error
+    except ValueError as error:
         raise ScoreError(f"{file}: {error}") from error
     names = [field.name for field in fields(ScoreConfig)]
     if not isinstance(found, dict):
         raise ScoreError(f"{file}: a table of parameters is expected, such as alpha = 0.5")
+    if not found:
+        raise ScoreError(f"{file} is empty, or was cut off: a parameter is expected, such as alpha = 0.5")
     for name in found:
         if name not in names:
             raise ScoreError(f"{file}: unknown parameter {name!r}: there are {', '.join(names)}")

@@ -11,6 +11,8 @@ from typing import Any
 
 COMPILING = "compiling kernels for this machine, once: about half a minute\n"
 AV2A = Path(sys.executable).with_name("av2a.exe" if sys.platform == "win32" else "av2a")
+PATIENCE_SECONDS = 3600
+"""When a test takes it that a command hangs: the last resort, on the slowest machine."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Done:
 def av2a(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
     """Run the command in ``cwd``, with ``env`` added to the environment; no call of it may ever show a traceback."""
     done = subprocess.run(
-        [str(AV2A), *map(str, words)], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, timeout=3600,
+        [str(AV2A), *map(str, words)], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, timeout=PATIENCE_SECONDS,
         check=False, encoding="utf-8", errors="surrogateescape",
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr

@@ -1,55 +1,157 @@
-"""The command in processes that can be killed at any moment, without the seconds that imports take."""
+"""Processes that are stopped at a chosen change of a file, and the command in processes of their own.
 
+A change is the opening of a file to write, a new name for one, or a removal: between two of them nothing on the disk
+is different, so that stopping before each one in turn leaves every state that a kill can leave. Which changes there
+are is told by Python's own audit events, whoever makes them.
+"""
+
+import importlib
+import itertools
+import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from tests.command import AV2A
+from tests.command import AV2A, PATIENCE_SECONDS
 
-_NURSERY = """
-import os, signal, sys, time
-import av, numpy, open_clip, soxr, torch, transformers, zarr
-import extract, extract.backbones.clip_clap, extract.pipeline
-from av2a_cli import main
-from extract.backbones import load_backbone
-load_backbone("tiny", None, "cpu", "float32", None)
-print("ready", flush=True)
-for line in sys.stdin:
-    after, *words = line.rstrip("\\n").split("\\t")
-    child = os.fork()
-    if child == 0:
-        out = os.open(os.devnull, os.O_RDWR)
-        err = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(out, 0), os.dup2(out, 1), os.dup2(err, 2)
-        sys.argv = ["av2a", *words]
-        try:
-            main()
-        except SystemExit as done:
-            os._exit(done.code or 0)
-        os._exit(99)
-    end = time.monotonic() + float(after)
-    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > end:
-            os.kill(child, signal.SIGKILL)
-            end = float("inf")
-        time.sleep(0.001)
-    print(os.waitstatus_to_exitcode(ended[1]), flush=True)
-"""
+LIGHT = ("av2a_cli", "h5py", "zarr", "feature_cache.exchange", "score.tuning.search", "score.formats.json_events")
+HEAVY = (*LIGHT, "av", "open_clip", "soxr", "torch", "transformers", "extract.pipeline", "extract.backbones.clip_clap")
+"""What is imported before processes are forked: imports take seconds."""
+PARTIAL = ".partial"
+
+
+# --- inside the processes -------------------------------------------------------------------------------
+
+
+class Watch:
+    """Sends its own process a signal before the n-th change of a file in a folder."""
+
+    def __init__(self, folder: str, number: int, name: str, sent: int) -> None:
+        self._folder = os.path.realpath(folder) + os.sep
+        self._left, self._name, self._signal, self._busy = number, name, sent, False
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if self._busy or self._left <= 0:
+            return
+        if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            path = self._inside(args[0], -1)
+            if path is not None:
+                self._passes(path)
+                if not path.endswith(PARTIAL):  # whoever writes so leaves, for a moment, an empty file
+                    self._passes(path, opened=True)
+        elif event in ("os.remove", "os.rmdir"):
+            path = self._inside(args[0], args[1])
+            if path is not None:
+                self._passes(path)
+        elif event == "os.rename":
+            path = self._inside(args[1], args[3])
+            if path is not None:
+                self._passes(path)
+
+    def _inside(self, name: Any, folder: int) -> str | None:
+        if not isinstance(name, str | bytes | os.PathLike):
+            return None
+        path = os.fsdecode(name)
+        if folder >= 0:
+            path = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), path)  # noqa: PTH118
+        path = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))  # noqa: PTH118, PTH119, PTH120
+        return path if path.startswith(self._folder) else None
+
+    def _passes(self, path: str, *, opened: bool = False) -> None:
+        if not path.endswith(self._name):
+            return
+        self._left -= 1
+        if self._left:
+            return
+        if opened:
+            self._busy = True
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))
+        if self._signal == signal.SIGKILL:
+            os.kill(os.getpid(), self._signal)
+        else:
+            signal.pthread_kill(threading.main_thread().ident or 0, self._signal)  # as the system does for Ctrl-C
+
+
+def _serve(log: str, modules: Sequence[str]) -> None:
+    """Run what standard input asks for, each in a fork; say the exit codes."""
+    for name in modules:
+        importlib.import_module(name)
+    if "extract.pipeline" in modules:
+        from extract.backbones import load_backbone
+
+        load_backbone("tiny", None, "cpu", "float32", None)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _obey(order, log)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def _obey(order: dict[str, Any], log: str) -> None:
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{log}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = 99
+    try:
+        os.chdir(order["cwd"])
+        if order["watch"]:
+            sys.addaudithook(Watch(*order["watch"]))
+        if "call" in order:
+            module, function = order["call"].split(":")
+            getattr(importlib.import_module(module), function)(*order["words"])
+        else:
+            sys.argv = ["av2a", *order["words"]]
+            importlib.import_module("av2a_cli").main()
+        code = 0
+    except SystemExit as done:
+        code = int(done.code or 0)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+# --- outside --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Exit code (-9: killed), output and errors of a process."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def killed(self) -> bool:
+        assert self.code in (0, 3, -signal.SIGKILL), (self.code, self.err)
+        assert "Traceback" not in self.err, self.err
+        return self.code == -signal.SIGKILL
 
 
 class Nursery:
-    """A process that has imported everything; each command runs in a fork of it."""
+    """A process that has imported everything; each command or call runs in a fork of it."""
 
-    def __init__(self, log: Path) -> None:
-        """Start it."""
-        self.log = log
+    def __init__(self, log: Path, modules: Sequence[str] = LIGHT) -> None:
+        """Start it; ``log`` is a folder for what the forks say."""
+        self._log = log
+        log.mkdir()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _NURSERY, str(log)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            cwd=Path(__file__).parent.parent, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [sys.executable, "-m", "tests.killing", str(log), *modules], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         assert self._read() == "ready"
 
@@ -57,14 +159,29 @@ class Nursery:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def run(self, words: Sequence[object], kill_after: float | None = None) -> tuple[int, float]:
-        """Exit code (-9 if it was killed) and duration; it is killed after so many seconds, if it still runs."""
+    def run(
+        self, words: Sequence[object], *, cwd: Path | str = "/", watch: tuple[object, ...] | None = None
+    ) -> Ended:
+        """A command; ``watch`` is what :class:`Watch` takes."""
+        return self._order({"words": list(map(str, words))}, cwd, watch)
+
+    def call(
+        self, function: Callable[..., object], *words: object, watch: tuple[object, ...] | None = None
+    ) -> Ended:
+        """A function at the top of a module, called with texts and numbers."""
+        plain = [word if isinstance(word, int) else str(word) for word in words]
+        return self._order({"call": f"{function.__module__}:{function.__name__}", "words": plain}, "/", watch)
+
+    def _order(self, order: dict[str, Any], cwd: Path | str, watch: tuple[object, ...] | None) -> Ended:
         assert self._process.stdin is not None
-        began = time.perf_counter()
-        after = float("inf") if kill_after is None else kill_after
-        self._process.stdin.write("\t".join([str(after), *map(str, words)]) + "\n")
+        if watch is not None:
+            folder, *rest = watch
+            watch = (str(folder), *rest)
+        self._process.stdin.write(json.dumps({**order, "cwd": str(cwd), "watch": watch}) + "\n")
         self._process.stdin.flush()
-        return int(self._read()), time.perf_counter() - began
+        code = int(self._read())
+        out, err = ((self._log / name).read_text(encoding="utf-8") for name in ("out", "err"))
+        return Ended(code, out, err)
 
     def __enter__(self) -> Self:
         return self
@@ -77,15 +194,56 @@ class Nursery:
         self._process.stdout.close()
 
 
-def start(words: Sequence[object], preexec: Callable[[], object] | None = None) -> "subprocess.Popen[str]":
-    """The installed command in a process of its own."""
+def kills(
+    run: Callable[[tuple[object, ...]], Ended], folder: Path, made: Callable[[Path], object] | None = None, step: int = 1
+) -> Iterator[tuple[Path, int]]:
+    """A folder for each change of a file that a run makes, as a run that was killed there left it.
+
+    Args:
+        run: runs something in ``folder / "now"``, watched as is said.
+        folder: where to.
+        made: makes what is there before.
+        step: only each so many-th change.
+
+    Yields:
+        The folder, and the number of the change. The last one is that of a run that ended by itself, with number 0.
+    """
+    now = folder / "now"
+    for number in itertools.count(1, step):
+        if now.exists():
+            shutil.rmtree(now)
+        now.mkdir(parents=True)
+        if made is not None:
+            made(now)
+        ended = run((now, number, "", signal.SIGKILL.value))
+        if not ended.killed:
+            assert number > 1, "nothing was written"
+            yield now, 0
+            return
+        yield now, number
+
+
+def start(
+    words: Sequence[object], preexec: Callable[[], object] | None = None, cwd: Path | None = None
+) -> "subprocess.Popen[str]":
+    """The installed command in a process of its own, which Ctrl-C reaches however the tests were started."""
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
+        if preexec is not None:
+            preexec()
+
     return subprocess.Popen(
-        [str(AV2A), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=preexec,
+        [str(AV2A), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=prepare,
     )  # fmt: skip
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     """Exit code, output and errors, once it has ended."""
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, out, err
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2:])

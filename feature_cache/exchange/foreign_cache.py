@@ -18,7 +18,7 @@ Progress = Callable[[int, int], None]
 def create_embeddings(
     place: str | PathLike[str], fitted: Fitted, backbone: str, dtype: str, common: Mapping[str, Any]
 ) -> FeatureCache:
-    """An empty cache for embeddings of these shapes.
+    """An empty cache for embeddings of these shapes, unfinished until they are written.
 
     Args:
         place: where to make it.
@@ -40,6 +40,7 @@ def create_embeddings(
         windows=kept["video"],
         audio_windows=kept["audio"],
         audio_per_segment="audio_segments" in shapes,
+        finished=False,
         **common,
     )
 
@@ -47,7 +48,7 @@ def create_embeddings(
 def write_embeddings(
     cache: FeatureCache, fitted: Fitted, missing: NDArray[np.uint8], progress: Progress | None
 ) -> None:
-    """Fill a cache shard by shard, so that memory does not grow with the number of clips.
+    """Fill a cache shard by shard, so that memory does not grow with the number of clips, and finish it.
 
     Args:
         cache: a cache of :func:`create_embeddings`.
@@ -76,6 +77,7 @@ def write_embeddings(
         )
         if progress is not None:
             progress(rows.stop, len(cache))
+    cache.finish()
 
 
 def write_probabilities(

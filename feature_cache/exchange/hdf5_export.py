@@ -15,7 +15,7 @@ from feature_cache import layout
 from feature_cache.cache import FeatureCache
 from feature_cache.errors import CacheError
 from feature_cache.exchange.digests import row_digests, text_digest
-from feature_cache.exchange.output import whole_file
+from feature_cache.exchange.output import new_file
 from feature_cache.exchange.tables import first_line
 from feature_cache.layout import DONE, MISSING_NAMES, PENDING, STATUS_NAMES
 from feature_cache.shapes import DIMENSIONS
@@ -59,7 +59,7 @@ def export_hdf5(
     if compression not in COMPRESSIONS:
         raise CacheError(f"compression {compression!r}: use one of {', '.join(COMPRESSIONS)}")
     identity = cache.identity
-    with whole_file(path, overwrite=overwrite) as partial:
+    with new_file(path, overwrite=overwrite) as partial:
         try:
             with h5py.File(partial, "w") as file:
                 _write_facts(file, cache, identity)

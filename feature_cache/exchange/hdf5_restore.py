@@ -73,7 +73,7 @@ def restore_hdf5(
     for table in tables.values():
         check_block(table, min(facts["shard_size"], len(ids)))
     with whole_cache(path, overwrite=overwrite) as place:
-        cache = FeatureCache._make(
+        cache = FeatureCache._begin(
             place,
             ids,
             facts["segments"],
@@ -90,6 +90,7 @@ def restore_hdf5(
                 f"{name} does not give the cache that was exported (identity {cache.identity}, expected {identity}): "
                 "export it again"
             )
+        cache.finish()
     return FeatureCache.open(path)
 
 

@@ -1,20 +1,18 @@
 """Outputs that are whole or not there: made under another name, renamed at the end."""
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from pathlib import Path
 
+from feature_cache.atomic import PARTIAL, sync_folder, whole_file
 from feature_cache.errors import CacheError
-from feature_cache.layout import FORMAT, UNFINISHED
 from feature_cache.places import local_folder
-from feature_cache.store import attributes_at
+from feature_cache.store import check_replaceable
 
 
-@contextmanager
-def whole_file(path: str | PathLike[str], *, overwrite: bool) -> Iterator[Path]:
+def new_file(path: str | PathLike[str], *, overwrite: bool) -> AbstractContextManager[Path]:
     """A name to write a file under; it becomes ``path`` when the block ends without an error.
 
     Args:
@@ -31,21 +29,14 @@ def whole_file(path: str | PathLike[str], *, overwrite: bool) -> Iterator[Path]:
         raise CacheError(f"{target} is there already: choose another output or overwrite it")
     if not target.parent.is_dir():
         raise CacheError(f"{target}: no folder {target.parent}: make it first")
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        yield partial
-        with partial.open("r+b") as written:  # Windows syncs what may be written
-            os.fsync(written.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    return whole_file(target)
 
 
 @contextmanager
 def whole_cache(path: str | PathLike[str], *, overwrite: bool) -> Iterator[str | PathLike[str]]:
     """A place to make a cache in; a folder becomes ``path`` when the block ends without an error.
 
-    A URL cannot be renamed: there the cache is made where it stays.
+    A cache that is there stays until then. A URL cannot be renamed: there the cache is made where it stays.
 
     Args:
         path: the cache to make.
@@ -58,27 +49,26 @@ def whole_cache(path: str | PathLike[str], *, overwrite: bool) -> Iterator[str |
     if target is None:
         yield path
         return
-    _check_replaceable(target, overwrite)
-    partial = target.with_name(f".{target.name}.partial")
-    _remove(partial)
+    partial, replaced = (target.with_name(f".{target.name[:40]}{ending}") for ending in (PARTIAL, ".replaced"))
+    if replaced.exists() and not target.exists():  # killed in between
+        replaced.rename(target)
+    check_replaceable(path, overwrite=overwrite)
+    for left in (partial, replaced):
+        _remove(left)
     try:
         yield partial
-        _remove(target)
+        if target.exists():
+            target.rename(replaced)
         partial.rename(target)
+        sync_folder(target.parent)
+        if replaced.exists():
+            replaced.rename(partial)  # no name of a cache that is whole
     finally:
+        if replaced.exists() and not target.exists():
+            replaced.rename(target)
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _remove(folder: Path) -> None:
     if folder.is_dir():
         shutil.rmtree(folder)
-
-
-def _check_replaceable(folder: Path, overwrite: bool) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    found = attributes_at(folder)
-    if found is None or (found and UNFINISHED not in found and found.get("format") != FORMAT):
-        raise CacheError(f"{folder} is there and no av2a cache: choose another output")
-    if UNFINISHED not in found and not overwrite:
-        raise CacheError(f"{folder} is there already: choose another output or overwrite it")

@@ -1,12 +1,11 @@
 """File formats of events; adding one is one more file and one more line here."""
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from feature_cache.atomic import write_outputs
 from score.errors import ScoreError
 from score.formats.csv_events import csv_files
 from score.formats.json_events import json_files
@@ -27,19 +26,12 @@ def write_events(events: "Events", path: str | PathLike[str], format: str | None
     """Write events; see :meth:`score.Events.write`."""
     file = Path(path)
     name = format_of(file, format)
-    written = []
-    for target, text in FORMATS[name](events, file).items():
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            part.replace(target)
-        except OSError as error:
-            raise ScoreError(f"{target}: cannot be written ({error.strerror or error})") from error
-        finally:
-            with suppress(OSError):
-                part.unlink()
-        written.append(str(target))
-    return written
+    files = FORMATS[name](events, file)
+    try:
+        write_outputs(files)
+    except OSError as error:
+        raise ScoreError(f"{error.filename or file}: cannot be written ({error.strerror or error})") from error
+    return [str(target) for target in files]
 
 
 def format_of(path: Path, name: str | None = None) -> str:

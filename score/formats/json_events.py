@@ -52,7 +52,7 @@ def read_json(path: str | PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path)
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ScoreError(f"{file} is not there: `av2a score` makes it") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 """Pictures of a search: heat maps of pairs of parameters, a line a parameter, segment level against event level."""
 
+import io
 from itertools import combinations
 from os import PathLike
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache.atomic import write_outputs
 from score.errors import ScoreError
 from score.tuning.result import SearchResult, pareto_rows
 from score.tuning.space import NUMBERS
@@ -52,15 +54,16 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
         pictures[f"{first}_{second}"] = _heat_map(plt, result, first, second)
     if "event-type-av" in result.metric_names:
         pictures["segment_event"] = _trade_off(plt, result)
-    written = []
+    written: dict[str | PathLike[str], str | bytes] = {}
     for name, figure in pictures.items():
-        file = place / f"{name}.png"
         if result.approximation:
             figure.supxlabel(f"approximate: {result.approximation}", fontsize=6, color="tab:red")
-        figure.savefig(file, dpi=120)
+        drawn = io.BytesIO()
+        figure.savefig(drawn, dpi=120, format="png")
         plt.close(figure)
-        written.append(str(file))
-    return written
+        written[place / f"{name}.png"] = drawn.getvalue()
+    write_outputs(written)
+    return [str(file) for file in written]
 
 
 def _levels(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -1,15 +1,16 @@
 """SearchResult: every setting tried with its figures, and the best of them."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache.atomic import write_outputs
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.tuning.space import CHOICES, NUMBERS, Space
@@ -107,15 +108,24 @@ class SearchResult:
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one table; a last column says what is approximate, if anything is."""
-        more = [self.approximation] if self.approximation else []
-        with Path(path).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow([*NUMBERS, *CHOICES, *self.metric_names, *(["approximate"] if more else [])])
-            for setting, figures in zip(self.parameters.tolist(), self.metrics.tolist(), strict=True):
-                writer.writerow([*setting, *figures, *more])
+        write_outputs({path: self.csv()})
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one Parquet table (needs pyarrow)."""
+        write_outputs({path: self.parquet()})
+
+    def csv(self) -> bytes:
+        """The table of :meth:`to_csv`."""
+        more = [self.approximation] if self.approximation else []
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*NUMBERS, *CHOICES, *self.metric_names, *(["approximate"] if more else [])])
+        for setting, figures in zip(self.parameters.tolist(), self.metrics.tolist(), strict=True):
+            writer.writerow([*setting, *figures, *more])
+        return stream.getvalue().encode()
+
+    def parquet(self) -> bytes:
+        """The table of :meth:`to_parquet`."""
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -125,7 +135,9 @@ class SearchResult:
         columns |= {name: self.metrics[:, k] for k, name in enumerate(self.metric_names)}
         if self.approximation:
             columns["approximate"] = [self.approximation] * len(self)
-        pq.write_table(pa.table(columns), str(path))
+        stream = io.BytesIO()
+        pq.write_table(pa.table(columns), stream)
+        return stream.getvalue()
 
     def table(self, tried: Sequence[Tried]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Header and rows for people: the parameters that vary, the objectives and the summary figures."""

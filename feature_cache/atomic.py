@@ -1,0 +1,131 @@
+"""Files that are written whole or not at all, and are on the disk when a call returns.
+
+A file gets its name once its bytes are there: a kill or a full disk leaves what was there before.
+"""
+
+import errno
+import os
+import stat
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from os import PathLike
+from pathlib import Path
+
+PARTIAL = ".partial"
+"""Ending of a file that was being written when its process was killed."""
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file of a store; its bytes, its name and new folders above it are on the disk afterwards.
+
+    A link in its place is replaced, not followed.
+
+    Raises:
+        OSError: it cannot be written; the error names ``path``.
+    """
+    above = []
+    for parent in (path.parent, *path.parent.parents):
+        if parent.exists():
+            break
+        above.append(parent.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _put({path: data})
+    for folder in above:
+        sync_folder(folder)
+
+
+def write_outputs(files: Mapping[str | PathLike[str], str | bytes]) -> None:
+    """Write files that a person asked for, all or none of them; texts as UTF-8, whatever the locale.
+
+    Links are followed; what is no plain file, as a pipe or /dev/null, is written to as it is.
+
+    Args:
+        files: by path, what is in each.
+
+    Raises:
+        OSError: one cannot be written, as its folder is not there; the error names the path that was asked for.
+    """
+    found: dict[Path, bytes] = {}
+    special: dict[Path, bytes] = {}
+    for path, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        file = Path(path)
+        if file.exists() and not file.is_file() and not file.is_dir():
+            special[file] = data
+        else:
+            found[Path(os.path.realpath(file)) if file.is_symlink() else file] = data
+    _put(found)
+    for file, data in special.items():
+        file.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
+    """A name under which a library may write a file; it becomes ``path`` when the block ends without an error.
+
+    It is the same name each time: what a killed process left there is overwritten.
+    """
+    target = Path(path)
+    if target.is_symlink():
+        target = Path(os.path.realpath(target))
+    partial = target.with_name(_hidden(target.name) + PARTIAL)
+    try:
+        yield partial
+        with partial.open("rb+") as written:
+            os.fsync(written.fileno())
+        partial.replace(target)
+        sync_folder(target.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """See to it that the names in a folder are on the disk."""
+    with suppress(OSError):  # not every file system lets folders be opened
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _put(files: Mapping[Path, bytes]) -> None:
+    """Write all under other names first, then give them theirs."""
+    partials: dict[Path, Path] = {}
+    try:
+        for path, data in files.items():
+            with _of(path):
+                if path.is_dir():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                partials[path] = path.with_name(f"{_hidden(path.name)}.{uuid.uuid4().hex}{PARTIAL}")
+                with partials[path].open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                with suppress(FileNotFoundError):
+                    partials[path].chmod(stat.S_IMODE(path.stat().st_mode))
+        for path, partial in partials.items():
+            with _of(path):
+                partial.replace(path)
+    except BaseException:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+        raise
+    for folder in {path.parent for path in files}:
+        sync_folder(folder)
+
+
+def _hidden(name: str) -> str:
+    return f".{name[:40]}"  # what is added must not make it too long a name
+
+
+@contextmanager
+def _of(path: Path) -> Iterator[None]:
+    """Errors name the file that was meant."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error

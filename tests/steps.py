@@ -1,0 +1,182 @@
+"""What is done to small caches and searches while the process is killed: each step is the same command each time."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from feature_cache import DONE, FAILED, PENDING, FeatureCache, verify
+from feature_cache.exchange import export_hdf5, import_features
+from feature_cache.store import is_there
+
+CLIPS = ("a", "b", "c")
+LABELS = ("x", "y")
+SIZE: dict[str, Any] = {"backbone": "clip_clap", "visual_dim": 2, "audio_dim": 2, "segments": 3, "shard_size": 2}
+SETTINGS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+"""Of each parameter: two batches in all."""
+
+
+def values(clip: str) -> dict[str, Any]:
+    """The embeddings of a clip of three segments, and so four windows."""
+    rng = np.random.default_rng(ord(clip[0]))
+    shapes = {"image": (3, 2), "video": (4, 1, 2), "audio": (4, 2)}
+    return {name: rng.standard_normal(shape).astype(np.float16) for name, shape in shapes.items()}
+
+
+def tables(*clips: str) -> dict[str, Any]:
+    return {name: np.stack([values(clip)[name] for clip in clips]) for name in ("image", "video", "audio")}
+
+
+def words(seed: int) -> dict[str, Any]:
+    table = np.random.default_rng(seed).standard_normal((2, 2)).astype(np.float32)
+    return {"labels": LABELS, "visual": table, "audio": table + 1, "prompts": {"visual": list(LABELS)}}
+
+
+def make(place: Path, clips: tuple[str, ...] = CLIPS) -> FeatureCache:
+    """A whole cache: clip b failed; one label set."""
+    cache = FeatureCache.create(place / "c.zarr", clip_ids=clips, **SIZE)
+    fill(place)
+    cache.add_text("t", **words(0))
+    return cache
+
+
+def fill(place: str | Path, refused: str = "b") -> None:
+    """What is pending is done, a shard at a time, as extraction does it."""
+    cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
+    for shard in range(cache.n_shards):
+        status = cache.status()
+        rows = [row for row in cache.shard_rows(shard) if status[row] == PENDING]
+        if not rows:
+            continue
+        names = [cache.clip_ids[row] for row in rows]
+        bad = [name == refused for name in names]
+        inside = [row - cache.shard_rows(shard).start for row in rows]
+        found = tables(*names)
+        for table in found.values():
+            table[bad] = 0
+        codes = [FAILED if each else DONE for each in bad]
+        cache.write_rows(shard, inside, found, codes, ["no video" if each else "" for each in bad], [0] * len(rows))
+
+
+# --- steps ----------------------------------------------------------------------------------------------
+
+
+def create(place: str) -> None:
+    output = Path(place) / "c.zarr"
+    if not is_there(output):
+        FeatureCache.create(output, clip_ids=CLIPS, **SIZE)
+
+
+def overwrite(place: str) -> None:
+    FeatureCache.create(Path(place) / "c.zarr", clip_ids=("z",), overwrite=True, **SIZE)
+
+
+def from_arrays(place: str) -> None:
+    output = Path(place) / "c.zarr"
+    FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", shard_size=2, **tables(*CLIPS))
+
+
+def from_probabilities(place: str) -> None:
+    heard = np.linspace(0, 1, 18).reshape(3, 3, 2)
+    FeatureCache.from_probabilities(
+        Path(place) / "c.zarr", clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard, shard_size=2
+    )
+
+
+def add_text(place: str) -> None:
+    cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
+    if "new" not in cache.text_names:
+        cache.add_text("new", **words(1))
+
+
+def replace_text(place: str, seed: int = 2) -> None:
+    FeatureCache.open(Path(place) / "c.zarr", "r+").add_text("t", overwrite=True, **words(seed))
+
+
+def grow(place: str) -> None:
+    cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
+    cache.update_attributes({"grown": True})
+    if "d" not in cache.clip_ids:
+        cache.add_clips(["d", "e"])
+
+
+def prune(place: str) -> None:
+    cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
+    cache.drop_clips([clip for clip in ("a", "e") if clip in cache.clip_ids])
+
+
+def retry(place: str) -> None:
+    cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
+    row = cache.clip_ids.index("b")
+    if cache.status()[row] != DONE:
+        cache.write_rows(row // 2, [row % 2], tables("b"), [DONE], [""], [0])
+
+
+def repair(place: str) -> None:
+    verify(Path(place) / "c.zarr", repair=True)
+
+
+def bring_in(place: str) -> None:
+    """Import embeddings with a label set."""
+    source = Path(place).parent.parent / "given"
+    import_features(
+        Path(place) / "c.zarr", [source / "features.npz"], shard_size=2, segment_seconds=2.0, overwrite=True
+    )
+
+
+def bring_in_far(place: str) -> None:
+    """The same to a store that cannot be renamed."""
+    source = Path(place).parent.parent / "given"
+    import_features(f"local://{place}/c.zarr", [source / "features.npz"], shard_size=2)
+
+
+def bring_in_probabilities(place: str) -> None:
+    source = Path(place).parent.parent / "given"
+    import_features(Path(place) / "c.zarr", [source / "heard.npz"], shard_size=2, overwrite=True)
+
+
+def bring_back(place: str) -> None:
+    """Import an export."""
+    import_features(Path(place) / "c.zarr", [Path(place).parent.parent / "given" / "c.h5"], overwrite=True)
+
+
+def bring_back_far(place: str) -> None:
+    import_features(f"local://{place}/c.zarr", [Path(place).parent.parent / "given" / "c.h5"])
+
+
+def take_out(place: str) -> None:
+    """Export."""
+    cache = FeatureCache.open(Path(place).parent.parent / "given" / "c.zarr")
+    export_hdf5(cache, Path(place) / "c.h5", overwrite=True)
+
+
+def write_events(place: str, ending: str) -> None:
+    from tests.made_events import EVENTS
+
+    EVENTS.write(Path(place) / f"e.{ending}")
+
+
+def search_in(place: str, overwrite: int = 0) -> None:
+    searched(Path(place).parent.parent.parent / "given", Path(place) / "search.zarr", overwrite=bool(overwrite))
+
+
+def search_again(given: str, output: str) -> None:
+    searched(Path(given), Path(output), per_clip_ceiling=True)
+
+
+def searched(given: Path, output: Path, **options: Any) -> None:
+    """Two batches of settings."""
+    from score import search
+
+    cache, truth, space = search_of(given)
+    search(cache, truth, space, output=output, threads=1, **options)
+
+
+def search_of(given: Path) -> tuple[Any, Any, Any]:
+    from score import Annotations, Space
+
+    cache = FeatureCache.open(given / "c.zarr")
+    done = [clip for clip, code in zip(cache.clip_ids, cache.status().tolist(), strict=True) if code == DONE]
+    truth = Annotations.from_events({clip: {"visual": [("x", 0, 2)], "audio": [("y", 1, 3)]} for clip in done})
+    numbers = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")
+    return cache, truth, Space(**dict.fromkeys(numbers, SETTINGS))

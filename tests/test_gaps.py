@@ -1,0 +1,368 @@
+"""Killed between any two changes of a file: nothing is declared whole before it is, and the same command goes on."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import zarr
+
+from feature_cache import DONE, FAILED, PENDING, CacheError, FeatureCache, verify
+from feature_cache.exchange import export_hdf5
+from score import Events
+from score.tuning.store import SearchStore
+from tests import steps
+from tests.killing import Ended, Nursery, kills
+from tests.made_events import EVENTS
+from tests.stores import contents
+from tests.test_verify import flip
+
+Made = Callable[[Path], object]
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as found:
+        yield found
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """What steps read: features, probabilities, a cache, its export."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    features = steps.tables(*steps.CLIPS)
+    text = {"labels": np.array(steps.LABELS), "text_visual": np.eye(2), "text_audio": np.eye(2) + 1}
+    np.savez(folder / "features.npz", clip_ids=np.array(steps.CLIPS), **features, **text)
+    heard = np.linspace(0, 1, 18).reshape(3, 3, 2)
+    np.savez(
+        folder / "heard.npz", clip_ids=np.array(steps.CLIPS), labels=np.array(steps.LABELS), audio_probabilities=heard
+    )
+    export_hdf5(steps.make(folder), folder / "c.h5")
+    return folder
+
+
+def in_between(path: Path) -> bool:
+    """Nothing there, a beginning that is known as one, or a cache that is as it was written."""
+    try:
+        return verify(path).intact
+    except CacheError as error:
+        return "is not there" in str(error) or "half written" in str(error) or "is no av2a cache" in str(error)
+
+
+def stopped_everywhere(
+    nursery: Nursery, folder: Path, step: Callable[..., object], made: Made | None = None, *words: int,
+) -> Iterator[Path]:
+    """The folder as each kill left it; once it was looked at, the step is done again, and must end as at one go."""
+    whole = folder / "whole" / "now"
+    whole.mkdir(parents=True)
+    if made is not None:
+        made(whole)
+    assert nursery.call(step, whole, *words).code == 0
+
+    def run(watch: tuple[object, ...]) -> Ended:
+        return nursery.call(step, str(watch[0]), *words, watch=watch)
+
+    count = 0
+    for place, number in kills(run, folder / "killed", made):
+        count += 1
+        yield place
+        if number:
+            ended = nursery.call(step, place, *words)
+            assert ended.code == 0, ended.err
+        for name in ("c.zarr", "c.h5", "search.zarr"):
+            assert (place / name).exists() == (whole / name).exists()
+        if (place / "c.zarr").exists():
+            assert contents(place / "c.zarr") == contents(whole / "c.zarr")
+            assert verify(place / "c.zarr").intact
+    assert count > 2
+
+
+# --- caches ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [steps.create, steps.from_arrays, steps.from_probabilities], ids=lambda step: step.__name__)
+def test_making(step: Callable[..., object], nursery: Nursery, tmp_path: Path) -> None:
+    states = set()
+    for place in stopped_everywhere(nursery, tmp_path, step):
+        assert in_between(place / "c.zarr")
+        try:
+            cache = FeatureCache.open(place / "c.zarr")
+        except CacheError as error:
+            states.add(str(error).rpartition(" (")[0][-12:])
+            continue
+        assert step is steps.create or (cache.status() == DONE).all()  # declared whole is whole
+        assert cache.kind == "embeddings" or cache.text_names == ["labels"]
+        states.add("there")
+    assert {"there", "half written"} <= states
+
+
+def test_replacing_a_cache(nursery: Nursery, tmp_path: Path) -> None:
+    before = contents(steps.make(tmp_path).path)
+    for place in stopped_everywhere(nursery, tmp_path, steps.overwrite, steps.make):
+        assert in_between(place / "c.zarr")
+        try:
+            found = contents(place / "c.zarr")
+        except CacheError as error:
+            assert "half written" in str(error)  # noqa: PT017
+            continue
+        assert found == before or "clip a" not in found
+
+
+def test_filling(nursery: Nursery, tmp_path: Path) -> None:
+    def empty(place: Path) -> None:
+        FeatureCache.create(place / "c.zarr", clip_ids=steps.CLIPS, **steps.SIZE)
+
+    for place in stopped_everywhere(nursery, tmp_path, steps.fill, empty):
+        assert verify(place / "c.zarr").intact
+
+
+def test_filling_what_is_partly_there(nursery: Nursery, tmp_path: Path) -> None:
+    """One row of a shard after the other: rows that stay, done or failed, are declared so all the while."""
+    for place in stopped_everywhere(nursery, tmp_path, steps.retry, steps.make):
+        cache = FeatureCache.open(place / "c.zarr")
+        assert verify(place / "c.zarr").intact
+        assert cache.status()[0] == DONE
+        np.testing.assert_array_equal(cache.read([0]).image[0], steps.values("a")["image"])
+
+
+def test_a_failed_row_beside_another(nursery: Nursery, tmp_path: Path) -> None:
+    """It stays failed all the while, with its reason."""
+
+    def made(place: Path) -> None:
+        cache = FeatureCache.create(place / "c.zarr", clip_ids=("b", "a"), **steps.SIZE)
+        cache.write_rows(0, [0], steps.tables("b"), [FAILED], ["no video"], [0])
+
+    for place in stopped_everywhere(nursery, tmp_path, steps.fill, made):
+        assert FeatureCache.open(place / "c.zarr").reasons() == {"b": "no video"}
+        assert verify(place / "c.zarr").intact
+
+
+def test_adding_labels(nursery: Nursery, tmp_path: Path) -> None:
+    for place in stopped_everywhere(nursery, tmp_path, steps.add_text, steps.make):
+        assert verify(place / "c.zarr").intact
+        assert FeatureCache.open(place / "c.zarr").text("t").labels == steps.LABELS
+
+
+@pytest.mark.parametrize("earlier", [(), (5,), (5, 6)], ids=len)
+def test_replacing_labels(earlier: tuple[int, ...], nursery: Nursery, tmp_path: Path) -> None:
+    """The old set is there until the new one is, however often it was replaced before."""
+
+    def made(place: Path) -> None:
+        steps.make(place)
+        for seed in earlier:
+            steps.replace_text(str(place), seed)
+
+    seen = set()
+    for place in stopped_everywhere(nursery, tmp_path, steps.replace_text, made):
+        assert verify(place / "c.zarr").intact
+        found = FeatureCache.open(place / "c.zarr").text("t")
+        for seed in (*earlier[-1:], *([] if earlier else [0]), 2):
+            if np.array_equal(found.visual, steps.words(seed)["visual"]):
+                np.testing.assert_array_equal(found.audio, steps.words(seed)["audio"])
+                seen.add(seed)
+                break
+        else:
+            pytest.fail("neither the old set nor the new one")
+        assert len(list((place / "c.zarr" / "text" / "t").glob("*/zarr.json"))) <= 4
+    assert len(seen) == 2
+    assert len(list((place / "c.zarr" / "text" / "t").glob("*/zarr.json"))) == 2
+
+
+def test_growing(nursery: Nursery, tmp_path: Path) -> None:
+    for place in stopped_everywhere(nursery, tmp_path, steps.grow, steps.make):
+        assert verify(place / "c.zarr").intact
+        cache = FeatureCache.open(place / "c.zarr")
+        assert cache.clip_ids in (["a", "b", "c"], ["a", "b", "c", "d", "e"])
+        assert cache.status().tolist() == [DONE, FAILED, DONE, PENDING, PENDING][: len(cache)]
+
+
+def test_pruning(nursery: Nursery, tmp_path: Path) -> None:
+    def made(place: Path) -> None:
+        steps.make(place, ("a", "b", "c", "d", "e"))
+
+    again = 0
+    for place in stopped_everywhere(nursery, tmp_path, steps.prune, made):
+        assert verify(place / "c.zarr").intact
+        cache = FeatureCache.open(place / "c.zarr")
+        status = dict(zip(cache.clip_ids, cache.status().tolist(), strict=True))
+        assert {"b", "c", "d"} <= status.keys()
+        pending = [clip for clip, code in status.items() if code == PENDING and clip not in "ae"]
+        again += bool(pending)
+        assert len(pending) <= 1  # the one that moves
+        nursery.call(steps.prune, place)
+        nursery.call(steps.fill, place)
+    assert again
+
+
+def test_repairing(nursery: Nursery, tmp_path: Path) -> None:
+    """Whatever was repaired before the kill is; a second time repairs the rest."""
+
+    def damaged(place: Path) -> None:
+        cache = steps.make(place, ("a", "b", "c", "d", "e"))
+        cache.add_text("bad", **steps.words(3))
+        path = place / "c.zarr"
+        flip(path / "video" / "c" / "0" / "0" / "0" / "0", 5)
+        flip(path / "status" / "c" / "1", 0)
+        flip(path / "text" / "bad" / "visual" / "c" / "0" / "0", 5)
+        (path / "digest" / "c" / "2" / "0").unlink()
+        (path / "image" / "zarr.json").unlink()
+
+    for place in stopped_everywhere(nursery, tmp_path, steps.repair, damaged):
+        if (place / "c.zarr" / "image" / "zarr.json").exists():
+            FeatureCache.open(place / "c.zarr").text("t")
+        nursery.call(steps.repair, place)
+        cache = FeatureCache.open(place / "c.zarr")
+        assert verify(cache.path).intact
+        assert (cache.status() == PENDING).all()
+        assert cache.text_names == ["t"]
+
+
+# --- other people's files -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "step", [steps.bring_in, steps.bring_in_probabilities, steps.bring_back], ids=lambda step: step.__name__
+)
+def test_importing(step: Callable[..., object], given: Path, nursery: Nursery, tmp_path: Path) -> None:
+    for place in stopped_everywhere(nursery, tmp_path, step):
+        assert in_between(place / "c.zarr")
+        if (place / "c.zarr").exists():
+            assert PENDING not in FeatureCache.open(place / "c.zarr").status()
+    assert sorted(file.name for file in place.iterdir()) == ["c.zarr"]
+
+
+def test_importing_over_a_cache(given: Path, nursery: Nursery, tmp_path: Path) -> None:
+    """What was there is there, or what is new; for a moment neither, and then the same command makes it."""
+    before = contents(steps.make(tmp_path).path)
+    seen = []
+    for place in stopped_everywhere(nursery, tmp_path, steps.bring_in, steps.make):
+        assert in_between(place / "c.zarr")
+        if not (place / "c.zarr").exists():
+            seen.append("none")
+            continue
+        found = contents(place / "c.zarr")
+        seen.append("old" if found == before else "new")
+        assert seen[-1] == "old" or "text labels" in found
+    assert seen == sorted(seen, key=("old", "none", "new").index)
+    assert seen.count("none") <= 1
+    assert sorted(file.name for file in place.iterdir()) == ["c.zarr"]
+
+
+@pytest.mark.parametrize("step", [steps.bring_in_far, steps.bring_back_far], ids=lambda step: step.__name__)
+def test_importing_into_a_store_without_renaming(
+    step: Callable[..., object], given: Path, nursery: Nursery, tmp_path: Path
+) -> None:
+    for place in stopped_everywhere(nursery, tmp_path, step):
+        try:
+            cache = FeatureCache.open(place / "c.zarr")
+        except CacheError as error:
+            if "zarr.json is damaged" in str(error):
+                (place / "c.zarr" / "zarr.json").unlink()  # object stores have no such half files
+            continue
+        assert PENDING not in cache.status()
+        assert cache.text_names
+        assert verify(cache.path).intact
+
+
+def test_exporting(given: Path, nursery: Nursery, tmp_path: Path) -> None:
+    def made(place: Path) -> None:
+        (place / "c.h5").write_bytes(b"before")
+
+    seen = set()
+    for place in stopped_everywhere(nursery, tmp_path, steps.take_out, made):
+        if (place / "c.h5").read_bytes() != b"before":
+            seen.add("new")
+            with h5py.File(place / "c.h5") as file:
+                assert set(file["clip_ids"].asstr()[:]) == set(steps.CLIPS)
+    assert seen
+    assert sorted(file.name for file in place.iterdir()) == ["c.h5"]
+
+
+# --- events ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["json", "csv", "tsv"])
+def test_events(ending: str, nursery: Nursery, tmp_path: Path) -> None:
+    """What was there, or what is new, and nothing in between."""
+    names = [Path(name).name for name in EVENTS.write(tmp_path / f"e.{ending}")]
+
+    def made(place: Path) -> None:
+        for name in names:
+            (place / name).write_text("before")
+
+    def run(watch: tuple[object, ...]) -> Ended:
+        return nursery.call(steps.write_events, str(watch[0]), ending, watch=watch)
+
+    kept = 0
+    for place, number in kills(run, tmp_path / "killed", made):
+        found = [(place / name).read_bytes() for name in names]
+        whole = [(tmp_path / name).read_bytes() for name in names]
+        assert all(one in (b"before", two) for one, two in zip(found, whole, strict=True))
+        kept += b"before" in found
+        assert number or found == whole
+        assert nursery.call(steps.write_events, place, ending).code == 0
+        assert [(place / name).read_bytes() for name in names] == whole
+    assert kept >= 2 * len(names)
+    if ending == "json":
+        assert Events.read(place / "e.json").clip_ids == EVENTS.clip_ids
+
+
+# --- searches -------------------------------------------------------------------------------------------
+
+
+def kept_batches(path: Path) -> dict[str, bytes]:
+    """The figures of the batches that are declared whole."""
+    try:
+        group = zarr.open_group(path, mode="r")
+    except FileNotFoundError:
+        return {}
+    return {name: np.asarray(entry["metrics"]).tobytes() for name, entry in group.groups() if entry.attrs.get("done")}
+
+
+def test_searching(given: Path, nursery: Nursery, tmp_path: Path) -> None:
+    steps.searched(given, tmp_path / "whole")
+    whole = kept_batches(tmp_path / "whole")
+    assert len(whole) == 2
+    counts = set()
+    for place in stopped_everywhere(nursery, tmp_path / "one", steps.search_in):
+        found = kept_batches(place / "search.zarr")
+        assert found.items() <= whole.items()
+        counts.add(len(found))
+    assert counts == {0, 1, 2}
+    assert kept_batches(place / "search.zarr") == whole
+
+
+def test_searching_over_another_search(given: Path, nursery: Nursery, tmp_path: Path) -> None:
+    """With --overwrite; then the same command goes on without it, too."""
+    steps.searched(given, tmp_path / "whole")
+    whole = kept_batches(tmp_path / "whole")
+
+    def made(place: Path) -> None:
+        settings = steps.search_of(given)[2].grid()[:3]
+        SearchStore(place / "search.zarr", {"seed": 7}).write(5, settings, np.ones((3, 2)), ("one", "two"))
+
+    def run(watch: tuple[object, ...]) -> Ended:
+        return nursery.call(steps.search_in, str(watch[0]), 1, watch=watch)
+
+    for place, number in kills(run, tmp_path / "one" / "killed", made):
+        found = kept_batches(place / "search.zarr")
+        assert found.items() <= whole.items() or list(found) == ["batch000005"]
+        again = nursery.call(steps.search_in, place)
+        if list(found) != ["batch000005"]:
+            assert again.code == 0, again.err
+        assert nursery.call(steps.search_in, place, 1).code == 0
+        assert kept_batches(place / "search.zarr") == whole
+        assert number or again.code == 0
+
+
+def test_searching_again_for_the_ceiling(given: Path, nursery: Nursery, tmp_path: Path) -> None:
+    """It computes everything again; what was kept stays kept."""
+    steps.searched(given, tmp_path / "s")
+    shutil.copytree(tmp_path / "s", tmp_path / "before")
+    watched: dict[str, Any] = {"watch": (tmp_path / "s", 1, "", 9)}
+    assert nursery.call(steps.search_again, given, tmp_path / "s", **watched).code == 0
+    assert kept_batches(tmp_path / "s") == kept_batches(tmp_path / "before")
