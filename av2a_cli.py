@@ -779,7 +779,9 @@ def evaluate(
     report = run(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
     figures = json.dumps(report.to_dict(), indent=1)
     if output is not None:
-        output.write_text(figures + "\n")
+        from feature_cache.atomic import write_outputs
+
+        write_outputs({output: figures + "\n"})
     if as_json:
         click.echo(figures)
         return
@@ -881,11 +883,13 @@ def search(
     import time
 
     from feature_cache import FeatureCache
+    from feature_cache.atomic import write_outputs
     from score import Annotations, defaults_for
     from score import search as run
     from score.tuning.report import report_split as measure
     from score.tuning.result import check_objective
     from score.tuning.space import space_for
+    from score.tuning.store import is_table_of, remember_table
     from score.tuning.sweeper import Sweeper
 
     opened = FeatureCache.open(cache)
@@ -903,7 +907,7 @@ def search(
         truth = Annotations.read(dataset, annotations, split=report_split)
         other = Sweeper(opened, truth, text, partial=partial, threads=threads)
     _check_best(best_file, store, overwrite)
-    if table is not None and table.exists() and not overwrite:
+    if table is not None and table.exists() and not overwrite and not is_table_of(store, table):
         raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
     _announce_compiling("sweep_clips")
     began = time.perf_counter()
@@ -937,7 +941,9 @@ def search(
         )
     written = [str(store)]
     if table is not None:
-        (result.to_csv if table.suffix.lower() == ".csv" else result.to_parquet)(table)
+        content = result.as_csv() if table.suffix.lower() == ".csv" else result.as_parquet()
+        remember_table(store, content)
+        write_outputs({table: content})
         written.append(str(table))
     _write_best(best_file, best, store, names[0], split)
     written.append(str(best_file))
@@ -953,15 +959,24 @@ def search(
 
 def _check_best(file: Path, store: Path, overwrite: bool) -> None:
     """A file of settings is only replaced by the search that wrote it."""
-    if file.exists() and not overwrite and f"# search: {store}" not in file.read_text(errors="replace").splitlines():
+    if not file.exists() or overwrite:
+        return
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    if text and f"# search: {_one_line(store)}" not in text.splitlines():  # an empty one is what a full disk left
         raise click.ClickException(f"{file} is there already, from elsewhere: choose another --best, or --overwrite")
 
 
 def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: str) -> None:
+    from feature_cache.atomic import write_outputs
     from score.tuning.report import to_toml
 
-    comments = [f"search: {store}", f"{objective} on the {split} split: {best.metrics[objective]:.2f} %"]
-    file.write_text(to_toml(best.config, comments))
+    comments = [f"search: {_one_line(store)}", f"{objective} on the {split} split: {best.metrics[objective]:.2f} %"]
+    write_outputs({file: to_toml(best.config, comments)})
+
+
+def _one_line(path: Path) -> str:
+    """A path that a comment in a text file can hold, whatever its bytes."""
+    return " ".join(str(path).encode("utf-8", "backslashreplace").decode().splitlines())
 
 
 # --- what people see ------------------------------------------------------------------------------------

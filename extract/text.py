@@ -18,7 +18,7 @@ from extract.errors import ExtractError
 from extract.label_sets import resolve_labels
 from extract.run_cache import differences
 from extract.text_notes import text_notes
-from feature_cache import FeatureCache
+from feature_cache import CacheError, FeatureCache
 
 _PLACE = "{label}"
 
@@ -83,24 +83,38 @@ def add_labels(
         CacheError: a name or labels that a cache cannot hold.
     """
     sentences = _Sentences.of(backbone, labels, visual_prompts, audio_prompts)
-    if name in cache.text_names and not overwrite:
-        there = cache.text(name)
-        if list(there.labels) == list(labels) and dict(there.prompts) == sentences.shown():
-            return False
-        what = "prompts" if list(there.labels) == list(labels) else "labels"
-        raise ExtractError(
-            f"{cache.path} has a label set {name!r} with other {what}: choose another name, or overwrite it"
-        )
+    if not overwrite and _is_there(cache, name, labels, sentences):
+        return False
     text = _encode(backbone, sentences)
-    cache.add_text(
-        name,
-        labels=labels,
-        visual=text.visual,
-        audio=None if text.one_table else text.audio,
-        prompts=text.prompts,
-        overwrite=overwrite,
-    )
+    try:
+        cache.add_text(
+            name,
+            labels=labels,
+            visual=text.visual,
+            audio=None if text.one_table else text.audio,
+            prompts=text.prompts,
+            overwrite=overwrite,
+        )
+    except CacheError:
+        if overwrite or not _is_there(cache, name, labels, sentences):
+            raise
+        return False  # another process has added the same meanwhile
     return True
+
+
+def _is_there(cache: FeatureCache, name: str, labels: Sequence[str], sentences: "_Sentences") -> bool:
+    """Whether the same set is in a cache.
+
+    Raises:
+        ExtractError: another one of that name is.
+    """
+    if name not in cache.text_names:
+        return False
+    there = cache.text(name)
+    if list(there.labels) == list(labels) and dict(there.prompts) == sentences.shown():
+        return True
+    what = "prompts" if list(there.labels) == list(labels) else "labels"
+    raise ExtractError(f"{cache.path} has a label set {name!r} with other {what}: choose another name, or overwrite it")
 
 
 class AddedLabels(NamedTuple):

@@ -35,7 +35,7 @@ def write_durably(path: Path, data: bytes) -> None:
         sync_folder(folder)
 
 
-def write_outputs(files: Mapping[str | PathLike[str], str | bytes]) -> None:
+def write_outputs(files: Mapping[Path, str | bytes]) -> None:
     """Write files that a person asked for, all or none of them; texts as UTF-8, whatever the locale.
 
     Links are followed; what is no plain file, as a pipe or /dev/null, is written to as it is.
@@ -48,9 +48,8 @@ def write_outputs(files: Mapping[str | PathLike[str], str | bytes]) -> None:
     """
     found: dict[Path, bytes] = {}
     special: dict[Path, bytes] = {}
-    for path, content in files.items():
+    for file, content in files.items():
         data = content.encode() if isinstance(content, str) else content
-        file = Path(path)
         if file.exists() and not file.is_file() and not file.is_dir():
             special[file] = data
         else:

@@ -137,7 +137,9 @@ class ScoreConfig:
 
 @cache
 def _published() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads(resources.files("score").joinpath("published.json").read_text("utf-8"))
+    found: dict[str, dict[str, Any]] = json.loads(
+        resources.files("score").joinpath("published.json").read_text("utf-8")
+    )
     return found
 
 

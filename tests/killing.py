@@ -42,10 +42,9 @@ class Watch:
             return
         if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             path = self._inside(args[0], -1)
-            if path is not None:
+            if path is not None and not path.endswith(PARTIAL):  # that of a partial one shows nothing
                 self._passes(path)
-                if not path.endswith(PARTIAL):  # whoever writes so leaves, for a moment, an empty file
-                    self._passes(path, opened=True)
+                self._passes(path, opened=True)  # whoever writes so leaves, for a moment, an empty file
         elif event in ("os.remove", "os.rmdir"):
             path = self._inside(args[0], args[1])
             if path is not None:
@@ -60,7 +59,7 @@ class Watch:
             return None
         path = os.fsdecode(name)
         if folder >= 0:
-            path = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), path)  # noqa: PTH118
+            path = os.path.join(Path(f"/proc/self/fd/{folder}").readlink(), path)  # noqa: PTH118
         path = os.path.join(os.path.realpath(os.path.dirname(path) or "."), os.path.basename(path))  # noqa: PTH118, PTH119, PTH120
         return path if path.startswith(self._folder) else None
 
@@ -90,6 +89,10 @@ def _serve(log: str, modules: Sequence[str]) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         order = json.loads(line)
+        if order["warm"]:
+            getattr(importlib.import_module(order["call"][0]), order["call"][1])(*order["words"])
+            print(0, flush=True)
+            continue
         child = os.fork()
         if child == 0:
             _obey(order, log)
@@ -101,14 +104,14 @@ def _obey(order: dict[str, Any], log: str) -> None:
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{log}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    vars(os)["fsync"] = lambda handle: None  # a kill loses nothing that the system has; only a loss of power does
     code = 99
     try:
         os.chdir(order["cwd"])
         if order["watch"]:
             sys.addaudithook(Watch(*order["watch"]))
         if "call" in order:
-            module, function = order["call"].split(":")
-            getattr(importlib.import_module(module), function)(*order["words"])
+            getattr(importlib.import_module(order["call"][0]), order["call"][1])(*order["words"])
         else:
             sys.argv = ["av2a", *order["words"]]
             importlib.import_module("av2a_cli").main()
@@ -159,28 +162,29 @@ class Nursery:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def run(
-        self, words: Sequence[object], *, cwd: Path | str = "/", watch: tuple[object, ...] | None = None
-    ) -> Ended:
+    def run(self, words: Sequence[object], *, cwd: Path | str = "/", watch: tuple[object, ...] | None = None) -> Ended:
         """A command; ``watch`` is what :class:`Watch` takes."""
         return self._order({"words": list(map(str, words))}, cwd, watch)
 
-    def call(
-        self, function: Callable[..., object], *words: object, watch: tuple[object, ...] | None = None
-    ) -> Ended:
+    def call(self, function: Callable[..., object], *words: object, watch: tuple[object, ...] | None = None) -> Ended:
         """A function at the top of a module, called with texts and numbers."""
-        plain = [word if isinstance(word, int) else str(word) for word in words]
-        return self._order({"call": f"{function.__module__}:{function.__name__}", "words": plain}, "/", watch)
+        return self._order(_call(function, words), "/", watch)
+
+    def warm(self, function: Callable[..., object], *words: object) -> None:
+        """Call a function in the process that is forked: what is slow the first time is so once."""
+        assert self._order({**_call(function, words), "warm": True}, "/", None).code == 0
 
     def _order(self, order: dict[str, Any], cwd: Path | str, watch: tuple[object, ...] | None) -> Ended:
         assert self._process.stdin is not None
         if watch is not None:
             folder, *rest = watch
             watch = (str(folder), *rest)
-        self._process.stdin.write(json.dumps({**order, "cwd": str(cwd), "watch": watch}) + "\n")
+        self._process.stdin.write(json.dumps({"warm": False, **order, "cwd": str(cwd), "watch": watch}) + "\n")
         self._process.stdin.flush()
         code = int(self._read())
-        out, err = ((self._log / name).read_text(encoding="utf-8") for name in ("out", "err"))
+        out, err = (
+            file.read_text(encoding="utf-8") if (file := self._log / name).exists() else "" for name in ("out", "err")
+        )
         return Ended(code, out, err)
 
     def __enter__(self) -> Self:
@@ -194,8 +198,16 @@ class Nursery:
         self._process.stdout.close()
 
 
+def _call(function: Callable[..., object], words: Sequence[object]) -> dict[str, Any]:
+    plain = [word if isinstance(word, int) else str(word) for word in words]
+    return {"call": (function.__module__, function.__name__), "words": plain}
+
+
 def kills(
-    run: Callable[[tuple[object, ...]], Ended], folder: Path, made: Callable[[Path], object] | None = None, step: int = 1
+    run: Callable[[tuple[object, ...]], Ended],
+    folder: Path,
+    made: Callable[[Path], object] | None = None,
+    step: int = 1,
 ) -> Iterator[tuple[Path, int]]:
     """A folder for each change of a file that a run makes, as a run that was killed there left it.
 

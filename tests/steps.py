@@ -1,5 +1,7 @@
 """What is done to small caches and searches while the process is killed: each step is the same command each time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,7 @@ from feature_cache.store import is_there
 CLIPS = ("a", "b", "c")
 LABELS = ("x", "y")
 SIZE: dict[str, Any] = {"backbone": "clip_clap", "visual_dim": 2, "audio_dim": 2, "segments": 3, "shard_size": 2}
-SETTINGS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
-"""Of each parameter: two batches in all."""
+SETTINGS = [0.2, 0.6]
 
 
 def values(clip: str) -> dict[str, Any]:
@@ -40,6 +41,10 @@ def make(place: Path, clips: tuple[str, ...] = CLIPS) -> FeatureCache:
     return cache
 
 
+def make_in(place: str) -> None:
+    verify(make(Path(place)).path)
+
+
 def fill(place: str | Path, refused: str = "b") -> None:
     """What is pending is done, a shard at a time, as extraction does it."""
     cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
@@ -56,6 +61,23 @@ def fill(place: str | Path, refused: str = "b") -> None:
             table[bad] = 0
         codes = [FAILED if each else DONE for each in bad]
         cache.write_rows(shard, inside, found, codes, ["no video" if each else "" for each in bad], [0] * len(rows))
+
+
+def given_of(place: str) -> Path:
+    """Where a test has put what is read."""
+    return next(folder / "given" for folder in Path(place).parents if (folder / "given").exists())
+
+
+@contextmanager
+def folders_made() -> Iterator[None]:
+    """As in an object store, folders need not be made, under local://."""
+    import fsspec
+
+    fsspec.config.conf["local"] = {"auto_mkdir": True}
+    try:
+        yield
+    finally:
+        del fsspec.config.conf["local"]
 
 
 # --- steps ----------------------------------------------------------------------------------------------
@@ -103,6 +125,7 @@ def grow(place: str) -> None:
 def prune(place: str) -> None:
     cache = FeatureCache.open(Path(place) / "c.zarr", "r+")
     cache.drop_clips([clip for clip in ("a", "e") if clip in cache.clip_ids])
+    fill(place)
 
 
 def retry(place: str) -> None:
@@ -118,7 +141,7 @@ def repair(place: str) -> None:
 
 def bring_in(place: str) -> None:
     """Import embeddings with a label set."""
-    source = Path(place).parent.parent / "given"
+    source = given_of(place)
     import_features(
         Path(place) / "c.zarr", [source / "features.npz"], shard_size=2, segment_seconds=2.0, overwrite=True
     )
@@ -126,27 +149,28 @@ def bring_in(place: str) -> None:
 
 def bring_in_far(place: str) -> None:
     """The same to a store that cannot be renamed."""
-    source = Path(place).parent.parent / "given"
-    import_features(f"local://{place}/c.zarr", [source / "features.npz"], shard_size=2)
+    with folders_made():
+        import_features(f"local://{place}/c.zarr", [given_of(place) / "features.npz"], shard_size=2)
 
 
 def bring_in_probabilities(place: str) -> None:
-    source = Path(place).parent.parent / "given"
+    source = given_of(place)
     import_features(Path(place) / "c.zarr", [source / "heard.npz"], shard_size=2, overwrite=True)
 
 
 def bring_back(place: str) -> None:
     """Import an export."""
-    import_features(Path(place) / "c.zarr", [Path(place).parent.parent / "given" / "c.h5"], overwrite=True)
+    import_features(Path(place) / "c.zarr", [given_of(place) / "c.h5"], overwrite=True)
 
 
 def bring_back_far(place: str) -> None:
-    import_features(f"local://{place}/c.zarr", [Path(place).parent.parent / "given" / "c.h5"])
+    with folders_made():
+        import_features(f"local://{place}/c.zarr", [given_of(place) / "c.h5"])
 
 
 def take_out(place: str) -> None:
     """Export."""
-    cache = FeatureCache.open(Path(place).parent.parent / "given" / "c.zarr")
+    cache = FeatureCache.open(given_of(place) / "c.zarr")
     export_hdf5(cache, Path(place) / "c.h5", overwrite=True)
 
 
@@ -157,7 +181,11 @@ def write_events(place: str, ending: str) -> None:
 
 
 def search_in(place: str, overwrite: int = 0) -> None:
-    searched(Path(place).parent.parent.parent / "given", Path(place) / "search.zarr", overwrite=bool(overwrite))
+    searched(given_of(place), Path(place) / "search.zarr", overwrite=bool(overwrite))
+
+
+def searched_in(given: str, output: str) -> None:
+    searched(Path(given), Path(output))
 
 
 def search_again(given: str, output: str) -> None:
@@ -166,17 +194,22 @@ def search_again(given: str, output: str) -> None:
 
 def searched(given: Path, output: Path, **options: Any) -> None:
     """Two batches of settings."""
+    from unittest.mock import patch
+
     from score import search
+    from score.tuning import samplers
 
     cache, truth, space = search_of(given)
-    search(cache, truth, space, output=output, threads=1, **options)
+    with patch.object(samplers, "BATCH", 8):
+        search(cache, truth, space, output=output, threads=1, **options)
 
 
 def search_of(given: Path) -> tuple[Any, Any, Any]:
     from score import Annotations, Space
+    from score.tuning.space import NUMBERS
 
     cache = FeatureCache.open(given / "c.zarr")
     done = [clip for clip, code in zip(cache.clip_ids, cache.status().tolist(), strict=True) if code == DONE]
     truth = Annotations.from_events({clip: {"visual": [("x", 0, 2)], "audio": [("y", 1, 3)]} for clip in done})
-    numbers = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")
-    return cache, truth, Space(**dict.fromkeys(numbers, SETTINGS))
+    numbers: dict[str, Any] = dict.fromkeys(NUMBERS, SETTINGS)
+    return cache, truth, Space(**numbers)

@@ -3,8 +3,6 @@
 import re
 import shutil
 import signal
-import subprocess
-import time
 import tomllib
 from pathlib import Path
 
@@ -13,8 +11,9 @@ import pytest
 from feature_cache import FeatureCache
 from score import Annotations, Space, evaluate, score
 from score.config import ScoreConfig
-from tests.command import AV2A, av2a, refusal
+from tests.command import av2a, refusal
 from tests.golden_scoring import GoldenSet
+from tests.killing import Nursery
 
 WORDS = ("search", "--annotations", "annotations", "--dataset", "llp")
 SMALL = ("--alpha", "0:1:0.25", "--gamma", "0.5,2", "--threshold-stage2", "0.6:0.8:0.1")
@@ -68,30 +67,34 @@ def test_tables_on_disk(place: Path) -> None:
     assert done.code == 0, done.err
     assert "not beaten in all of segment-audio, segment-visual" in done.out
     assert len((place / "all.csv").read_text().splitlines()) == 31
+    assert av2a(*WORDS, *SMALL, "-o", "all.csv", cwd=place).code == 0  # the same search may write its table again
+    (place / "all.csv").write_text("mine\n")
     assert "all.csv is there already" in refusal(*WORDS, *SMALL, "-o", "all.csv", cwd=place)
     assert av2a(*WORDS, *SMALL, "-o", "all.parquet", cwd=place).code == 0
     assert (place / "all.parquet").read_bytes()[:4] == b"PAR1"
 
 
-def test_interrupted_and_gone_on_with(place: Path) -> None:
-    steps = {"--alpha": "0:1:0.01", "--filter-threshold": "0.3:0.7:0.01", "--gamma": "0:4:0.1"}
+def test_interrupted_and_gone_on_with(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """By Ctrl-C while the third batch is written; the table is that search's, and may be replaced by it."""
+    steps = {"--alpha": "0:1:0.05", "--filter-threshold": "0.3:0.7:0.02", "--gamma": "0:4:0.1"}
     words = (*WORDS, *(word for pair in steps.items() for word in pair), "--threshold-stage1", "0.6:0.8:0.1")
-    total = 101 * 41 * 41 * 3
-    command = [str(AV2A), *words]
-    process = subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while process.poll() is None and len(list(place.glob("search.zarr/batch*/zarr.json"))) < 3:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
-    assert "the same command goes on from here" in err
-    tried = int(re.search(r"([\d,]+) settings", out)[1].replace(",", ""))  # type: ignore[index]
-    assert 0 < tried < total
-    kept = {file: file.stat().st_mtime_ns for file in place.glob("search.zarr/batch*/metrics/c/0/0")}
-    done = av2a(*words, cwd=place)
+    words = (*words, "-o", "search.csv")
+    total = 21 * 21 * 41 * 3
+    with Nursery(tmp_path_factory.mktemp("nursery") / "log") as nursery:
+        watch = (place, 1, "batch000002/zarr.json", signal.SIGINT.value)
+        ended = nursery.run(words, cwd=place, watch=watch)
+        assert ended.code == 130, ended.err
+        assert "Traceback" not in ended.err
+        assert "the same command goes on from here" in ended.err
+        tried = int(re.search(r"([\d,]+) settings", ended.out)[1].replace(",", ""))  # type: ignore[index]
+        assert 0 < tried < total
+        assert len((place / "search.csv").read_text().splitlines()) == tried + 1
+        kept = {file: file.stat().st_mtime_ns for file in place.glob("search.zarr/batch*/metrics/c/0/0")}
+        assert len(kept) >= 2
+        done = nursery.run(words, cwd=place)
     assert done.code == 0, done.err
     assert f"{total:,} settings" in done.out
+    assert len((place / "search.csv").read_text().splitlines()) == total + 1
     whole = [file for file, stamp in kept.items() if file.stat().st_mtime_ns == stamp]
     assert len(whole) >= len(kept) - 1
 

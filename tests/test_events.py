@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -49,7 +50,7 @@ def made(draw: st.DrawFn) -> Events:
     return Events(**values)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made())
 def test_json_there_and_back(tmp_path: Path, events: Events) -> None:
     file, again = tmp_path / "events.json", tmp_path / "again.json"
@@ -65,6 +66,12 @@ def test_json_there_and_back(tmp_path: Path, events: Events) -> None:
     found.write(again)
     assert again.read_bytes() == file.read_bytes()
     assert [found.stream(name) for name in STREAMS] == [events.stream(name) for name in STREAMS]
+
+
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    EVENTS.write(tmp_path / "e.json")
+    (tmp_path / "e.json").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "e.json").read_bytes())
+    assert Events.read(tmp_path / "e.json").clip_ids == EVENTS.clip_ids
 
 
 def test_json_says_where_the_events_are_from(tmp_path: Path) -> None:
@@ -129,12 +136,11 @@ def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     EVENTS.write(tmp_path / "e.json")
     before = (tmp_path / "e.json").read_bytes()
 
-    def full(self: Path, *_: Any, **__: Any) -> None:
-        self.write_bytes(b"{")
+    def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(ScoreError, match="No space left"):
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ScoreError, match=r"e\.json: cannot be written \(No space left"):
         EVENTS.write(tmp_path / "e.json")
     assert [path.name for path in tmp_path.iterdir()] == ["e.json"]
     assert (tmp_path / "e.json").read_bytes() == before

@@ -63,13 +63,22 @@ def test_parameters_from_files(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('alpha = 0.25\nmethod = "naive"\n')
     (tmp_path / "a.json").write_text('{"alpha": 0.25, "method": "naive"}')
     assert read_parameters(tmp_path / "a.toml") == read_parameters(tmp_path / "a.json")
+    for name in ("a.toml", "a.json"):  # as some editors save it
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
+        assert read_parameters(tmp_path / name) == {"alpha": 0.25, "method": "naive"}
     for name, content, message in (
         ("none.toml", None, "No such file"),
         ("broken.toml", "alpha = = 1", "broken.toml"),
         ("wrong.toml", "beta = 1", "unknown parameter 'beta'"),
         ("list.json", "[1]", "a table of parameters is expected"),
+        ("empty.toml", "", "is empty, or was cut off"),
+        ("comments.toml", "# search: s.zarr\n", "is empty, or was cut off"),
+        ("empty.json", "{}", "is empty, or was cut off"),
     ):
         if content is not None:
             (tmp_path / name).write_text(content)
         with pytest.raises(ScoreError, match=message):
             read_parameters(tmp_path / name)
+    (tmp_path / "wide.toml").write_text("alpha = 0.5", encoding="utf-16")
+    with pytest.raises(ScoreError, match="is no UTF-8 text: save it as such"):
+        read_parameters(tmp_path / "wide.toml")

@@ -17,7 +17,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("scorer") / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
     subprocess.run(
-        [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=600
+        [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", str(ROOT)], check=True, timeout=3600
     )
     return place / "bin"
 

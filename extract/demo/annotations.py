@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from extract.demo.script import Script
+from feature_cache.atomic import write_outputs
 
 AUDIO, VISUAL = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
 SPLIT_FILES = {"val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
@@ -37,4 +38,4 @@ def write_annotations(folder: Path, scripts: Mapping[str, Sequence[Script]]) -> 
 
 
 def _write(path: Path, lines: Sequence[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_outputs({path: "\n".join(lines) + "\n"})

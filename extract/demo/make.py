@@ -14,6 +14,7 @@ from extract.demo.script import FIRST_TRAINING_SEED, SPLITS, Script, write_scrip
 from extract.demo.things import DEMO_LABELS
 from extract.errors import ExtractError
 from extract.processes import away_from_here
+from feature_cache.atomic import write_outputs
 
 _LARGEST_SIDE = 1024
 
@@ -70,7 +71,7 @@ def make_demo(
     paths.annotations.mkdir(parents=True, exist_ok=True)
     files = [path.relative_to(paths.videos.parent).as_posix() for path in targets]
     write_note(paths.note, files, seed=seed, clips_per_split=clips_per_split, size=size)
-    paths.labels.write_text("\n".join(DEMO_LABELS) + "\n", encoding="utf-8")
+    write_outputs({paths.labels: "\n".join(DEMO_LABELS) + "\n"})
     write_annotations(paths.annotations, scripts)
     report = progress or (lambda done, total: None)
     report(0, len(jobs))

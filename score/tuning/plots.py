@@ -54,7 +54,7 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
         pictures[f"{first}_{second}"] = _heat_map(plt, result, first, second)
     if "event-type-av" in result.metric_names:
         pictures["segment_event"] = _trade_off(plt, result)
-    written: dict[str | PathLike[str], str | bytes] = {}
+    written: dict[Path, bytes] = {}
     for name, figure in pictures.items():
         if result.approximation:
             figure.supxlabel(f"approximate: {result.approximation}", fontsize=6, color="tab:red")

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,13 +109,13 @@ class SearchResult:
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one table; a last column says what is approximate, if anything is."""
-        write_outputs({path: self.csv()})
+        write_outputs({Path(path): self.as_csv()})
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one Parquet table (needs pyarrow)."""
-        write_outputs({path: self.parquet()})
+        write_outputs({Path(path): self.as_parquet()})
 
-    def csv(self) -> bytes:
+    def as_csv(self) -> bytes:
         """The table of :meth:`to_csv`."""
         more = [self.approximation] if self.approximation else []
         stream = io.StringIO()
@@ -124,7 +125,7 @@ class SearchResult:
             writer.writerow([*setting, *figures, *more])
         return stream.getvalue().encode()
 
-    def parquet(self) -> bytes:
+    def as_parquet(self) -> bytes:
         """The table of :meth:`to_parquet`."""
         try:
             import pyarrow as pa

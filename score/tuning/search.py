@@ -87,14 +87,13 @@ def search(
     try:
         batch = next(batches)
         while True:
-            found = store.read(len(settings), batch) if store is not None and ceiling is None else None
-            if found is None:
-                if ceiling is None:
-                    found = held.metrics(batch, space)
-                else:
-                    found = held.metrics_and_ceiling(batch, space, leading, ceiling)
-                if store is not None:
-                    store.write(len(settings), batch, found, names)
+            kept = store.read(len(settings), batch) if store is not None else None
+            if ceiling is not None:
+                found = held.metrics_and_ceiling(batch, space, leading, ceiling)
+            else:
+                found = held.metrics(batch, space) if kept is None else kept
+            if store is not None and kept is None:
+                store.write(len(settings), batch, found, names)
             settings.append(batch)
             metrics.append(found)
             tried += len(batch)

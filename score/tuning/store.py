@@ -3,8 +3,7 @@
 A Zarr v3 group with one chunk a batch. ``done`` says which batches are whole; it is written last.
 """
 
-import os
-import shutil
+import hashlib
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,11 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.errors import GroupNotFoundError
 
+from feature_cache.errors import CacheError
+from feature_cache.layout import UNFINISHED
+from feature_cache.places import store_at
+from feature_cache.store import attributes_at, empty, names_in, write_group
 from score.config import FUSIONS, METHODS
 from score.errors import ScoreError
 from score.tuning.space import NUMBERS, PARAMETERS
@@ -38,28 +40,29 @@ class SearchStore:
             ScoreError: something else is there.
         """
         self.path = Path(path)
+        self._store = store_at(self.path, read_only=False)
         found = _attributes(self.path)
-        if found is None and self.path.exists() and (self.path.is_file() or any(self.path.iterdir())):
+        if found is None and (self.path.is_file() or names_in(self._store, "")):
             raise ScoreError(f"{self.path} is there and holds no search: choose another output")
-        if found is not None and found.get("format") != FORMAT:
+        if found and found.get(UNFINISHED, found.get("format")) != FORMAT:
             raise ScoreError(f"{self.path} is a Zarr store, but holds no search: choose another output")
-        if found is not None and overwrite:
-            shutil.rmtree(self.path)
-            found = None
-        if found is not None:
+        if found == {} and names_in(self._store, ""):
+            raise ScoreError(f"{self.path} is a Zarr store, but holds no search: choose another output")
+        if found and UNFINISHED not in found and not overwrite:
             different = [key for key in identity if found.get("identity", {}).get(key) != identity[key]]
             if different or found.get("version") != VERSION:
                 raise ScoreError(
                     f"{self.path} holds another search (its {', '.join(different) or 'version'} differs): choose "
                     "another output, or --overwrite"
                 )
-            self._group = zarr.open_group(self.path, mode="r+")
+            self._group = zarr.open_group(self._store, mode="r+")
             return
         try:
-            self._group = zarr.open_group(self.path, mode="w", zarr_format=3)
-        except OSError as error:
-            raise ScoreError(f"{self.path}: cannot be made ({error.strerror or error})") from error
-        self._group.attrs.update({"format": FORMAT, "version": VERSION, "identity": identity})
+            empty(self._store, FORMAT)
+            self._group = zarr.open_group(self._store, mode="r+")
+            self._group.attrs.put({"format": FORMAT, "version": VERSION, "identity": identity})
+        except CacheError as error:
+            raise ScoreError(f"{error}; choose another output") from error
 
     def read(self, batch: int, settings: NDArray[Any]) -> NDArray[np.float64] | None:
         """Figures of a batch that is whole, (S, figures); None if it is not there.
@@ -74,16 +77,52 @@ class SearchStore:
         try:
             if not np.array_equal(_encode(settings), np.asarray(entry["settings"])):
                 raise ScoreError(f"{self.path}: {name} holds other settings: --overwrite")
-            return np.asarray(entry["metrics"])
+            metrics = np.asarray(entry["metrics"], dtype=np.float64)
+            if entry.attrs.get("digest") not in (None, _digest(metrics)):
+                raise ValueError("figures differ from their digest")
+            return metrics
         except (ValueError, KeyError, RuntimeError) as error:
             raise ScoreError(f"{self.path}: {name} is damaged ({str(error).splitlines()[0]}): --overwrite") from error
 
     def write(self, batch: int, settings: NDArray[Any], metrics: NDArray[np.float64], names: tuple[str, ...]) -> None:
-        """Keep a batch; what declares it whole comes last."""
-        entry = self._group.create_group(f"batch{batch:06d}", overwrite=True)
-        for name, values in (("settings", _encode(settings)), ("metrics", metrics)):
-            entry.create_array(name, data=values, chunks=values.shape, compressors=[ZstdCodec(level=1), Crc32cCodec()])
-        entry.attrs.update({"parameters": [*NUMBERS, "method", "fusion"], "metrics": list(names), "done": True})
+        """Keep a batch that is not there yet; what declares it whole comes last.
+
+        Raises:
+            StoreError: it cannot be written, as the disk is full.
+        """
+
+        def fill(entry: zarr.Group) -> None:
+            for name, values in (("settings", _encode(settings)), ("metrics", metrics)):
+                entry.create_array(
+                    name, data=values, chunks=values.shape, compressors=[ZstdCodec(level=1), Crc32cCodec()]
+                )
+            facts = {"parameters": [*NUMBERS, "method", "fusion"], "metrics": list(names), "digest": _digest(metrics)}
+            entry.attrs.update({**facts, "done": True})
+
+        write_group(self._store, f"batch{batch:06d}", fill)
+
+
+def is_table_of(path: Path, file: Path) -> bool:
+    """Whether the search in a folder has written what is in a file."""
+    found = _attributes(path) or {}
+    return hashlib.sha256(file.read_bytes()).hexdigest() in _tables(found)
+
+
+def remember_table(path: Path, content: bytes) -> None:
+    """Note in a search that it is about to write a table, so that the same search may replace it later."""
+    group = zarr.open_group(store_at(path, read_only=False), mode="r+", zarr_format=3)
+    found, digest = group.attrs.asdict(), hashlib.sha256(content).hexdigest()
+    if digest not in _tables(found):
+        group.attrs.put({**found, "tables": [*_tables(found), digest][-8:]})
+
+
+def _tables(attributes: dict[str, Any]) -> list[Any]:
+    found = attributes.get("tables")
+    return found if isinstance(found, list) else []
+
+
+def _digest(values: NDArray[np.float64]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).hexdigest()
 
 
 def _encode(settings: NDArray[Any]) -> NDArray[np.float64]:
@@ -109,8 +148,6 @@ def decode_settings(table: NDArray[np.float64]) -> NDArray[Any]:
 
 def _attributes(path: Path) -> dict[str, Any] | None:
     try:
-        return dict(zarr.open_group(os.fspath(path), mode="r", zarr_format=3).attrs)
-    except (GroupNotFoundError, FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise ScoreError(f"{path} is damaged: choose another output, or delete it") from error
+        return attributes_at(path)
+    except CacheError as error:
+        raise ScoreError(f"{path} is damaged, or cannot be read: choose another output, or delete it") from error
