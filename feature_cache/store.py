@@ -29,6 +29,7 @@ __all__ = [
     "names_in",
     "open_group",
     "remove",
+    "remove_partial",
     "set_attributes",
     "set_json",
     "shown",
@@ -232,3 +233,14 @@ def remove(store: SafeStore, name: str) -> None:
     if local_folder(store.name) is None:
         sync(store.delete_dir(name))
     sync(store.delete(name))
+
+
+def remove_partial(store: SafeStore) -> None:
+    """Remove what killed writers left, wherever it lies."""
+
+    async def collect() -> list[str]:
+        return [key async for key in store.list()]
+
+    for key in sync(collect()):
+        if key.endswith(PARTIAL):
+            remove(store, key)

@@ -19,7 +19,7 @@ from feature_cache.errors import CacheError
 from feature_cache.layout import DONE, FAILED, PENDING, SEAL, STATUS_NAMES, TEXT_GROUP, seal
 from feature_cache.safe_store import SafeStore
 from feature_cache.skeleton import BESIDE, Template
-from feature_cache.store import add_group, names_in, remove, store_of
+from feature_cache.store import add_group, names_in, remove, remove_partial, store_of
 from feature_cache.text_verification import check_text_set
 
 _DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError)
@@ -79,8 +79,8 @@ def verify(
 
     Args:
         path: the cache.
-        repair: mark rows that are bad as pending, remove chunks and text sets that are bad, write metadata
-            that follows from the rest anew. Nobody may write to the cache meanwhile.
+        repair: mark rows that are bad as pending, remove chunks and text sets that are bad and what killed
+            writers left, write metadata that follows from the rest anew. Nobody may write to the cache meanwhile.
         progress: called with (shards read, shards in all).
 
     Raises:
@@ -103,6 +103,8 @@ def verify(
                 each.repair(group, store)
             if progress is not None:
                 progress(shard + 1, cache.n_shards)
+    if repair:
+        remove_partial(store)
     return Verification(cache.path, _counts(cache), tuple(found), bool(found) and mendable)
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from extract import Summary
     from feature_cache import FeatureCache
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads wait for each other while other tests run
-settings.register_profile("any machine", deadline=None)
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's threads wait for each other while other tests run
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class Watch:
                 self._passes(path, opened=True)  # whoever writes so leaves, for a moment, an empty file
         elif event in ("os.remove", "os.rmdir"):
             path = self._inside(args[0], args[1])
-            if path is not None:
+            if path is not None and f"{PARTIAL}{os.sep}" not in path:  # what is thrown away shows nothing either
                 self._passes(path)
         elif event == "os.rename":
             path = self._inside(args[1], args[3])
@@ -220,13 +220,14 @@ def kills(
     Yields:
         The folder, and the number of the change. The last one is that of a run that ended by itself, with number 0.
     """
-    now = folder / "now"
+    now, before = folder / "now", folder / "before"
+    before.mkdir(parents=True)
+    if made is not None:
+        made(before)
     for number in itertools.count(1, step):
         if now.exists():
             shutil.rmtree(now)
-        now.mkdir(parents=True)
-        if made is not None:
-            made(now)
+        shutil.copytree(before, now)
         ended = run((now, number, "", signal.SIGKILL.value))
         if not ended.killed:
             assert number > 1, "nothing was written"

@@ -95,14 +95,12 @@ def overwrite(place: str) -> None:
 
 def from_arrays(place: str) -> None:
     output = Path(place) / "c.zarr"
-    FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", shard_size=2, **tables(*CLIPS))
+    FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", **tables(*CLIPS))
 
 
 def from_probabilities(place: str) -> None:
     heard = np.linspace(0, 1, 18).reshape(3, 3, 2)
-    FeatureCache.from_probabilities(
-        Path(place) / "c.zarr", clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard, shard_size=2
-    )
+    FeatureCache.from_probabilities(Path(place) / "c.zarr", clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard)
 
 
 def add_text(place: str) -> None:
@@ -142,20 +140,18 @@ def repair(place: str) -> None:
 def bring_in(place: str) -> None:
     """Import embeddings with a label set."""
     source = given_of(place)
-    import_features(
-        Path(place) / "c.zarr", [source / "features.npz"], shard_size=2, segment_seconds=2.0, overwrite=True
-    )
+    import_features(Path(place) / "c.zarr", [source / "features.npz"], segment_seconds=2.0, overwrite=True)
 
 
 def bring_in_far(place: str) -> None:
     """The same to a store that cannot be renamed."""
     with folders_made():
-        import_features(f"local://{place}/c.zarr", [given_of(place) / "features.npz"], shard_size=2)
+        import_features(f"local://{place}/c.zarr", [given_of(place) / "features.npz"])
 
 
 def bring_in_probabilities(place: str) -> None:
     source = given_of(place)
-    import_features(Path(place) / "c.zarr", [source / "heard.npz"], shard_size=2, overwrite=True)
+    import_features(Path(place) / "c.zarr", [source / "heard.npz"], overwrite=True)
 
 
 def bring_back(place: str) -> None:

@@ -123,6 +123,14 @@ def test_nothing_is_overwritten(place: Path) -> None:
     assert "threshold_stage1" in (place / "best.toml").read_text()
 
 
+def test_what_a_full_disk_left_is_replaced(place: Path) -> None:
+    """An empty best.toml is no one's; and scoring does not take it for settings."""
+    (place / "best.toml").write_text("")
+    assert "best.toml is empty, or was cut off" in refusal("score", "--config", "best.toml", cwd=place)
+    assert av2a(*WORDS, "--alpha", "0,1", cwd=place).code == 0
+    assert "threshold_stage1" in (place / "best.toml").read_text()
+
+
 def test_spaces_from_the_command_line_are_those_of_python(place: Path) -> None:
     assert av2a(*WORDS, *SMALL, "-o", "all.csv", cwd=place).code == 0
     header, *rows = (place / "all.csv").read_text().splitlines()

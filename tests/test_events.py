@@ -50,7 +50,10 @@ def made(draw: st.DrawFn) -> Events:
     return Events(**values)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=60, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
 @given(made())
 def test_json_there_and_back(tmp_path: Path, events: Events) -> None:
     file, again = tmp_path / "events.json", tmp_path / "again.json"

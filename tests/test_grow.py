@@ -172,6 +172,50 @@ def test_four_processes_fill_one_cache(videos: Path, checkpoint: Path, tmp_path:
     assert "pending" in av2a("info", "--shards", cwd=tmp_path).out
 
 
+@pytest.mark.slow
+def test_the_same_run_twice_at_once(videos: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """Both end well, or one of them in one line; what is there is whole."""
+    output = tmp_path / "features.zarr"
+    words = ["extract", videos, "-o", output, "--backbone", "clip_clap", "--checkpoint", checkpoint, "--device", "cpu"]
+    ended = [finish(process) for process in [start([*words, "--workers", 1]) for _ in range(2)]]
+    assert 0 in [code for code, _, _ in ended]
+    for code, _, err in ended:
+        assert "Traceback" not in err
+        assert code == 0 or err.count("Error: ") == 1
+    extract(videos, tmp_path / "one.zarr", checkpoint)
+    assert contents(output) == contents(tmp_path / "one.zarr")
+    assert verify(output).intact
+
+
+def test_the_same_labels_added_meanwhile(
+    run: tuple[FeatureCache, Any], checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an equal run: no error. By another one: the message that there are others."""
+    from extract import text
+    from extract.backbones import load_backbone
+
+    real = text._encode
+    for labels, name in ((["p", "q"], "same"), (["r", "s"], "other")):
+        shutil.copytree(run[0].path, tmp_path / name)
+        cache = FeatureCache.open(tmp_path / name, "r+")
+        backbone = load_backbone("clip_clap", checkpoint)
+
+        def meanwhile(backbone: Any, sentences: Any, cache: Any = cache, labels: list[str] = labels) -> Any:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(text, "_encode", real)
+                assert text.add_labels(cache, "new", labels, backbone)
+            return real(backbone, sentences)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(text, "_encode", meanwhile)
+            if name == "same":
+                assert not text.add_labels(cache, "new", ["p", "q"], backbone)
+            else:
+                with pytest.raises(ExtractError, match="has a label set 'new' with other labels"):
+                    text.add_labels(cache, "new", ["p", "q"], backbone)
+        assert cache.text("new").labels == tuple(labels)
+
+
 def test_a_worker_waits_for_the_first_one(
     videos: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

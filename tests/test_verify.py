@@ -145,6 +145,21 @@ def test_values_that_are_not_those_of_their_digest(tmp_path: Path) -> None:
     assert FeatureCache.open(path).status().tolist() == [1, 1, 1, 1, PENDING, PENDING, 1]
 
 
+def test_what_killed_writers_left_is_removed(tmp_path: Path) -> None:
+    """It is no damage, and confuses nothing."""
+    path = tmp_path / "c.zarr"
+    before = make(path).identity
+    for folder in (path, path / "video", path / "status" / "c", path / "text", path / "text" / "one" / "audio"):
+        (folder / ".zarr.json.0123.partial").write_bytes(b"{")
+    assert verify(path).intact
+    assert FeatureCache.open(path).text_names == ["one", "two"]
+    FeatureCache.open(path, "r+").add_clips(["h"])
+    FeatureCache.open(path, "r+").drop_clips(["h"])
+    assert verify(path, repair=True).intact
+    assert not list(path.rglob("*.partial"))
+    assert FeatureCache.open(path).identity == before
+
+
 def test_metadata_that_follows_from_the_rest_is_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "c.zarr"
     before = make(path).identity

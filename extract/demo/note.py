@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from feature_cache.atomic import write_outputs
+
 MADE_BY = "av2a demo"
 NAME = "demo.json"
 VERSION = 1
@@ -14,7 +16,7 @@ _PLAIN = {"videos": (".mp4", ".txt"), "annotations": (".csv",)}
 def write_note(path: Path, files: Sequence[str], **facts: Any) -> None:
     """Say what was made: paths below the demo's folder, as "videos/a.mp4", and how."""
     note = {"made_by": MADE_BY, "version": VERSION, "what": "made clips whose events are known", **facts}
-    path.write_text(json.dumps({**note, "files": list(files)}, indent=1) + "\n", encoding="utf-8")
+    write_outputs({path: json.dumps({**note, "files": list(files)}, indent=1) + "\n"})
 
 
 def files_of(note: Path) -> set[str]:
