@@ -28,8 +28,8 @@ class Done:
 def av2a(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
     """Run the command in ``cwd``, with ``env`` added to the environment; no call of it may ever show a traceback."""
     done = subprocess.run(
-        [str(AV2A), *map(str, words)], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, timeout=PATIENCE_SECONDS,
-        check=False, encoding="utf-8", errors="surrogateescape",
+        [str(AV2A), *map(str, words)], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, check=False,
+        timeout=PATIENCE_SECONDS, encoding="utf-8", errors="surrogateescape",
     )  # fmt: skip
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
