@@ -12,6 +12,7 @@ from feature_cache.errors import CacheError
 from feature_cache.exchange.numpy_files import NpyTable
 from feature_cache.exchange.other_kinds import other_kind
 from feature_cache.exchange.tables import Table
+from feature_cache.names import Names, escaped, why_not_a_name
 
 _LOOKED_AT = 16
 """Arrays whose shapes are compared before all are read: other errors would blame the first one's shape."""
@@ -46,7 +47,7 @@ class Clips:
             CacheError: it has no .npy file.
         """
         found = (file for file in Path(path).glob("*.npy") if not file.name.startswith("._"))  # macOS's own
-        files = {file.stem: str(file) for file in found}
+        files = {_id(file.stem): str(file) for file in found}
         if not files:
             raise CacheError(f"{path}: no .npy file in this folder{_held(Path(path))}")
         return cls(str(path), files, NpyTable)
@@ -57,7 +58,8 @@ class Clips:
         Raises:
             CacheError: a clip has no array and needs one, or none has.
         """
-        names = [self._names.get(clip) for clip in clip_ids]
+        there = Names(self._names)
+        names = [None if (name := there.find(clip)) is None else self._names[name] for clip in clip_ids]
         absent = [clip for clip, name in zip(clip_ids, names, strict=True) if name is None]
         what = "file" if self._opener is NpyTable else "array"
         if len(absent) == len(names):
@@ -125,6 +127,11 @@ def _held(folder: Path) -> str:
     kinds = (other_kind(file) for file in files[:20])
     listed = f"; it has {_few([file.name for file in files])}" if files else ""
     return next((f"; {kind}" for kind in kinds if kind), listed)
+
+
+def _id(stem: str) -> str:
+    """A name as text whatever the locale; one that is none is left for whoever checks ids."""
+    return stem if why_not_a_name(stem) else escaped(stem)
 
 
 def _few(names: Sequence[str]) -> str:

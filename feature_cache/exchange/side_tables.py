@@ -1,6 +1,6 @@
 """What stands beside the features: clip ids, labels, their text embeddings, what is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.given_tables import Fitted
 from feature_cache.exchange.sources import Sources
 from feature_cache.exchange.tables import Table, check_numbers
+from feature_cache.names import Names
 from feature_cache.text import check_labels, portable_name
 
 USUAL_NAMES: dict[str, tuple[str, ...]] = {
@@ -46,9 +47,18 @@ def clip_names(sources: Sources, clips: str | None, arrays: Mapping[str, Table |
         folders = [table for table in arrays.values() if isinstance(table, Clips)]
         if len(folders) < len(arrays):
             raise CacheError("no clip ids: name a list of them with --clips FILE, one a line in the order of the rows")
-        found = sorted({stem for folder in folders for stem in folder.stems})
+        found = sorted(_together(folder.stems for folder in folders))
         origin = folders[0].source
     return _ave_ids(found), origin
+
+
+def _together(names: Iterable[Iterable[str]]) -> list[str]:
+    """Names of several sources; one in another Unicode form than an earlier source's is that."""
+    found: list[str] = []
+    for some in names:
+        there = Names(found)
+        found += [name for name in some if not there.like(name)]
+    return found
 
 
 def _ave_ids(lines: list[str]) -> list[str]:
