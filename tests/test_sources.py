@@ -197,13 +197,13 @@ def test_folders_and_links(tmp_path: Path) -> None:
 
 
 def test_notes(tmp_path: Path) -> None:
-    put(tmp_path, "x/a.mp4", "y/a.mp4", "c.mp4", "c.mkv", "d.mp4", "d.wav", "x/e.gif", "f.ac3", "g.txt")
+    put(tmp_path, "x/a.mp4", "y/a.mp4", "c.mp4", "c.mkv", "d.mp4", "d.wav", "x/e.gif", "f.mid", "g.txt")
     notes = find_videos(tmp_path).notes
     assert len(notes) == 4
     assert "names occur in several folders: 2, called by path (x/a, y/a)" in notes[0]
     assert "names are others', too: 2, called with their endings (c.mkv, c.mp4)" in notes[1]
     assert "sound files beside a video of their name: 1, left out" in notes[2]
-    assert "kinds that are not read, left out: 2 (.ac3, .gif)" in notes[3]
+    assert "kinds that are not read, left out: 2 (.gif, .mid)" in notes[3]
     assert find_videos(put(tmp_path / "plain", "a.mp4", "b/c.wav", "labels.txt")).notes == ()
 
 
