@@ -86,6 +86,7 @@ def test_a_demo_of_an_early_av2a(demo: Path, tmp_path: Path) -> None:
     assert not early.exists()
 
 
+@pytest.mark.slow
 def test_a_demo_through_the_command(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "videos").symlink_to(demo / "videos", target_is_directory=True)
     done = av2a("extract", cwd=tmp_path)

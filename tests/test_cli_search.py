@@ -62,6 +62,7 @@ def test_tuned_on_one_split_reported_on_another(place: Path) -> None:
         assert re.search(rf"segment-type-av .*{figures['segment-type-av']:.1f} \[", done.out)
 
 
+@pytest.mark.slow
 def test_tables_on_disk(place: Path) -> None:
     done = av2a(*WORDS, *SMALL, "-o", "all.csv", "--objective", "segment-audio,segment-visual", cwd=place)
     assert done.code == 0, done.err
@@ -111,6 +112,7 @@ def test_one_line_refusals(place: Path) -> None:
     assert not (place / "best.toml").exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_overwritten(place: Path) -> None:
     (place / "best.toml").write_text("# mine\n")
     assert "best.toml is there already" in refusal(*WORDS, *SMALL, cwd=place)

@@ -93,6 +93,7 @@ def test_equal_seeds_give_equal_clips(tmp_path: Path) -> None:
         assert twin.read_bytes() == path.read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_processes_make_the_same(tmp_path: Path) -> None:
     one = make_demo(tmp_path / "one", clips_per_split=2, seed=3, size=SMALL, workers=1)
     two = make_demo(tmp_path / "two", clips_per_split=2, seed=3, size=SMALL, workers=2)

@@ -190,6 +190,7 @@ def test_growing(nursery: Nursery, tmp_path: Path) -> None:
         assert cache.status().tolist() == [DONE, FAILED, DONE, PENDING, PENDING][: len(cache)]
 
 
+@pytest.mark.slow
 def test_pruning(nursery: Nursery, tmp_path: Path) -> None:
     def made(place: Path) -> None:
         steps.make(place, ("a", "b", "c", "d", "e"))
@@ -206,6 +207,7 @@ def test_pruning(nursery: Nursery, tmp_path: Path) -> None:
     assert again
 
 
+@pytest.mark.slow
 def test_repairing(nursery: Nursery, tmp_path: Path) -> None:
     """Whatever was repaired before the kill is; a second time repairs the rest."""
 
@@ -279,6 +281,7 @@ def test_importing(step: Callable[..., object], given: Path, nursery: Nursery, t
     assert sorted(file.name for file in place.iterdir()) == ["c.zarr"]
 
 
+@pytest.mark.slow
 def test_importing_over_a_cache(given: Path, nursery: Nursery, tmp_path: Path) -> None:
     """What was there is there, or what is new; for a moment neither, and then the same command makes it."""
     before = contents(steps.make(tmp_path).path)

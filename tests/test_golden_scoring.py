@@ -33,7 +33,7 @@ def test_all_stable_cases_are_compared() -> None:
     assert sum(sum(map(sum, result["stable"])) for results in sets for result in results) == CASES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [NAMES[-1], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[:-1])])
 def test_reference_gives_the_official_events(name: str) -> None:
     """All of them too: the reference is the rule."""
     golden = GoldenSet.load(name)

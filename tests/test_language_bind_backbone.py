@@ -89,6 +89,7 @@ def test_one_text_space(cache: FeatureCache, weights: Path) -> None:
     assert not np.array_equal(averaged.visual, averaged.audio)
 
 
+@pytest.mark.slow
 def test_official_randomness(cache: FeatureCache, weights: Path, clips: Path, tmp_path: Path) -> None:
     def with_seed(seed: int, name: str, source: Path = clips) -> FeatureCache:
         path = tmp_path / name

@@ -141,6 +141,7 @@ def test_events_name_the_clips(tmp_path: Path) -> None:
     assert Events.read(tmp_path / "e.json").missing == events.missing
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 999), st.sampled_from([2, 5, 10]), st.sampled_from(["llp", "ave"]))
 def test_search_figures_are_those_of_each_setting_alone(

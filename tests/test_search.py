@@ -90,6 +90,7 @@ def test_what_is_fixed_holds(
     assert result.best.metrics[objective] == result.column(objective).max()
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 5, 10, 64]), st.integers(2, 9) | st.just(70))
 def test_figures_on_made_clips(tmp_path_factory: pytest.TempPathFactory, seed: int, segments: int, labels: int) -> None:

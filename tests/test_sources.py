@@ -128,6 +128,7 @@ def test_whatever_comes_in_whatever_order() -> None:
             assert file_ids(shuffled, known).by_path == found
 
 
+@pytest.mark.slow
 def test_folders_below_through_the_command(tmp_path: Path, checkpoint: Path) -> None:
     """Growth, a kill aside: what is in the cache keeps its name and is not computed again."""
     small(tmp_path / "talks" / "x" / "a.mp4")
@@ -327,6 +328,7 @@ def test_a_single_file_of_another_kind(tmp_path: Path, checkpoint: Path) -> None
 # --- what lies beside -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_labels_beside_a_single_file(tmp_path: Path, checkpoint: Path) -> None:
     small(tmp_path / "talk.mp4")
     (tmp_path / "labels.txt").write_text("Dog\nYak\nCello\n")

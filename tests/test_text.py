@@ -50,6 +50,7 @@ def test_a_set_is_added_and_scored(folder: Path) -> None:
     assert scored.code == 0, scored.err
 
 
+@pytest.mark.slow
 def test_own_prompts_and_averages(folder: Path) -> None:
     words = ["a noise of {label}", "{label}, heard from afar"]
     options = [option for word in words for option in ("--prompt-audio", word)]
@@ -92,6 +93,7 @@ LONG = "somebody plays an old accordion " * 16
 FAR = ["Dog", f"{LONG}slowly", f"{LONG}fast", "Yak"]
 
 
+@pytest.mark.slow
 def test_labels_that_are_cut_or_equal_are_named(folder: Path, tmp_path: Path) -> None:
     """Beyond 77 tokens no encoder reads: what differs there alone cannot be told apart, and that is said."""
     (tmp_path / "long.txt").write_text("\n".join(FAR))

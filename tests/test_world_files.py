@@ -364,6 +364,7 @@ def test_display_matrices(name: str, across: int, down: int, transposed: bool, t
 # --- the files of others ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="no copy of these files here")
 def test_files_after_public_reports(tmp_path: Path) -> None:
     times, said = extracted(SHARED, tmp_path)
