@@ -21,7 +21,7 @@ ENCODING = (
 )  # fmt: skip
 SCORING = ("kernels", "scoring", "golden_scoring", "metrics", "search", "stitching", "missing", "cache_kinds")
 PLAINEST = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-SCORERS = [{"OPENBLAS_CORETYPE": "Haswell"}, {"OPENBLAS_CORETYPE": "Prescott"}, {"NUMBA_CPU_NAME": "generic"}]
+SCORERS = [{"OPENBLAS_CORETYPE": "Haswell"}, {"NUMBA_CPU_NAME": "generic"}]
 CASES = [
     *((ENCODING, condition) for condition in ({"ATEN_CPU_CAPABILITY": "avx2"}, PLAINEST)),
     *((SCORING, condition) for condition in SCORERS),
