@@ -14,7 +14,7 @@ import av
 from av.container import InputContainer
 
 from extract.clock import Clock, SampleClock, counts_samples, packet_time
-from extract.completeness import check_bytes, declared_bytes
+from extract.completeness import declared_bytes
 from extract.errors import MediaError
 from extract.limits import MOST_PIXELS, TimeLimit, check_picture
 
@@ -51,7 +51,6 @@ def opened(path: Path, limit: TimeLimit | None = None) -> Iterator[InputContaine
     except (av.FFmpegError, OSError) as error:
         raise MediaError(path, _why_not(path, error)) from error
     with container:
-        check_bytes(container, path)
         yield container
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from av.container import InputContainer
 
 from extract.clock import Clock, SampleClock, counts_samples, packet_time
-from extract.completeness import Coverage, check_samples, cut_off, may_be_missing
+from extract.completeness import Coverage, check_bytes, check_samples, cut_off, may_be_missing
 from extract.errors import MediaError
 from extract.limits import TimeLimit
 from extract.media_file import Packets, first_stream, opened, start_time, stream_of
@@ -104,6 +104,7 @@ def _key(path: Path) -> _Key | None:
 
 def _found(path: Path, limit: TimeLimit | None) -> Timeline:
     with opened(path, limit) as container:
+        check_bytes(container, path)
         kinds = (first_stream(container, kind, path) for kind in ("video", "audio"))
         streams = [stream for stream in kinds if stream is not None]
         name, most = container.format.name, min(_LONGEST, path.stat().st_size / _LEAST_BYTES)
