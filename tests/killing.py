@@ -25,6 +25,7 @@ LIGHT = ("av2a_cli", "h5py", "zarr", "feature_cache.exchange", "score.tuning.sea
 HEAVY = (*LIGHT, "av", "open_clip", "soxr", "torch", "transformers", "extract.pipeline", "extract.backbones.clip_clap")
 """What is imported before processes are forked: imports take seconds."""
 PARTIAL = ".partial"
+_NOT_HERE = "processes are forked and killed: not on Windows"
 
 
 # --- inside the processes -------------------------------------------------------------------------------
@@ -64,6 +65,8 @@ class Watch:
         return path if path.startswith(self._folder) else None
 
     def _passes(self, path: str, *, opened: bool = False) -> None:
+        if sys.platform == "win32":
+            raise OSError(_NOT_HERE)
         if not path.endswith(self._name):
             return
         self._left -= 1
@@ -80,6 +83,8 @@ class Watch:
 
 def _serve(log: str, modules: Sequence[str]) -> None:
     """Run what standard input asks for, each in a fork; say the exit codes."""
+    if sys.platform == "win32":
+        raise OSError(_NOT_HERE)
     for name in modules:
         importlib.import_module(name)
     if "extract.pipeline" in modules:
@@ -139,6 +144,8 @@ class Ended:
 
     @property
     def killed(self) -> bool:
+        if sys.platform == "win32":
+            raise OSError(_NOT_HERE)
         assert self.code in (0, 3, -signal.SIGKILL), (self.code, self.err)
         assert "Traceback" not in self.err, self.err
         return self.code == -signal.SIGKILL
@@ -220,6 +227,8 @@ def kills(
     Yields:
         The folder, and the number of the change. The last one is that of a run that ended by itself, with number 0.
     """
+    if sys.platform == "win32":
+        raise OSError(_NOT_HERE)
     now, before = folder / "now", folder / "before"
     before.mkdir(parents=True)
     if made is not None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -155,6 +154,10 @@ def test_an_output_that_takes_no_more(here: Path) -> None:
 
 def on_a_terminal(words: tuple[str, ...], cwd: Path) -> bytes:
     """What the command writes on a terminal."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no pseudo-terminals")
+    import pty
+
     ours, theirs = pty.openpty()
     process = subprocess.Popen([AV2A, *words], cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
