@@ -9,8 +9,8 @@ SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # clip_laion_clap, then what stands in for the rest of av2a under numpy 1 and the zarr that still takes it: the cache,
 # the golden scoring sets, extraction
-LAION_TESTS := tests/test_laion_clap.py tests/test_clap_from_laion.py tests/test_feature_cache.py \
-	tests/test_verify.py tests/test_golden_scoring.py tests/test_backbones.py
+LAION_TESTS := tests/extract/test_laion_clap.py tests/extract/test_clap_from_laion.py tests/feature_cache/test_feature_cache.py \
+	tests/feature_cache/test_verify.py tests/score/test_golden_scoring.py tests/extract/test_backbones.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow test-laion lint lint-platforms bench clean

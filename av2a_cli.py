@@ -383,7 +383,7 @@ def text(
     checkpoint: Path | None, clap_checkpoint: Path | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Add a label set to a feature cache: other words for the same videos, in seconds, on a CPU."""
-    from extract.text import add_label_set
+    from extract.label_embeddings import add_label_set
 
     added = add_label_set(
         cache, labels, name, prompt_visual, prompt_audio, checkpoint=checkpoint, clap_checkpoint=clap_checkpoint,
@@ -441,7 +441,7 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
 
     opened = FeatureCache.open(cache)
     if shards or workers is not None:
-        from feature_cache.tally import by_shard, by_worker
+        from feature_cache.progress import by_shard, by_worker
 
         tallies = by_shard(opened) if workers is None else by_worker(opened, workers)
         if as_json:
@@ -779,7 +779,7 @@ def evaluate(
     report = run(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
     figures = json.dumps(report.to_dict(), indent=1)
     if output is not None:
-        from feature_cache.atomic import write_outputs
+        from feature_cache.storage.atomic import write_outputs
 
         write_outputs({output: figures + "\n"})
     if as_json:
@@ -883,7 +883,7 @@ def search(
     import time
 
     from feature_cache import FeatureCache
-    from feature_cache.atomic import write_outputs
+    from feature_cache.storage.atomic import write_outputs
     from score import Annotations, defaults_for
     from score import search as run
     from score.tuning.report import report_split as measure
@@ -967,7 +967,7 @@ def _check_best(file: Path, store: Path, overwrite: bool) -> None:
 
 
 def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: str) -> None:
-    from feature_cache.atomic import write_outputs
+    from feature_cache.storage.atomic import write_outputs
     from score.tuning.report import to_toml
 
     comments = [f"search: {_one_line(store)}", f"{objective} on the {split} split: {best.metrics[objective]:.2f} %"]

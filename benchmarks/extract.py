@@ -28,10 +28,10 @@ from benchmarks.extract_loops import clip_at_once, file_by_window
 from benchmarks.machine import cores, describe_machine, load, peak_memory
 from extract import extract_videos, load_backbone
 from extract.backbones.base import Backbone, VideoBackbone
-from extract.decode import Views, decode_clip
 from extract.device import PRECISIONS, resolve_device
-from extract.encode import ClipEmbeddings, encode_clips, prepare_clip
-from extract.sampling import frame_plan
+from extract.media.clip import Views, decode_clip
+from extract.media.sampling import frame_plan
+from extract.run.encode import ClipEmbeddings, encode_clips, prepare_clip
 from feature_cache import FeatureCache
 
 LOOPS: dict[str, Callable[[Backbone, Path], ClipEmbeddings]] = {

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extract.backbones.base import Backbone, VideoBackbone
-from extract.encode import ClipEmbeddings
-from extract.sampling import frame_plan, sample_plan
-from extract.sound import read_sound
-from extract.sound_windows import SoundWindows
+from extract.media.audio import read_sound
+from extract.media.audio_windows import SoundWindows
+from extract.media.sampling import frame_plan, sample_plan
+from extract.run.encode import ClipEmbeddings
 from feature_cache import windows
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.machine import describe_machine, peak_memory
 from feature_cache import FeatureCache
 from score import Annotations, ScoreConfig, Space, evaluate, score
-from score.reference import clip_logits, score_clip
+from score.reference.scoring import clip_logits, score_clip
 from score.tuning.samplers import SAMPLERS
 from score.tuning.sweeper import Sweeper
 

@@ -12,23 +12,23 @@ from typing import Any
 import torch
 
 from extract.backbones import load_backbone
-from extract.choice import choose_backbone
-from extract.clip_plan import SEGMENTS, ClipPlan, Cut, plan_clips
+from extract.default_backbone import choose_backbone
 from extract.device import resolve_device
-from extract.devices import Recipe, fill_on_devices
 from extract.errors import ExtractError
-from extract.fill import Progress, fill, rows_to_do
+from extract.label_embeddings import add_labels
+from extract.label_notes import text_notes
 from extract.label_sets import resolve_labels
-from extract.run_cache import CacheKind, known_files, open_or_create, wait_for
-from extract.sampling import sampling_facts
-from extract.shares import Share
-from extract.sources import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
-from extract.text import add_labels
-from extract.text_notes import text_notes
-from extract.worker import Job
+from extract.media.sampling import sampling_facts
+from extract.run.clip_plan import SEGMENTS, ClipPlan, Cut, plan_clips
+from extract.run.devices import Recipe, fill_on_devices
+from extract.run.fill import Progress, fill, rows_to_do
+from extract.run.inputs import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
+from extract.run.open_cache import CacheKind, known_files, open_or_create, wait_for
+from extract.run.shares import Share
+from extract.run.worker import Job
 from feature_cache import DONE, FeatureCache
 from feature_cache.layout import MISSING_NAMES
-from feature_cache.store import is_there
+from feature_cache.storage.group import is_there
 
 _PACKAGES = ("av2a", "av", "numpy", "open_clip_torch", "soxr", "torch", "transformers")
 _BATCH = {"cpu": 16, "cuda": 64}

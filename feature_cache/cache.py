@@ -18,8 +18,8 @@ from feature_cache.checks import check_clip_ids, check_values
 from feature_cache.errors import CacheError
 from feature_cache.features import Features
 from feature_cache.given_arrays import Given, given_embeddings, given_probabilities
-from feature_cache.grow import add_rows, drop_rows
 from feature_cache.layout import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, STATUS_NAMES
+from feature_cache.resize import add_rows, drop_rows
 from feature_cache.shapes import (
     WINDOWS_KEPT,
     Shapes,
@@ -28,9 +28,9 @@ from feature_cache.shapes import (
     probability_shapes,
     window_rows,
 )
-from feature_cache.shard_rows import ShardRows
+from feature_cache.shards import ShardRows
 from feature_cache.skeleton import Template
-from feature_cache.store import clear, finish, open_group, set_attributes, shown, store_of
+from feature_cache.storage.group import clear, finish, open_group, set_attributes, shown, store_of
 from feature_cache.text import TextSet
 from feature_cache.windows import windows as every_window
 

@@ -9,8 +9,8 @@ from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from feature_cache import layout
-from feature_cache.safe_store import SafeStore
 from feature_cache.shapes import DIMENSIONS, Shapes
+from feature_cache.storage.durable import SafeStore
 
 BESIDE = ("missing", "reason", "digest", "status")
 """What is kept of each row beside its embeddings; the status is always written last."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from feature_cache.errors import CacheError
 from feature_cache.layout import TEXT_GROUP, add_array, array, read_rows
 from feature_cache.names import escaped, folded, why_not_a_name
-from feature_cache.store import add_group, names_in, remove, set_attributes, store_of, write_group
+from feature_cache.storage.group import add_group, names_in, remove, set_attributes, store_of, write_group
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NO_FOLDER = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)

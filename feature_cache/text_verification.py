@@ -8,8 +8,8 @@ from zarr.storage import MemoryStore
 
 from feature_cache import layout
 from feature_cache.layout import SEAL, TEXT_GROUP, seal
-from feature_cache.safe_store import SafeStore
 from feature_cache.skeleton import same_kind
+from feature_cache.storage.durable import SafeStore
 from feature_cache.text import table_names
 
 

@@ -17,9 +17,9 @@ from feature_cache import layout
 from feature_cache.cache import FeatureCache
 from feature_cache.errors import CacheError
 from feature_cache.layout import DONE, FAILED, PENDING, SEAL, STATUS_NAMES, TEXT_GROUP, seal
-from feature_cache.safe_store import SafeStore
 from feature_cache.skeleton import BESIDE, Template
-from feature_cache.store import add_group, names_in, remove, remove_partial, store_of
+from feature_cache.storage.durable import SafeStore
+from feature_cache.storage.group import add_group, names_in, remove, remove_partial, store_of
 from feature_cache.text_verification import check_text_set
 
 _DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError)

@@ -6,23 +6,23 @@ from score.config import ScoreConfig
 from score.errors import AnnotationError, ScoreError
 
 if TYPE_CHECKING:
-    from score.annotations import Annotations
-    from score.cache_needs import defaults_for
+    from score.datasets import Annotations
     from score.evaluation import Report, evaluate
     from score.events import Events
     from score.scoring import score
+    from score.settings import defaults_for
     from score.stitching import stitch
     from score.tuning.result import SearchResult
     from score.tuning.search import search
     from score.tuning.space import Space
 
 _HOMES = {
-    "Annotations": "score.annotations",
+    "Annotations": "score.datasets",
     "Events": "score.events",
     "Report": "score.evaluation",
     "SearchResult": "score.tuning.result",
     "Space": "score.tuning.space",
-    "defaults_for": "score.cache_needs",
+    "defaults_for": "score.settings",
     "evaluate": "score.evaluation",
     "score": "score.scoring",
     "search": "score.tuning.search",

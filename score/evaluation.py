@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.annotations.truth import MOST_SEGMENTS, Annotations, Truth
+from score.datasets.annotations import MOST_SEGMENTS, Annotations, Truth
 from score.errors import AnnotationError, ScoreError
 from score.events import STREAMS, Events
-from score.kernels.figures import figures, label_counts
+from score.kernels.f1 import figures, label_counts
 
 LEVELS = ("segment", "event")
 KERNEL_STREAMS = ("visual", "audio", "audiovisual")

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet
-from score.cache_needs import fitting
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.events import STREAMS, Events
-from score.kernels.clips import Found, Setting, clip_room, found_room, gather, score_clips
-from score.kernels.direct import DirectRoom, direct_room, score_embeddings
+from score.kernels.from_embeddings import DirectRoom, direct_room, score_embeddings
+from score.kernels.from_logits import Found, Setting, clip_room, found_room, gather, score_clips
 from score.kernels.label_shift import METHOD_CODES, decay_table
 from score.kernels.similarity import pad_text, stored_bits
 from score.kernels.streams import DECISION_CODES
 from score.logits import check_segments, make_logits, missing_bits
+from score.settings import fitting
 from score.stitching import cut_from_longer, read_origins, stitch
 
 KERNEL_STREAMS = ("visual", "audio", "audiovisual")

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from extract import extract_videos
 from extract.backbones.base import Backbone
-from extract.decode import ClipMedia
+from extract.media.audio_windows import SoundWindows
+from extract.media.clip import ClipMedia
 from extract.pipeline import Summary
-from extract.sound_windows import SoundWindows
 from feature_cache import Features
 from tests.media import make_video, tone
 

@@ -13,7 +13,7 @@ import numpy as np
 from feature_cache import FeatureCache
 from score import Events, ScoreConfig
 from score.events import STREAMS as OUR_STREAMS
-from score.reference import ClipLogits, clip_logits
+from score.reference.scoring import ClipLogits, clip_logits
 
 FOLDER = Path(__file__).parent / "golden" / "scoring"
 NAMES = ("language_bind_llp", "language_bind_ave", "clip_clap_llp", "clip_clap_ave")

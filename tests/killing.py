@@ -22,7 +22,10 @@ from typing import Any, Self
 from tests.command import AV2A, PATIENCE_SECONDS
 
 LIGHT = ("av2a_cli", "h5py", "zarr", "feature_cache.exchange", "score.tuning.search", "score.formats.json_events")
-HEAVY = (*LIGHT, "av", "open_clip", "soxr", "torch", "transformers", "extract.pipeline", "extract.backbones.clip_clap")
+HEAVY = (
+    *LIGHT, "av", "open_clip", "soxr", "torch", "transformers", "extract.pipeline",
+    "extract.backbones.clip_clap.backbone",
+)  # fmt: skip
 """What is imported before processes are forked: imports take seconds."""
 PARTIAL = ".partial"
 _NOT_HERE = "processes are forked and killed: not on Windows"

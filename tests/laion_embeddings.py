@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from extract.backbones.clap_tower import ClapTower
-from extract.backbones.laion_clap_tower import LaionClapTower
+from extract.backbones.clip_clap.clap_tower import ClapTower
+from extract.backbones.clip_clap.laion_tower import LaionClapTower
 from extract.backbones.weights import quiet
 from tests.laion_models import save_laion, stir
 
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
 
 def _import() -> Any:
     """As :mod:`extract` does it, without the rest."""
-    from extract.backbones import laion_clap_tower
+    from extract.backbones.clip_clap import laion_tower as laion_clap_tower
 
     return laion_clap_tower.import_package()
 

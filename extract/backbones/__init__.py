@@ -52,13 +52,13 @@ _CLIP = "timm/vit_base_patch32_clip_224.openai"
 
 _BUILT_IN = {
     "clip_clap": (
-        "extract.backbones.clip_clap:load",
+        "extract.backbones.clip_clap.backbone:load",
         BackboneInfo(
             512, 512, (_CLIP, "laion/clap-htsat-unfused"), "av2a[extract]", _EXTRACT, "CLIP ViT-B/32 and CLAP"
         ),
     ),
     "clip_laion_clap": (
-        "extract.backbones.clip_laion_clap:load",
+        "extract.backbones.clip_clap.laion_backbone:load",
         BackboneInfo(
             512, 512, (_CLIP, "lukewys/laion_clap 630k-audioset-best.pt"), "av2a[laion]", (*_EXTRACT, "laion_clap"),
             "clip_clap with sound through the laion_clap package",

@@ -60,7 +60,7 @@ class Backbone(Protocol):
 
         Args:
             waves: float32 (samples,) each, at ``sample_rate``; float32 (channels, samples) if that is None.
-                Any length, zero too. The pipeline passes :class:`extract.sound_windows.SoundWindows`, which
+                Any length, zero too. The pipeline passes :class:`extract.media.audio_windows.SoundWindows`, which
                 also knows the whole waveform and its rate.
             random: makes the random choices of the official code, where it makes some; None: fixed ones.
         """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from extract.backbones.clip_clap import ClipClap
+from extract.backbones.clip_clap.backbone import ClipClap
 from extract.errors import ExtractError
 
 WEIGHTS = Path(__file__).with_name("tiny_weights")

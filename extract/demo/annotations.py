@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from extract.demo.script import Script
-from feature_cache.atomic import write_outputs
+from feature_cache.storage.atomic import write_outputs
 
 AUDIO, VISUAL = "AVVP_eval_audio.csv", "AVVP_eval_visual.csv"
 SPLIT_FILES = {"val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}

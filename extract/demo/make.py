@@ -13,8 +13,8 @@ from extract.demo.note import MADE_BY, files_of, notes_beside, write_note
 from extract.demo.script import FIRST_TRAINING_SEED, SPLITS, Script, write_scripts
 from extract.demo.things import DEMO_LABELS
 from extract.errors import ExtractError
-from extract.processes import away_from_here
-from feature_cache.atomic import write_outputs
+from extract.run.processes import away_from_here
+from feature_cache.storage.atomic import write_outputs
 
 _LARGEST_SIDE = 1024
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from feature_cache.atomic import write_outputs
+from feature_cache.storage.atomic import write_outputs
 
 MADE_BY = "av2a demo"
 NAME = "demo.json"

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo import drawings_a, drawings_b, sounds_a, sounds_b
+from extract.demo import drawings as drawings_a
+from extract.demo import drawings_b, sounds_b
+from extract.demo import sounds as sounds_a
 from extract.demo.look import Look
 from extract.demo.pen import Pen
 from extract.demo.synth import Wave

@@ -16,7 +16,7 @@ from feature_cache.exchange.hdf5_files import (
     read_strings,
 )
 from feature_cache.exchange.numpy_files import NpyTable, NpzClips, NpzTable, begins_with, npz_names
-from feature_cache.exchange.tables import Table
+from feature_cache.tables import Table
 
 MOST_TEXT = 256 << 20
 """Bytes of a list of texts."""

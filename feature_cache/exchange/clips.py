@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from feature_cache.errors import CacheError
 from feature_cache.exchange.numpy_files import NpyTable
 from feature_cache.exchange.other_kinds import other_kind
-from feature_cache.exchange.tables import Table
 from feature_cache.names import Names, escaped, why_not_a_name
+from feature_cache.tables import Table
 
 _LOOKED_AT = 16
 """Arrays whose shapes are compared before all are read: other errors would blame the first one's shape."""
@@ -75,7 +75,7 @@ class Clips:
 
 
 class ClipsTable:
-    """Arrays of :class:`Clips` stacked; :class:`feature_cache.exchange.tables.Table`.
+    """Arrays of :class:`Clips` stacked; :class:`feature_cache.tables.Table`.
 
     Attributes:
         absent: bool (N,), clips without an array.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.cache import FeatureCache
-from feature_cache.exchange.given_tables import Fitted
+from feature_cache.fit import Fitted
 from feature_cache.layout import DONE, MISSING_BIT
 from feature_cache.shapes import kept_name
 

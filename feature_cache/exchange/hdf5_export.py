@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from feature_cache import layout
 from feature_cache.cache import FeatureCache
+from feature_cache.digests import row_digests, text_digest
 from feature_cache.errors import CacheError
-from feature_cache.exchange.digests import row_digests, text_digest
-from feature_cache.exchange.output import new_file
-from feature_cache.exchange.tables import first_line
 from feature_cache.layout import DONE, MISSING_NAMES, PENDING, STATUS_NAMES
 from feature_cache.shapes import DIMENSIONS
+from feature_cache.storage.outputs import new_file
+from feature_cache.tables import first_line
 
 HDF5_VERSION = 1
 """Of this file's own arrangement; the cache's format version is kept beside it."""

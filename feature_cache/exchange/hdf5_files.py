@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
-from feature_cache.exchange.tables import first_line
+from feature_cache.tables import first_line
 
 MOST_HELD = 1 << 30
 """Bytes of a chunk that is kept to be read from again; rows of larger ones are decompressed at each reading."""
@@ -39,7 +39,7 @@ def open_hdf5(path: str | PathLike[str]) -> h5py.File:
 
 
 class Hdf5Table:
-    """A dataset of numbers; :class:`feature_cache.exchange.tables.Table`."""
+    """A dataset of numbers; :class:`feature_cache.tables.Table`."""
 
     def __init__(self, path: str | PathLike[str], name: str, dataset: h5py.Dataset) -> None:
         """Wrap a dataset that :func:`find_dataset` gave."""

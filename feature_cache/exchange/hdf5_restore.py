@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from feature_cache import layout
 from feature_cache.cache import FeatureCache
 from feature_cache.checks import check_clip_ids, check_missing, check_values
+from feature_cache.digests import text_digest
 from feature_cache.errors import CacheError
-from feature_cache.exchange.digests import text_digest
 from feature_cache.exchange.hdf5_export import HDF5_VERSION, check_rows
 from feature_cache.exchange.hdf5_files import Hdf5Table, find_dataset, read_strings
-from feature_cache.exchange.output import whole_cache
-from feature_cache.exchange.tables import check_block
 from feature_cache.layout import DIGEST_BYTES, DONE, FAILED, MISSING_BIT, PENDING
 from feature_cache.shapes import Shapes, embedding_shapes, kept_name, probability_shapes, window_rows
+from feature_cache.storage.outputs import whole_cache
+from feature_cache.tables import check_block
 from feature_cache.text import write_text
 
 Progress = Callable[[int, int], None]

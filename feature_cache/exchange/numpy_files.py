@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
-from feature_cache.exchange.tables import first_line
+from feature_cache.tables import first_line
 
 _BROKEN = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, NotImplementedError, MemoryError)
 NO_PICKLES = "holds Python objects (a pickle), which av2a never loads: save plain numbers, or text with dtype=str"
 
 
 class NpyTable:
-    """A .npy file; :class:`feature_cache.exchange.tables.Table`."""
+    """A .npy file; :class:`feature_cache.tables.Table`."""
 
     def __init__(self, path: str | PathLike[str]) -> None:
         """Open a file.
@@ -35,7 +35,7 @@ class NpyTable:
 
 
 class NpzTable:
-    """An array of an .npz file, decompressed as it is read; :class:`feature_cache.exchange.tables.Table`."""
+    """An array of an .npz file, decompressed as it is read; :class:`feature_cache.tables.Table`."""
 
     def __init__(self, path: str | PathLike[str], name: str) -> None:
         """Open an array of an .npz file.
@@ -125,7 +125,7 @@ class NpzClips:
 
 
 class NpzClip:
-    """One array of :class:`NpzClips`; :class:`feature_cache.exchange.tables.Table`."""
+    """One array of :class:`NpzClips`; :class:`feature_cache.tables.Table`."""
 
     def __init__(self, path: str | PathLike[str], archive: zipfile.ZipFile, name: str) -> None:
         """Read the array's header."""

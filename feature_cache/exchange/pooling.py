@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
 from feature_cache.exchange.clips import ClipsTable
-from feature_cache.exchange.tables import Table, check_block, check_numbers
+from feature_cache.tables import Table, check_block, check_numbers
 from feature_cache.windows import window_count
 
 SEGMENTS = 10
@@ -16,7 +16,7 @@ SEGMENTS = 10
 
 
 class PooledTable:
-    """Means of the vectors of each segment; :class:`feature_cache.exchange.tables.Table`.
+    """Means of the vectors of each segment; :class:`feature_cache.tables.Table`.
 
     Attributes:
         absent: bool (N,), clips without an array.

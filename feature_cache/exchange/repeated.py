@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
-from feature_cache.exchange.tables import Table
+from feature_cache.tables import Table
 
 WAYS = ("refuse", "first", "number")
 CLOSE = 1e-3
@@ -16,7 +16,7 @@ _MOST_HELD = 256 << 20
 
 
 class SelectedTable:
-    """Some rows of a table; :class:`feature_cache.exchange.tables.Table`."""
+    """Some rows of a table; :class:`feature_cache.tables.Table`."""
 
     def __init__(self, table: Table, chosen: Sequence[int]) -> None:
         """Wrap a table; ``chosen`` is ascending."""

@@ -13,7 +13,7 @@ from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.hdf5_files import open_hdf5
 from feature_cache.exchange.numpy_files import begins_with
 from feature_cache.exchange.other_kinds import other_kind
-from feature_cache.exchange.tables import Table, first_line
+from feature_cache.tables import Table, first_line
 
 
 class Sources:

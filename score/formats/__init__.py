@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_cache.atomic import write_outputs
+from feature_cache.storage.atomic import write_outputs
 from score.errors import ScoreError
 from score.formats.csv_events import csv_files
 from score.formats.json_events import json_files

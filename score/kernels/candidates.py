@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score.kernels.bits import first_run, smooth, span, trailing_zeros
+from score.kernels.bitmask import first_run, smooth, span, trailing_zeros
 from score.kernels.jit import inner
 
 

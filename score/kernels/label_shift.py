@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from score.kernels.bits import ONE, bit
+from score.kernels.bitmask import ONE, bit
 from score.kernels.jit import inner, lean
 
 NAIVE, COSINE, BBSE, BBSE_COSINE = 0, 1, 2, 3

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from score.kernels.dot_products import LANES, make_tile, widened
 from score.kernels.jit import inner, lean
-from score.kernels.lanes import LANES, make_tile, widened
 
 SMALLEST_NORM = 1e-8
 """A shorter embedding is taken to be this long in a cosine, so that a black frame gives 0 and not NaN."""

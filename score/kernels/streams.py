@@ -13,7 +13,6 @@ from score.kernels.candidates import (
     rank_candidates,
     window_row,
 )
-from score.kernels.decks import find_deck, make_audio, make_both, make_visual, make_window
 from score.kernels.jit import inner
 from score.kernels.label_shift import (
     BBSE,
@@ -26,6 +25,7 @@ from score.kernels.label_shift import (
     shift_room,
     simple_shift,
 )
+from score.kernels.label_subsets import find_deck, make_audio, make_both, make_visual, make_window
 from score.kernels.probability import blend
 
 VISUAL, AUDIO, AUDIOVISUAL = 0, 1, 2

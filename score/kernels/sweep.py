@@ -12,10 +12,20 @@ import numpy as np
 
 from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
-from score.kernels.bits import ALWAYS, NEVER, first_run
-from score.kernels.clips import selection_probabilities
-from score.kernels.decks import Clip, deck_room, enough, forget, reserve
+from score.kernels.bitmask import ALWAYS, NEVER, first_run
+from score.kernels.from_logits import selection_probabilities
 from score.kernels.jit import inner, lean
+from score.kernels.label_subsets import Clip, deck_room, enough, forget, reserve
+from score.kernels.running_f1 import (
+    add_candidate,
+    add_word,
+    added_means,
+    clear_tally,
+    set_truth,
+    tally_means,
+    tally_room,
+    true_room,
+)
 from score.kernels.streams import (
     AUDIO,
     AUDIOVISUAL,
@@ -28,16 +38,6 @@ from score.kernels.streams import (
     refine,
     standing_stream,
     stream_room,
-)
-from score.kernels.tally import (
-    add_candidate,
-    add_word,
-    added_means,
-    clear_tally,
-    set_truth,
-    tally_means,
-    tally_room,
-    true_room,
 )
 
 SIDE_FIGURES = 9

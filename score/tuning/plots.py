@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache.atomic import write_outputs
+from feature_cache.storage.atomic import write_outputs
 from score.errors import ScoreError
 from score.tuning.result import SearchResult, pareto_rows
 from score.tuning.space import NUMBERS

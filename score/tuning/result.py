@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache.atomic import write_outputs
+from feature_cache.storage.atomic import write_outputs
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.tuning.space import CHOICES, NUMBERS, Space

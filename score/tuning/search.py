@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache
-from score.annotations.truth import Annotations
+from score.datasets.annotations import Annotations
 from score.errors import ScoreError
 from score.tuning.result import SearchResult, check_objective
 from score.tuning.samplers import SAMPLERS, count_settings

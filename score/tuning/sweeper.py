@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import DONE, FeatureCache
-from score.annotations.truth import Annotations
-from score.cache_needs import fitting
+from score.datasets.annotations import Annotations
 from score.evaluation import LLP_FIGURES, check_coverage, name_figures, true_words
 from score.kernels.streams import DECISION_CODES
 from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, sweep_clips, sweep_room
 from score.logits import Logits, make_logits
 from score.scoring import alphabetical
+from score.settings import fitting
 from score.tuning.plan import Plan, make_plan
 from score.tuning.space import Space
 

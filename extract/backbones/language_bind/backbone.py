@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from extract.backbones.base import TextRules
+from extract.backbones.language_bind.frames import prepare_images, prepare_video_frames
 from extract.backbones.language_bind.loading import Tower, Towers, load_towers
+from extract.backbones.language_bind.spectrograms import window_inputs
 from extract.errors import ExtractError
-from extract.language_bind_frames import prepare_images, prepare_video_frames
-from extract.language_bind_sound import window_inputs
-from extract.sound_windows import SoundWindows
+from extract.media.audio_windows import SoundWindows
 
 PROMPT = "A {label}"
 

@@ -1,0 +1,1 @@
+"""A run of extraction: which clips, into which cache, by whom."""

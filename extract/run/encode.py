@@ -1,0 +1,149 @@
+"""Clips through the encoders: every distinct frame once, every window's sound once, in even batches."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from extract.backbones.base import Backbone, VideoBackbone
+from extract.media.clip import ClipMedia
+from feature_cache import NO_PICTURE, NO_SOUND
+
+
+@dataclass(frozen=True)
+class ClipInputs:
+    """A clip as the encoders take it.
+
+    Attributes:
+        media: the decoded clip; its sound is not needed any more.
+        sounds: (W, ...), what the backbone made of each window's sound; None: the clip has none.
+        flips: bool (W,), windows whose frames are mirrored; None: none is.
+    """
+
+    media: ClipMedia
+    sounds: Tensor | None
+    flips: NDArray[np.bool_] | None = None
+
+    def pinned(self) -> "ClipInputs":
+        """The same in memory from which a GPU copies while it computes."""
+        media = replace(self.media, images=_pinned(self.media.images), videos=_pinned(self.media.videos))
+        return replace(self, media=media, sounds=_pinned(self.sounds))
+
+
+def _pinned(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.pin_memory()
+
+
+@dataclass(frozen=True)
+class ClipEmbeddings:
+    """What the cache holds of one clip, in float32.
+
+    Of what a clip does not have the embeddings are zeros.
+
+    Attributes:
+        image: (T, Dv), a segment's frame.
+        video: (W, F, Dv), a window's frames; F = 1 for a video encoder.
+        audio: (W, Da), a window's sound.
+        missing: 0, NO_PICTURE or NO_SOUND.
+    """
+
+    image: NDArray[np.float32]
+    video: NDArray[np.float32]
+    audio: NDArray[np.float32]
+    missing: int = 0
+
+
+def prepare_clip(backbone: Backbone, media: ClipMedia, random: np.random.RandomState | None = None) -> ClipInputs:
+    """What the encoders take of a decoded clip.
+
+    Args:
+        backbone: the encoders.
+        media: the clip, decoded with the backbone's views.
+        random: makes the official code's random choices: a flip a window, where sound is cut.
+    """
+    flips = None
+    if random is not None and isinstance(backbone, VideoBackbone) and backbone.random_flips:
+        flips = random.random_sample(len(media.video_index)) < 0.5
+    sounds = None if media.windows is None else backbone.prepare_audio(media.windows, random)
+    return ClipInputs(media, sounds, flips)
+
+
+def encode_clips(
+    backbone: Backbone, clips: Sequence[ClipInputs], device: torch.device, batch_size: int
+) -> list[ClipEmbeddings]:
+    """Encode clips together: batches run across their frames and windows.
+
+    Args:
+        backbone: the encoders.
+        clips: prepared clips; all of them lie on the device at once.
+        device: the encoders'.
+        batch_size: frames or sounds in one pass, at most (at least one window).
+    """
+    seen = [clip for clip in clips if clip.media.images is not None]
+    frames = _encode(backbone.encode_frames, [clip.media.images for clip in seen], device, batch_size)
+    images = [frame[clip.media.image_index] for frame, clip in zip(frames, seen, strict=True)]
+    if isinstance(backbone, VideoBackbone):
+        videos = [window[:, None] for window in _encode_windows(backbone, seen, device, batch_size)]
+    else:
+        videos = [frame[clip.media.video_index] for frame, clip in zip(frames, seen, strict=True)]
+    heard = _encode(backbone.encode_audio, [clip.sounds for clip in clips], device, batch_size)
+    pictures, sounds, found = iter(zip(images, videos, strict=True)), iter(heard), []
+    for clip in clips:
+        w, missing = len(clip.media.video_index), 0
+        if clip.media.images is not None:
+            image, video = next(pictures)
+        else:
+            missing |= NO_PICTURE
+            per_window = 1 if isinstance(backbone, VideoBackbone) else backbone.frames_per_window
+            image = np.zeros((len(clip.media.image_index), backbone.visual_dim), dtype=np.float32)
+            video = np.zeros((w, per_window, backbone.visual_dim), dtype=np.float32)
+        if clip.sounds is not None:
+            audio = next(sounds)
+        else:
+            missing |= NO_SOUND
+            audio = np.zeros((w, backbone.audio_dim), dtype=np.float32)
+        found.append(ClipEmbeddings(image, video, audio, missing))
+    return found
+
+
+def _encode(
+    encode: Callable[[Tensor], Tensor], parts: Sequence[Tensor | None], device: torch.device, batch_size: int
+) -> list[NDArray[np.float32]]:
+    """Rows of several clips through one encoder, given back clip by clip (but for those that have none)."""
+    there = [part for part in parts if part is not None]
+    if not there:
+        return []
+    rows = torch.cat([part.to(device, non_blocking=True) for part in there])
+    found = torch.cat([encode(batch) for batch in torch.split(rows, batch_size)]).cpu()
+    return [part.numpy() for part in torch.split(found, [len(part) for part in there])]
+
+
+def _encode_windows(
+    backbone: VideoBackbone, clips: Sequence[ClipInputs], device: torch.device, batch_size: int
+) -> list[NDArray[np.float32]]:
+    """The windows of several clips through a video encoder; each frame goes to the device once."""
+    if not clips:
+        return []
+    parts, rows, flips, first = [], [], [], 0
+    for clip in clips:
+        media = clip.media
+        frames = media.images if media.videos is None else media.videos
+        assert frames is not None
+        parts.append(frames.to(device, non_blocking=True))
+        rows.append(torch.from_numpy(media.video_index + first))
+        none = np.zeros(len(media.video_index), dtype=np.bool_)
+        flips.append(torch.from_numpy(none if clip.flips is None else clip.flips))
+        first += len(frames)
+    table, index, mirrored = torch.cat(parts), torch.cat(rows).to(device), torch.cat(flips)
+    found = []
+    for at in range(0, len(index), step := max(1, batch_size // index.shape[1])):
+        windows = table[index[at : at + step]]
+        if (chosen := mirrored[at : at + step]).any():
+            chosen = chosen.to(device)
+            windows[chosen] = windows[chosen].flip(-1)
+        found.append(backbone.encode_video(windows))
+    embeddings = torch.cat(found).cpu()
+    return [part.numpy() for part in torch.split(embeddings, [len(clip.media.video_index) for clip in clips])]

@@ -1,0 +1,146 @@
+"""Clips to rows: decoded side by side, encoded clip by clip, written shard by shard."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from extract.errors import MediaError
+from extract.run.encode import ClipEmbeddings, ClipInputs
+from extract.run.shares import Share
+from extract.run.worker import Job
+from feature_cache import DONE, FAILED, PENDING, FeatureCache
+
+_TOGETHER = 4
+"""Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
+
+Progress = Callable[[int, int], None]
+
+
+def rows_to_do(cache: FeatureCache, share: Share, retry: Iterable[str] = ()) -> dict[int, list[int]]:
+    """Rows that are pending, or failed and to be tried again, by shard; of a share's shards.
+
+    Args:
+        cache: the cache.
+        share: whose shards.
+        retry: clips that are tried again if they failed.
+    """
+    status, again = cache.status(), set(retry)
+    found: dict[int, list[int]] = {}
+    for shard in range(cache.n_shards):
+        if not share.owns(shard):
+            continue
+        rows = [
+            row
+            for row in cache.shard_rows(shard)
+            if status[row] == PENDING or (status[row] == FAILED and cache.clip_ids[row] in again)
+        ]
+        if rows:
+            found[shard] = rows
+    return found
+
+
+def fill(
+    cache: FeatureCache,
+    job: Job,
+    todo: Mapping[int, Sequence[int]],
+    workers: int,
+    progress: Progress,
+    finished: int = 0,
+    total: int | None = None,
+) -> None:
+    """Compute rows and write them, a shard at a time; the other rows of a shard stay as they are.
+
+    Args:
+        cache: where to.
+        job: what is done with a clip.
+        todo: rows by shard.
+        workers: threads that decode.
+        progress: called with (clips finished, clips in all).
+        finished: clips that are there already.
+        total: clips in all; None: those of the cache.
+    """
+    total = len(cache) if total is None else total
+    clips = [cache.clip_ids[row] for rows in todo.values() for row in rows]
+    progress(finished, total)
+    with _single_threads(workers) as pool, ThreadPoolExecutor(1, "av2a-write") as writer:
+        at_once = _TOGETHER if job.fed else 1
+        results = _in_order(pool, lambda clip: _work(job, clip), clips, ahead=workers + at_once + 1)
+        written: Future[None] | None = None
+        for shard, rows in todo.items():
+            found: list[ClipEmbeddings | MediaError] = []
+            while len(found) < len(rows):
+                together = [next(results) for _ in range(min(len(rows) - len(found), at_once))]
+                found += _encoded(job, together)
+                if written is not None:  # early: what a kill takes is one shard, not two
+                    written.result()
+                    written = None
+                finished += len(together)
+                progress(finished, total)
+            written = writer.submit(_write, cache, job, shard, rows, found)
+        if written is not None:
+            written.result()
+
+
+def _work(job: Job, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
+    if clip not in job.videos:
+        why = "its file is not among the videos any more; put it back and add --retry-failed, or drop it with --prune"
+        return MediaError(Path(clip), why)
+    return job.work(clip)
+
+
+def _encoded(job: Job, results: list[ClipInputs | ClipEmbeddings | MediaError]) -> list[ClipEmbeddings | MediaError]:
+    """Encode together what is only prepared yet: on a GPU, where one thread feeds it."""
+    prepared = [result for result in results if isinstance(result, ClipInputs)]
+    encoded = iter(job.encode(prepared) if prepared else ())
+    return [next(encoded) if isinstance(result, ClipInputs) else result for result in results]
+
+
+def _write(
+    cache: FeatureCache, job: Job, shard: int, rows: Sequence[int], found: list[ClipEmbeddings | MediaError]
+) -> None:
+    with job.watch.stage("write"):
+        n = len(found)
+        tables = {name: np.zeros((n, *shape), dtype=np.float32) for name, shape in cache.row_shapes.items()}
+        status = np.full(n, FAILED, dtype=np.uint8)
+        reasons, missing = [""] * n, np.zeros(n, dtype=np.uint8)
+        for number, row in enumerate(found):
+            if isinstance(row, MediaError):
+                reasons[number] = str(row)
+                continue
+            for name, table in tables.items():
+                table[number] = getattr(row, name)
+            status[number], missing[number] = DONE, row.missing
+        inside = [row - cache.shard_rows(shard).start for row in rows]
+        cache.write_rows(shard, inside, tables, status, reasons, missing)
+
+
+@contextmanager
+def _single_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """A pool whose threads compute on one core each: what they compute does not depend on their number.
+
+    On the way out work that has not begun is dropped.
+    """
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(workers, "av2a", initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _in_order(pool: ThreadPoolExecutor, work: Callable[[str], Any], clips: Iterable[str], ahead: int) -> Iterator[Any]:
+    """Results in the order of the clips; at most ``ahead`` of them are in the making or waiting."""
+    waiting: deque[Future[Any]] = deque()
+    for clip in clips:
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+        waiting.append(pool.submit(work, clip))
+    while waiting:
+        yield waiting.popleft().result()

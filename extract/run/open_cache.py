@@ -1,0 +1,170 @@
+"""The cache of a run: made anew, or gone on with if it was made in the same way."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from extract.backbones.base import Backbone, VideoBackbone
+from extract.errors import ExtractError
+from feature_cache import FeatureCache
+from feature_cache.storage.group import is_there
+
+_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "files", "origin", "packages"}
+"""Facts that are recorded, but may differ when a run is gone on with: they change no more than rounding
+(hashes tell weights apart, whatever their files are called)."""
+_USUAL_ENDING = ".mp4"
+
+WAIT_SECONDS = 600
+"""How long workers wait for the one that makes the cache."""
+
+
+@dataclass(frozen=True)
+class CacheKind:
+    """How a run makes its cache.
+
+    Attributes:
+        backbone: the encoders.
+        dtype: how embeddings are stored.
+        shard_size: clips a shard.
+        facts: what else is recorded; "files", paths by file id, but for those that are as usual.
+        segment_seconds: length of a segment.
+        windows: "all", or "whole" for window 0 alone.
+    """
+
+    backbone: Backbone
+    dtype: str
+    shard_size: int
+    facts: dict[str, Any]
+    segment_seconds: float = 1.0
+    windows: str = "all"
+
+
+def open_or_create(
+    output: str | PathLike[str], clip_ids: Sequence[str], kind: CacheKind, *, overwrite: bool
+) -> FeatureCache:
+    """A cache to write the clips' embeddings to: one that is there, with rows for clips that are new, or a new one.
+
+    Raises:
+        ExtractError: a cache is there that was made in another way.
+        CacheError: something else is there, or a damaged cache, or one of another version.
+    """
+    if not overwrite and is_there(output):
+        cache = FeatureCache.open(output, "r+")
+        _compare(cache, kind)
+        new = _new(cache, clip_ids)
+        if new:
+            before, now = cache.attributes, kind.facts
+            more = {name: {**before.get(name, {}), **now.get(name, {})} for name in ("clips_from", "files")}
+            cache.update_attributes({**more, "files": _unusual(more["files"])})
+            cache.add_clips(new)
+        return cache
+    backbone = kind.backbone
+    return FeatureCache.create(
+        output,
+        clip_ids=clip_ids,
+        backbone=backbone.name,
+        visual_dim=backbone.visual_dim,
+        audio_dim=backbone.audio_dim,
+        frames_per_window=1 if isinstance(backbone, VideoBackbone) else backbone.frames_per_window,
+        dtype=kind.dtype,
+        shard_size=kind.shard_size,
+        segment_seconds=kind.segment_seconds,
+        windows=kind.windows,
+        attributes={**kind.facts, "files": _unusual(kind.facts.get("files", {}))},
+        overwrite=overwrite,
+    )
+
+
+def _unusual(paths: Mapping[str, str]) -> dict[str, str]:
+    """What is recorded of the files' paths, given by file id: those that are not `id.mp4`."""
+    return {name: path for name, path in paths.items() if path != f"{name}{_USUAL_ENDING}"}
+
+
+def known_files(cache: FeatureCache) -> dict[str, str | None]:
+    """Paths of a cache's files below the folder by file id; None: not recorded, as by an early av2a."""
+    files, places = (cache.attributes.get(name) for name in ("files", "clips_from"))
+    found: dict[str, str | None] = {}
+    for clip in cache.clip_ids:
+        place = places.get(clip) if isinstance(places, dict) else None
+        name = str(place[0]) if isinstance(place, list) and place else clip
+        found[name] = str(files.get(name, f"{name}{_USUAL_ENDING}")) if isinstance(files, dict) else None
+    return found
+
+
+def wait_for(
+    output: str | PathLike[str], clip_ids: Sequence[str], kind: CacheKind, notice: Callable[[str], None]
+) -> FeatureCache:
+    """The cache that worker 0 makes, once it has rows for all of the clips.
+
+    Raises:
+        ExtractError: it is not there in time, or was made in another way.
+        CacheError: something else is there, or a damaged cache, or one of another version.
+    """
+    end, told = time.monotonic() + WAIT_SECONDS, False
+    while True:
+        if is_there(output):
+            cache = FeatureCache.open(output, "r+")
+            _compare(cache, kind)
+            if not _new(cache, clip_ids):
+                return cache
+        if time.monotonic() > end:
+            raise ExtractError(
+                f"{output} is not there, or without some of these clips, after {WAIT_SECONDS} s: "
+                "start the worker with --shard-range 0/n, which makes it"
+            )
+        if not told:
+            told = True
+            notice(f"waiting for the worker with --shard-range 0/n, which makes {output}")
+        time.sleep(0.5)
+
+
+def _new(cache: FeatureCache, clip_ids: Sequence[str]) -> list[str]:
+    there = set(cache.clip_ids)
+    return [clip for clip in clip_ids if clip not in there]
+
+
+def _compare(cache: FeatureCache, kind: CacheKind) -> None:
+    differing = [
+        f"{name} {before!r}, now {now!r}"
+        for name, before, now in (
+            ("backbone", cache.backbone, kind.backbone.name),
+            ("dtype", cache.dtype, kind.dtype),
+            ("windows", cache.windows_kept, kind.windows),
+        )
+        if before != now
+    ]
+    if not differing:
+        differing += differences(cache.attributes, kind.facts)
+    if differing:
+        raise ExtractError(
+            f"{cache.path} is there, made differently ({'; '.join(differing)}): "
+            "use another --output, or --overwrite to make it anew"
+        )
+
+
+def differences(before: Any, now: Any, path: str = "", *, only_new: bool = False) -> list[str]:
+    """Leaves in which two nested facts differ, as text, but for those that may.
+
+    Args:
+        before: facts of a cache.
+        now: facts of the present.
+        path: where in the facts these are.
+        only_new: leave out facts that are in ``before`` alone.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        found = []
+        for key in now if only_new else [*before, *(key for key in now if key not in before)]:
+            if key not in _MAY_DIFFER:
+                below = f"{path}.{key}" if path else key
+                found += differences(before.get(key), now.get(key), below, only_new=only_new)
+        return found
+    if before == now:
+        return []
+    return [f"{path} {_short(before)}, now {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

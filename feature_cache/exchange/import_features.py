@@ -1,0 +1,214 @@
+"""A cache of what was computed elsewhere: embeddings, or a detector's probabilities (docs/exchange.md)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from feature_cache.cache import FeatureCache
+from feature_cache.checks import check_clip_ids
+from feature_cache.errors import CacheError
+from feature_cache.exchange.clips import Clips
+from feature_cache.exchange.foreign_cache import create_embeddings, write_embeddings, write_probabilities
+from feature_cache.exchange.hdf5_restore import is_export, restore_hdf5
+from feature_cache.exchange.ids_and_labels import (
+    USUAL_NAMES,
+    clip_names,
+    given_missing,
+    label_names,
+    set_name,
+    text_tables,
+)
+from feature_cache.exchange.pooling import pooled
+from feature_cache.exchange.repeated import SelectedTable, check_equal, distinct_ids
+from feature_cache.exchange.sources import Sources
+from feature_cache.fit import (
+    CLIP_RANKS,
+    check_counts,
+    fit_embeddings,
+    fit_probabilities,
+    missing_bits,
+)
+from feature_cache.storage.outputs import whole_cache
+
+Progress = Callable[[int, int], None]
+
+_EMBEDDINGS = ("image", "video", "audio", "audio_segments")
+_PROBABILITIES = ("visual_probability", "audio_probability")
+_OPTIONS = {"visual_probability": "--visual-probabilities", "audio_probability": "--audio-probabilities"}
+
+
+def import_features(
+    path: str | PathLike[str],
+    files: Sequence[str | PathLike[str]] = (),
+    *,
+    image: str | None = None,
+    video: str | None = None,
+    audio: str | None = None,
+    audio_segments: str | None = None,
+    visual_probabilities: str | None = None,
+    audio_probabilities: str | None = None,
+    missing: str | None = None,
+    clips: str | None = None,
+    labels: str | None = None,
+    text_visual: str | None = None,
+    text_audio: str | None = None,
+    text_name: str | None = None,
+    backbone: str | None = None,
+    segment_seconds: float = 1.0,
+    dtype: str | None = None,
+    shard_size: int = 32,
+    pool: bool = False,
+    segments: int | None = None,
+    repeated_clips: str = "refuse",
+    allow_missing: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FeatureCache:
+    """Make a cache of features computed elsewhere, or again of a file that :func:`export_hdf5` wrote.
+
+    An array is named by its name in one of the files, as a .npy file, as a folder with one .npy a clip (the stem is
+    the clip's id), as a file that holds one array, or one a clip (its name is the clip's id), or as FILE:NAME, where
+    NAME may be a group of arrays a clip; without an option it is looked for in the files under its own name. Rows are
+    read a shard at a time; the cache is there when it is whole.
+
+    Args:
+        path: the cache to make.
+        files: HDF5, .npz or .npy files.
+        image: (N, T, Dv), a vector a segment.
+        video: (N, W, F, Dv) or (N, W, Dv), W all windows or 1; without it only scoring without windows is possible.
+        audio: (N, W, Da), (N, T, Da) or (N, Da).
+        audio_segments: (N, T, Da), where ``audio`` is given, too.
+        visual_probabilities: (N, T, C) in [0, 1], what a detector sees, in place of embeddings but the images'.
+        audio_probabilities: (N, T, C) in [0, 1], what a detector hears.
+        missing: (N,) of 0, 1 (no picture), 2 (no sound).
+        clips: N texts, or a text file with one id a line, or AVE's list; needed unless arrays a clip give the ids.
+        labels: C texts, or a text file with one label a line.
+        text_visual: (C, Dv), the labels' text embeddings for the visual side.
+        text_audio: (C, Da), the same for the sound; not needed where the visual ones serve both.
+        text_name: the label set's name in the cache.
+        backbone: what made the features; a known name brings its published settings.
+        segment_seconds: length of a segment in seconds.
+        dtype: "float16" (embeddings' default) or "float32" (probabilities').
+        shard_size: rows a shard.
+        pool: average the vectors of each segment where there are several, as frames (N, kT, D) and grids
+            (N, T, ..., D) give them; the attribute ``pooled`` says of which arrays, and how many.
+        segments: T, where ``pool`` averages; None: 10 if all arrays can be cut into 10, else the fewest rows of one.
+        repeated_clips: what becomes of an id that occurs more than once: "refuse"; "first" takes the first row of
+            each, if all are equal; "number" keeps all, as id, id~2, id~3.
+        allow_missing: take clips without a file in a folder for clips without that modality.
+        overwrite: replace a cache that is there.
+        progress: called with (clips written, all clips).
+
+    Returns:
+        The cache, open to read.
+
+    Raises:
+        CacheError: something is not there, does not fit, or is damaged; the message names file, array and shape.
+    """
+    wanted = {
+        "image": image, "video": video, "audio": audio, "audio_segments": audio_segments,
+        "visual_probability": visual_probabilities, "audio_probability": audio_probabilities,
+        "missing": missing, "clips": clips, "labels": labels, "text_visual": text_visual, "text_audio": text_audio,
+    }  # fmt: skip
+    with Sources(files) as sources:
+        exported = sources.only_hdf5()
+        if exported is not None and is_export(exported):
+            facts: dict[str, object] = {
+                **wanted, "text_name": text_name, "backbone": backbone, "dtype": dtype, "pool": pool or None,
+                "segments": segments, "repeated_clips": None if repeated_clips == "refuse" else repeated_clips,
+            }  # fmt: skip
+            for name, value in facts.items():
+                if value is not None:
+                    raise CacheError(
+                        f"{exported.filename} is an export and has all of its own: leave {_option(name)} out"
+                    )
+            return restore_hdf5(exported, path, overwrite=overwrite, progress=progress)
+        if shard_size < 1:
+            raise CacheError(f"shard_size must be at least 1, got {shard_size}")
+        if segments is not None and (segments < 2 or not pool):
+            raise CacheError(f"--segments {segments}: it goes with --pool, from 2 on")
+        found = {
+            name: sources.table(_option(name), wanted[name], USUAL_NAMES[name], CLIP_RANKS[name])
+            for name in (*_EMBEDDINGS, *_PROBABILITIES)
+        }
+        arrays = {name: table for name, table in found.items() if table is not None}
+        _check_kind(arrays, sources)
+        rows_of, origin = clip_names(sources, clips, arrays)
+        ids, chosen = distinct_ids(rows_of, origin, repeated_clips)
+        try:
+            check_clip_ids(ids)
+        except CacheError as error:
+            raise CacheError(f"{origin}: {error}") from error
+        flat = {name: table for name, table in arrays.items() if not isinstance(table, Clips)}
+        check_counts(flat, rows_of, origin)
+        bits = given_missing(sources, missing, len(rows_of))
+        if len(ids) < len(rows_of):
+            check_equal(flat, rows_of, shard_size)
+            flat = {name: SelectedTable(table, chosen) for name, table in flat.items()}
+            bits = None if bits is None else bits[chosen]
+        by_row = [rows_of[row] for row in chosen]
+        tables = {
+            name: table.table(by_row, allow_missing=allow_missing) if isinstance(table, Clips) else flat[name]
+            for name, table in arrays.items()
+        }
+        attributes: dict[str, Any] = {"imported": {name: _file_name(table.source) for name, table in tables.items()}}
+        if pool:
+            tables, each = pooled(tables, segments, shard_size)
+            attributes |= {"pooled": each} if each else {}
+        if ids != rows_of:
+            attributes["repeated_clips"] = {"kept": repeated_clips, "rows": len(rows_of), "ids": len(set(rows_of))}
+        label_set = label_names(sources, labels)
+        common: dict[str, Any] = {
+            "clip_ids": ids,
+            "segment_seconds": segment_seconds,
+            "shard_size": shard_size,
+            "attributes": attributes,
+            "overwrite": overwrite,
+        }
+        name = text_name or set_name(labels)
+        if any(part in tables for part in _PROBABILITIES):
+            if label_set is None:
+                raise CacheError("probabilities need the labels' names: --labels FILE, one a line")
+            fitted = fit_probabilities(tables, ids, len(label_set), shard_size)
+            absent = missing_bits(fitted, bits, ids)
+            with whole_cache(path, overwrite=overwrite) as place:
+                write_probabilities(
+                    place, fitted, absent, ids, label_set, name, backbone, dtype or "float32", common, progress
+                )
+            return FeatureCache.open(path)
+        fitted = fit_embeddings(tables, ids, shard_size)
+        absent = missing_bits(fitted, bits, ids)
+        texts = text_tables(sources, label_set, text_visual, text_audio, fitted, needed=labels is not None)
+        with whole_cache(path, overwrite=overwrite) as place:
+            cache = create_embeddings(place, fitted, backbone or "imported", dtype or "float16", common)
+            if label_set is not None and texts:
+                cache.add_text(name, labels=label_set, visual=texts["visual"], audio=texts.get("audio"))
+            write_embeddings(cache, fitted, absent, progress)
+        return FeatureCache.open(path)
+
+
+def _option(name: str) -> str:
+    return _OPTIONS.get(name, "--" + name.replace("_", "-"))
+
+
+def _file_name(source: str) -> str:
+    """A table's source without its folders, which are nobody's business."""
+    file, colon, rest = source.partition(": ")
+    return Path(file).name + colon + rest
+
+
+def _check_kind(arrays: Mapping[str, object], sources: Sources) -> None:
+    offers = f"; {sources.offers()}" if sources.archives else ""
+    probabilities = [name for name in _PROBABILITIES if name in arrays]
+    extra = [name for name in ("video", "audio", "audio_segments") if name in arrays]
+    if probabilities and extra:
+        raise CacheError(
+            f"{_option(probabilities[0])} and {_option(extra[0])}: a cache holds probabilities or embeddings, not both"
+        )
+    if probabilities:
+        return
+    if "image" not in arrays:
+        raise CacheError(f"no image embeddings (N, T, Dv): name them with --image{offers}")
+    if not extra or extra == ["video"]:
+        raise CacheError(f"no audio embeddings (N, W, Da), (N, T, Da) or (N, Da): name them with --audio{offers}")

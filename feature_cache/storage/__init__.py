@@ -1,0 +1,1 @@
+"""Where caches and outputs are kept, and how they are written."""

@@ -1,5 +1,0 @@
-"""Annotations: what is truly seen and heard in the clips of a split (docs/design.md 4.8)."""
-
-from score.annotations.truth import Annotations, Truth
-
-__all__ = ["Annotations", "Truth"]

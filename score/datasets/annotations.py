@@ -1,0 +1,205 @@
+"""Annotations of a split, and how they are laid beside scored clips."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from score.datasets.match import LabelNumbers, match_clips
+from score.datasets.values import Annotation, Places, as_number
+from score.errors import AnnotationError
+
+SPLITS = ("train", "val", "test")
+MOST_SEGMENTS = 64
+"""Bits of a word."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Annotations laid beside n clips and C labels; bit s of a word is segment s.
+
+    Attributes:
+        rows: int64 (n,), for each clip of the split that was found, its number among the scored clips.
+        visual: uint64 (n, C), segments in which a label is seen.
+        audio: uint64 (n, C), segments in which it is heard.
+        first: int64 (n, 3), label, start and end of the clip's first visual annotation; -1 where there is none.
+    """
+
+    rows: NDArray[np.int64]
+    visual: NDArray[np.uint64]
+    audio: NDArray[np.uint64]
+    first: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Annotated events of the clips of one split.
+
+    Attributes:
+        kind: "llp" (several events, seen and heard apart) or "ave" (one audio-visual event a clip).
+        split: "train", "val" or "test"; empty for annotations from Python.
+        clip_ids: the clips of the split, annotated or not.
+        visual: what is seen, by clip id.
+        audio: what is heard, by clip id.
+        origin: file and line at which a label first occurred, for messages.
+        latest: the greatest offset in seconds, and where it is, for messages.
+        ignored: rows whose onset is not before their offset, which say nothing (LLP's and AVE's own files hold some).
+    """
+
+    kind: str
+    split: str
+    clip_ids: tuple[str, ...]
+    visual: Mapping[str, Sequence[Annotation]]
+    audio: Mapping[str, Sequence[Annotation]]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    latest: tuple[float, str] = (0.0, "")
+    ignored: int = 0
+
+    @classmethod
+    def read(cls, kind: str, directory: str | PathLike[str], split: str = "test") -> Self:
+        """Read a data set's own files.
+
+        Args:
+            kind: "llp" (AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv) or "ave"
+                (Annotations.txt with <split>Set.txt, or <split>_AVE.json).
+            directory: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself.
+            split: "train", "val" or "test".
+
+        Raises:
+            AnnotationError: a file is missing or damaged, or the data set or split is unknown.
+        """
+        from score.datasets.ave import read_ave
+        from score.datasets.llp import read_llp
+
+        readers = {"llp": read_llp, "ave": read_ave}
+        if kind not in readers:
+            raise AnnotationError(f"no data set {kind!r}: there are {', '.join(readers)}")
+        if split not in SPLITS:
+            raise AnnotationError(f"no split {split!r}: there are {', '.join(SPLITS)}")
+        path = Path(directory)
+        if not path.exists():
+            raise AnnotationError(f"{path} is not there: name the folder of the {kind.upper()} annotation files")
+        found = cls(kind=kind, split=split, **readers[kind](path, split))
+        if not found.clip_ids:
+            raise AnnotationError(f"{path}: the {split} split has no clips: write them into its file")
+        return found
+
+    @classmethod
+    def from_events(
+        cls,
+        events: Mapping[str, Mapping[str, Iterable[Annotation]]],
+        labels: Sequence[str] | None = None,
+        kind: str = "llp",
+    ) -> Self:
+        """Annotations from Python.
+
+        Args:
+            events: by clip id, lists of (label, onset, offset) under "visual" and "audio".
+            labels: if given, every label must be one of these, as :meth:`align` compares them.
+            kind: "llp" or "ave".
+
+        Raises:
+            AnnotationError: a label is unknown, or an event is not (label, onset, offset) with onset before offset.
+        """
+        if kind not in ("llp", "ave"):
+            raise AnnotationError(f"no data set {kind!r}: there are llp, ave")
+        if not events:
+            raise AnnotationError("no clips are annotated: give a dictionary with clip ids")
+        sides: dict[str, dict[str, list[Annotation]]] = {"visual": {}, "audio": {}}
+        places = Places()
+        for clip, by_side in events.items():
+            where = f"clip {clip}"
+            if not isinstance(by_side, Mapping):
+                raise AnnotationError(f"{where}: give lists of (label, onset, offset) under 'visual' and 'audio'")
+            for side, found in by_side.items():
+                if side not in sides:
+                    raise AnnotationError(f"{where}: {side!r} is neither 'visual' nor 'audio'")
+                if not isinstance(found, Iterable):
+                    raise AnnotationError(f"{where}: {side} is {found!r}, not a list of (label, onset, offset)")
+                for record in found:
+                    event = _event(record, where)
+                    places.note(event[0], event[2], where)
+                    sides[side].setdefault(clip, []).append(event)
+        if labels is not None:
+            numbers = LabelNumbers(labels, places.labels)
+            for label in places.labels:
+                numbers[label]
+        return cls(
+            kind=kind,
+            split="",
+            clip_ids=tuple(events),
+            visual=sides["visual"],
+            audio=sides["audio"],
+            origin=places.labels,
+            latest=places.latest,
+        )
+
+    def align(
+        self, clip_ids: Sequence[str], labels: Sequence[str], segments: int = 10, segment_seconds: float = 1.0
+    ) -> Truth:
+        """Lay the annotations beside scored clips.
+
+        An annotated name is that of a scored clip, or becomes it without folders, a media ending or LLP's
+        `_<start>_<end>` (:func:`score.datasets.match.match_clips`). A label equals an annotated one, case and
+        Unicode form aside and with '_' for a space; an exact equal goes first. A segment counts if some of the event
+        lies in it: onsets are rounded down to whole segments, offsets up.
+
+        Args:
+            clip_ids: the scored clips.
+            labels: the labels they were scored with.
+            segments: T, segments a clip.
+            segment_seconds: length of a segment in seconds.
+
+        Raises:
+            AnnotationError: an annotated label is not among the labels, an event ends after the clips do, or two
+                annotated clips are one scored clip; names file and line.
+        """
+        if segments > MOST_SEGMENTS:
+            raise AnnotationError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be evaluated")
+        length = segments * segment_seconds
+        if self.latest[0] > length + 1e-9:
+            offset, where = self.latest
+            raise AnnotationError(f"{where}: offset {offset:g} is after the clip's end at {length:g} s: correct it")
+        numbers = LabelNumbers(labels, self.origin)
+        found = match_clips(self.clip_ids, clip_ids)
+        words = np.zeros((2, len(found), len(labels)), dtype=np.uint64)
+        first = np.full((len(found), 3), -1, dtype=np.int64)
+        for side, by_clip in enumerate((self.visual, self.audio)):
+            for number, clip in enumerate(found):
+                for label, onset, offset in by_clip.get(clip, ()):
+                    start = max(0, math.floor(onset / segment_seconds + 1e-9))
+                    end = min(segments, math.ceil(offset / segment_seconds - 1e-9))
+                    if start >= end:
+                        continue
+                    k = numbers[label]
+                    words[side, number, k] |= np.uint64(((1 << (end - start)) - 1) << start)
+                    if side == 0 and first[number, 0] < 0:
+                        first[number] = k, start, end
+        return Truth(np.array(list(found.values()), dtype=np.int64), words[0], words[1], first)
+
+    def missing(self, clip_ids: Sequence[str]) -> list[str]:
+        """Clips of the split that are not among these.
+
+        Raises:
+            AnnotationError: two annotated clips are one of these.
+        """
+        found = match_clips(self.clip_ids, clip_ids)
+        return [clip for clip in self.clip_ids if clip not in found]
+
+
+def _event(record: Any, where: str) -> Annotation:
+    """One event from Python, checked."""
+    if not isinstance(record, Sequence) or isinstance(record, str) or len(record) != 3:
+        raise AnnotationError(f"{where}: {record!r} is not (label, onset, offset)")
+    label = record[0]
+    onset, offset = as_number(record[1], where, "onset"), as_number(record[2], where, "offset")
+    if not isinstance(label, str) or not label:
+        raise AnnotationError(f"{where}: {label!r} is no label")
+    if onset >= offset:
+        raise AnnotationError(f"{where}: {label} from {onset:g} to {offset:g} s has no length")
+    return label, onset, offset

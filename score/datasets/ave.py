@@ -1,0 +1,127 @@
+"""AVE's annotation files: Annotations.txt with a list a split, or one JSON file a split."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from score.datasets.match import Listed
+from score.datasets.values import Annotation, Places, as_number, read_text, table
+from score.errors import AnnotationError
+
+EVENTS_FILE = "Annotations.txt"
+COLUMNS = "Category&VideoID&Quality&StartTime&EndTime"
+
+
+def read_ave(path: Path, split: str) -> dict[str, Any]:
+    """Fields of :class:`score.Annotations`; an AVE event is seen and heard at once.
+
+    AVE lists a clip once for each of its classes: the lines of a clip are put together, in the file's order. Lines
+    whose start is not before their end say nothing (AVE's own file holds such), and are counted.
+
+    Args:
+        path: a folder with Annotations.txt and <split>Set.txt, or with <split>_AVE.json; or Annotations.txt itself,
+            or a JSON file of that form.
+        split: "train", "val" or "test".
+
+    Raises:
+        AnnotationError: a file or a value is missing or wrong.
+    """
+    if path.is_file() and path.suffix.lower() != ".json":
+        if path.name != EVENTS_FILE:
+            raise AnnotationError(
+                f"{path} is neither {EVENTS_FILE} nor a .json file: name one of them, or their folder"
+            )
+        path = path.parent
+    reader = _Reader()
+    if path.is_file():
+        reader.read_json(path)
+    elif not (path / EVENTS_FILE).exists() and (path / f"{split}_AVE.json").exists():
+        reader.read_json(path / f"{split}_AVE.json")
+    else:
+        reader.read_lists(path / EVENTS_FILE, path / f"{split}Set.txt")
+    return {
+        "clip_ids": tuple(reader.events),
+        "visual": reader.events,
+        "audio": reader.events,
+        "origin": reader.places.labels,
+        "latest": reader.places.latest,
+        "ignored": reader.ignored,
+    }
+
+
+class _Reader:
+    """Collects the clips of a split with their events."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[Annotation]] = {}
+        self.places = Places()
+        self.ignored = 0
+
+    def read_json(self, file: Path) -> None:
+        """{clip: [{"class", "start", "end"}, ...]}."""
+        try:
+            found = json.loads(read_text(file, _NEEDED), object_pairs_hook=_Pairs)
+        except ValueError as error:
+            raise AnnotationError(f"{file} is not JSON ({error}): write it again") from error
+        if not isinstance(found, _Pairs):
+            raise AnnotationError(f"{file}: clip names with lists of events are expected, as in {_JSON_EXAMPLE}")
+        for clip, records in found:
+            where = f"{file}, {clip}"
+            if clip in self.events:
+                raise AnnotationError(f"{where}: the clip is there twice: put its events into one list")
+            if not isinstance(records, list) or isinstance(records, _Pairs):
+                raise AnnotationError(f"{where}: a list of events is expected, as in {_JSON_EXAMPLE}")
+            self.events[clip] = []
+            for record in records:
+                values = dict(record) if isinstance(record, _Pairs) else {}
+                for name in ("class", "start", "end"):
+                    if name not in values:
+                        raise AnnotationError(f"{where}: an event has no {name!r}: write it as in {_JSON_EXAMPLE}")
+                self._add(clip, values["class"], values["start"], values["end"], where)
+
+    def read_lists(self, events: Path, listing: Path) -> None:
+        """Category&VideoID&Quality&StartTime&EndTime, in both files, a first line with these names or not."""
+        split: dict[str, int] = {}
+        for line, cells in _cells(listing):
+            split.setdefault(cells[1], line)
+        self.events = {clip: [] for clip in split}
+        missing = dict(split)
+        listed = Listed(split)
+        for line, (label, name, _, start, end) in _cells(events):
+            clip = listed.find(name, f"{events} line {line}")
+            if clip is not None:
+                missing.pop(clip, None)
+                self._add(clip, label, start, end, f"{events} line {line}")
+        for clip, line in missing.items():
+            raise AnnotationError(f"{listing} line {line}: {clip} is not in {events}: add its event there")
+
+    def _add(self, clip: str, label: Any, start: Any, end: Any, where: str) -> None:
+        onset, offset = as_number(start, where, "start"), as_number(end, where, "end")
+        if not isinstance(label, str) or not label.strip():
+            raise AnnotationError(f"{where}: class {label!r} is no label: write its name")
+        if onset >= offset:
+            self.ignored += 1
+            return
+        self.places.note(label.strip(), offset, where)
+        self.events[clip].append((label.strip(), onset, offset))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it stands in the file, so that a name that is there twice shows."""
+
+
+_NEEDED = f"AVE needs {EVENTS_FILE} and a list a split, or a JSON file"
+_JSON_EXAMPLE = '{"clip": [{"class": "bark", "start": 0, "end": 4}]}'
+
+
+def _cells(file: Path) -> list[tuple[int, list[str]]]:
+    rows = []
+    for number, cells in table(read_text(file, _NEEDED), "&"):
+        if number == 1 and cells[0].lower() == "category":
+            continue
+        if len(cells) != 5:
+            raise AnnotationError(f"{file} line {number}: {len(cells)} columns, expected {COLUMNS}: correct the line")
+        if not cells[1]:
+            raise AnnotationError(f"{file} line {number}: no VideoID: write one, or remove the line")
+        rows.append((number, cells))
+    return rows

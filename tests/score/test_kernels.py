@@ -1,0 +1,207 @@
+"""Kernels one by one, and from embeddings on, against the plain NumPy reference; how they are compiled and kept."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feature_cache import NO_PICTURE, NO_SOUND, Features, TextSet, window_count
+from score import ScoreConfig
+from score.config import METHODS
+from score.events import STREAMS
+from score.kernels.bitmask import first_run, smooth, span
+from score.kernels.jit import drop_stale
+from score.kernels.label_shift import bbse_shift, decay_table, shift_room
+from score.kernels.similarity import logits, pad_text, padded, stored_bits
+from score.logits import make_logits
+from score.reference.scoring import ClipLogits, candidates, clip_logits, score_clip, thresholds
+from score.scoring import Scorer
+from tests.score.test_scoring import by_kernels, configs
+
+
+@st.composite
+def embeddings(draw: st.DrawFn) -> tuple[Features, TextSet]:
+    """Embeddings of any width: of several lengths, equal, of zeros, of one number, of the largest and smallest."""
+    segments, most, frames = draw(st.sampled_from([(2, 120, 8), (3, 120, 3), (5, 25, 8), (10, 25, 1), (64, 3, 1)]))
+    labels = draw(st.integers(2, most))
+    dims = draw(st.integers(1, 20) | st.just(61))
+    audio_dims = draw(st.sampled_from([dims, 5]))
+    dtype = draw(st.sampled_from([np.float16, np.float32]))
+    kind = draw(st.sampled_from(["any", "ties", "zeros", "extreme"]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+
+    def make(*shape: int) -> Any:
+        values = rng.standard_normal(shape)
+        if kind == "ties":
+            values = np.round(values)
+        elif kind == "zeros":
+            values[rng.random(shape[:-1]) < 0.3] = 0
+        elif kind == "extreme":
+            values = values * 10.0 ** rng.integers(-7, 4, shape) if dtype == np.float16 else values * 1e30
+        return values.astype(dtype)
+
+    windows = window_count(segments)
+    text = TextSet(
+        "made",
+        tuple(f"{'aB'[k % 2]}{k}" for k in range(labels)),
+        make(labels, dims).astype(np.float32),
+        make(labels, audio_dims).astype(np.float32),
+        {},
+    )
+    found = Features(
+        np.arange(2),
+        make(2, segments, dims),
+        make(2, windows, frames, dims),
+        make(2, windows, audio_dims),
+        np.array([draw(st.sampled_from([0, 0, NO_PICTURE, NO_SOUND])) for _ in range(2)], np.uint8),
+    )
+    return found, text
+
+
+@settings(max_examples=80, deadline=None)
+@given(embeddings(), configs)
+def test_from_embeddings_on_all_equals_the_reference(made: tuple[Features, TextSet], config: ScoreConfig) -> None:
+    features, text = made
+    rows, table, scores = Scorer(config, text, features.image.shape[1]).score(features)
+    batch = make_logits(features, text)
+    for i in range(len(rows)):
+        assert features.missing is not None
+        clip = clip_logits(
+            features.image[i], features.video[i], features.audio[i], text.visual, text.audio, int(features.missing[i])
+        )
+        for name in ("image", "video", "audio", "cosine"):
+            np.testing.assert_array_equal(getattr(batch, name)[i], getattr(clip, name))
+        expected = score_clip(clip, text.labels, config)
+        for number, stream in enumerate(STREAMS):
+            here = (table[:, 0] == i) & (table[:, 1] == number)
+            found = [(*row, score) for row, score in zip(table[here, 2:].tolist(), scores[here].tolist(), strict=True)]
+            assert found == expected[stream]
+
+
+def test_every_finite_half_is_widened_exactly() -> None:
+    halves = np.arange(65536, dtype=np.uint16).view(np.float16)
+    every = halves[np.isfinite(halves)].reshape(-1, 1)
+    out = np.empty((len(every), 2))
+    text = pad_text(np.array([[1.0], [-0.5]]))
+    logits(stored_bits(every), text, np.arange(2), np.zeros((7, padded(1))), out)
+    np.testing.assert_array_equal(out[:, 0], every[:, 0].astype(np.float64))
+    np.testing.assert_array_equal(out[:, 1], -0.5 * every[:, 0].astype(np.float64))
+
+
+@pytest.mark.parametrize("rows", range(1, 12))
+def test_inner_products_do_not_depend_on_the_tile(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    x = rng.standard_normal((rows, 37)).astype(np.float32)
+    for labels in range(1, 20):
+        text = pad_text(rng.standard_normal((labels, 37)))
+        whole, alone = np.empty((rows, labels)), np.empty((rows, labels))
+        logits(x, text, np.arange(labels), np.zeros((rows, padded(37))), whole)
+        for r in range(rows):
+            for k in range(labels):
+                value = np.empty((1, 1))
+                logits(x[r : r + 1], text[k : k + 1], np.arange(1), np.zeros((1, padded(37))), value)
+                alone[r, k] = value[0, 0]
+        np.testing.assert_array_equal(whole, alone)
+        np.testing.assert_allclose(whole, x.astype(np.float64) @ text[:, :37].astype(np.float64).T, atol=1e-12)
+
+
+def runs(word: int) -> list[tuple[int, int]]:
+    found = []
+    while word:
+        start, end = first_run(np.uint64(word))
+        found.append((start, end))
+        word &= ~int(span(start, end))
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63, 2**64 - 1, 3, 5, 0b11011, 0b110011]))
+def test_runs_of_a_word(word: int) -> None:
+    positive = np.array([[word >> s & 1] for s in range(64)], dtype=bool)
+    assert runs(int(smooth(np.uint64(word)))) == [(start, end) for _, start, end in candidates(positive)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(2, 12) | st.just(64),
+    st.integers(2, 30) | st.just(120),
+    st.floats(0, 1),
+    st.floats(0, 5),
+    st.integers(1, 3),
+    st.sampled_from(["bbse", "bbse-cosine"]),
+)
+def test_last_thresholds(
+    seed: int, segments: int, labels: int, tau: float, gamma: float, passes: int, method: str
+) -> None:
+    """Labels that were ever positive end at the reference's threshold; the others stay at the first one."""
+    rng = np.random.default_rng(seed)
+    p = 1 / (1 + np.exp(-rng.standard_normal(labels) - 0.5 * rng.standard_normal((segments, labels))))
+    cosine = rng.uniform(-1, 1, segments - 1)
+    config = ScoreConfig(0.5, 0.5, tau, 0.5, gamma, method=method, label_shift_iters=passes)
+    expected = thresholds(p, cosine, "visual", config)
+    words, room = np.zeros(labels, np.uint64), shift_room(labels, segments)
+    decay = decay_table(gamma, segments, passes)
+    bbse_shift(
+        p, labels, p @ p.T, p.max(axis=0), cosine, method == "bbse-cosine", tau, decay, passes, words, room
+    )  # fmt: skip
+    positive = p > expected
+    for j in range(labels):
+        assert [bool(int(words[j]) >> t & 1) for t in range(segments)] == positive[:, j].tolist()
+    ever = [j for j in range(labels) if words[j]]
+    # a label that turns positive in the last segment only is past its last threshold
+    shifted = sorted(room.active[: len(ever)].tolist())
+    assert shifted == ever
+    for x in range(len(ever)):
+        assert math.isclose(room.theta[x], expected[-1, room.active[x]], abs_tol=1e-9)
+    for j in set(range(labels)) - set(ever):
+        assert expected[-1, j] == tau
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_segments_without_spread_in_every_pass(method: str) -> None:
+    """A row of equal logits ends the shifting; what was counted before it holds in the passes to come."""
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        segments, labels = int(rng.integers(3, 13)), int(rng.integers(2, 8))
+        image = rng.standard_normal((segments, labels)) + 2 * rng.standard_normal(labels)
+        image[rng.random(segments) < 0.25] = 0.1
+        windows = window_count(segments)
+        clip = ClipLogits(
+            image,
+            rng.standard_normal((windows, 1, labels)),
+            rng.standard_normal((windows, labels)),
+            rng.uniform(-1, 1, segments - 1),
+        )
+        config = ScoreConfig(
+            float(rng.random()),
+            0.5,
+            float(rng.uniform(0.4, 0.95)),
+            0.5,
+            float(rng.choice([0.0, 0.1, 0.5, 1.0, 2.5])),
+            method=method,
+            label_selection=False,
+            refinement=False,
+            label_shift_iters=int(rng.integers(2, 5)),
+        )
+        names = tuple(f"label {k}" for k in range(labels))
+        assert by_kernels(clip, names, config) == score_clip(clip, names, config)
+
+
+def test_kernels_of_other_sources_are_dropped(tmp_path: Path) -> None:
+    compiled = tmp_path / "__pycache__" / "a.f-1.py311.nbi"
+    compiled.parent.mkdir()
+    (tmp_path / "a.py").write_text("A = 1\n")
+    compiled.write_bytes(b"old")
+    drop_stale(tmp_path, compiled.parent)
+    assert not compiled.exists()
+    compiled.write_bytes(b"new")
+    drop_stale(tmp_path, compiled.parent)
+    assert compiled.read_bytes() == b"new"
+    (tmp_path / "b.py").write_text("B = 2\n")
+    drop_stale(tmp_path, compiled.parent)
+    assert not compiled.exists()
