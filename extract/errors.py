@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from feature_cache.errors import Av2aError
 from feature_cache.names import escaped
 
 
-class ExtractError(Exception):
+class ExtractError(Av2aError):
     """Extraction cannot start or go on: wrong options, missing weights, nothing to read."""
 
 

@@ -1,5 +1,9 @@
-"""The one error of this package."""
+"""The error at the root of all of av2a's, and the one of this package."""
 
 
-class CacheError(Exception):
+class Av2aError(Exception):
+    """What av2a cannot do, and why; the message is one line for a person, and ends in what to do."""
+
+
+class CacheError(Av2aError):
     """A feature cache that cannot be made, read or written; the message is one line for the user."""

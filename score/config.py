@@ -11,11 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
+from score.choices import DECISIONS, FUSIONS, METHODS
 from score.errors import ScoreError
-
-METHODS = ("naive", "cosine", "bbse", "bbse-cosine")
-FUSIONS = ("early", "late")
-DECISIONS = ("threshold", "argmax")
 
 POOLED = "pooled windows: a window's probability is the mean of its segments' probabilities"
 

@@ -1,7 +1,9 @@
 """Errors of stage 2; each message is one line for the user."""
 
+from feature_cache.errors import Av2aError
 
-class ScoreError(Exception):
+
+class ScoreError(Av2aError):
     """A setting, an events file or a request that cannot be served."""
 
 

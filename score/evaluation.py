@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.datasets.annotations import MOST_SEGMENTS, Annotations, Truth
+from score.choices import KERNEL_STREAMS, MOST_SEGMENTS, STREAMS
+from score.datasets.annotations import Annotations, Truth
 from score.errors import AnnotationError, ScoreError
-from score.events import STREAMS, Events
+from score.events import Events
 from score.kernels.f1 import figures, label_counts
 
 LEVELS = ("segment", "event")
-KERNEL_STREAMS = ("visual", "audio", "audiovisual")
 LLP_FIGURES = tuple(
     f"{level}-{kind}" for level in LEVELS for kind in ("audio", "visual", "audiovisual", "type-av", "event-av")
 )

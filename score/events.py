@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from score.choices import STREAMS
 from score.config import ScoreConfig
 from score.errors import ScoreError
 
-STREAMS = ("audiovisual", "visual", "audio")
 Event = tuple[str, float, float, float]
 """Label, onset and offset in seconds, score."""
 Origin = tuple[str, float, float | None]

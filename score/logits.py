@@ -7,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import Features, TextSet
+from score.choices import MOST_SEGMENTS
 from score.errors import ScoreError
 from score.kernels.similarity import cosines, logits, pad_text, padded, stored_bits
-
-MOST_SEGMENTS = 64
-"""A label's timeline is one machine word."""
 
 _ROWS_AT_ONCE = 10
 

@@ -10,20 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet
+from score.choices import DECISIONS, KERNEL_STREAMS, METHODS, STREAMS
 from score.config import ScoreConfig
 from score.errors import ScoreError
-from score.events import STREAMS, Events
+from score.events import Events
 from score.kernels.from_embeddings import DirectRoom, direct_room, score_embeddings
 from score.kernels.from_logits import Found, Setting, clip_room, found_room, gather, score_clips
-from score.kernels.label_shift import METHOD_CODES, decay_table
+from score.kernels.label_shift import decay_table
 from score.kernels.similarity import pad_text, stored_bits
-from score.kernels.streams import DECISION_CODES
 from score.logits import check_segments, make_logits, missing_bits
 from score.settings import fitting
 from score.stitching import cut_from_longer, read_origins, stitch
-
-KERNEL_STREAMS = ("visual", "audio", "audiovisual")
-"""The streams in the order in which kernels number them."""
 
 _ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
 
@@ -206,11 +203,11 @@ def kernel_setting(config: ScoreConfig, segments: int) -> Setting:
         config.threshold_stage1,
         config.threshold_stage2,
         decay_table(config.gamma, segments, config.label_shift_iters),
-        METHOD_CODES[config.method],
+        METHODS.index(config.method),
         config.fusion == "late",
         config.label_selection,
         config.refinement,
-        DECISION_CODES[config.decision],
+        DECISIONS.index(config.decision),
         config.label_shift_iters,
         config.pooled_windows,
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from feature_cache import FeatureCache
 from score import Events, ScoreConfig
-from score.events import STREAMS as OUR_STREAMS
+from score.choices import STREAMS as OUR_STREAMS
 from score.reference.scoring import ClipLogits, clip_logits
 
 FOLDER = Path(__file__).parent / "golden" / "scoring"

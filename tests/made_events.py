@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from score import Annotations, ScoreConfig
-from score.events import STREAMS, Events
+from score.choices import STREAMS
+from score.events import Events
 
 Made = Mapping[str, Sequence[tuple[str, str, int, int]]]
 """By clip id: stream, label, first segment, one past the last."""

@@ -10,13 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from score.choices import MOST_SEGMENTS
 from score.datasets.match import LabelNumbers, match_clips
 from score.datasets.values import Annotation, Places, as_number
 from score.errors import AnnotationError
 
 SPLITS = ("train", "val", "test")
-MOST_SEGMENTS = 64
-"""Bits of a word."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from score.choices import STREAMS
 from score.config import ScoreConfig
 from score.errors import ScoreError
-from score.events import STREAMS
 from score.stitching import read_origins
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ def tsv_files(events: "Events", path: Path) -> dict[Path, str]:
 
     A last column says of every event what is approximate, if anything is.
     """
-    from score.events import STREAMS
+    from score.choices import STREAMS
 
     texts = {stream: io.StringIO() for stream in STREAMS}
     writers = {stream: csv.writer(text, delimiter="\t", lineterminator="\n") for stream, text in texts.items()}

@@ -6,14 +6,12 @@ import numpy as np
 
 from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
+from score.choices import AUDIO, AUDIOVISUAL, KERNEL_STREAMS, VISUAL
 from score.kernels.bitmask import ALWAYS, NEVER, first_run, span
 from score.kernels.jit import inner, lean
 from score.kernels.label_subsets import Clip, deck_room, enough, forget, rate
 from score.kernels.probability import standardise, standardise_frames
 from score.kernels.streams import (
-    AUDIO,
-    AUDIOVISUAL,
-    VISUAL,
     choose_deck,
     find_positives,
     judge_candidates,
@@ -24,7 +22,6 @@ from score.kernels.streams import (
 )
 from score.kernels.window_logits import fetch
 
-STREAMS = 3
 _DECKS = 4  # one setting needs a deck a stream
 
 
@@ -84,11 +81,11 @@ def found_room(clips: int, labels: int, segments: int) -> Found:
     """Room for every event that can occur."""
     most = labels * (segments // 2 + 1)
     return Found(
-        np.zeros((clips, STREAMS), np.int64),
-        np.zeros((clips, STREAMS, most), np.int64),
-        np.zeros((clips, STREAMS, most), np.int64),
-        np.zeros((clips, STREAMS, most), np.int64),
-        np.zeros((clips, STREAMS, most)),
+        np.zeros((clips, len(KERNEL_STREAMS)), np.int64),
+        np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
+        np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
+        np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
+        np.zeros((clips, len(KERNEL_STREAMS), most)),
     )
 
 

@@ -13,9 +13,6 @@ import numpy as np
 from score.kernels.bitmask import ONE, bit
 from score.kernels.jit import inner, lean
 
-NAIVE, COSINE, BBSE, BBSE_COSINE = 0, 1, 2, 3
-METHOD_CODES = {"naive": NAIVE, "cosine": COSINE, "bbse": BBSE, "bbse-cosine": BBSE_COSINE}
-
 
 class ShiftRoom(NamedTuple):
     """Working room of the passes, for K labels and T segments."""

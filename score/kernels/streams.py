@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from feature_cache.layout import NO_PICTURE
+from score.choices import ARGMAX, AUDIO, AUDIOVISUAL, BBSE, BBSE_COSINE, COSINE, NAIVE, THRESHOLD, VISUAL
 from score.kernels.candidates import (
     CandidateRoom,
     candidate_room,
@@ -15,10 +16,6 @@ from score.kernels.candidates import (
 )
 from score.kernels.jit import inner
 from score.kernels.label_shift import (
-    BBSE,
-    BBSE_COSINE,
-    COSINE,
-    NAIVE,
     ShiftRoom,
     bbse_shift,
     bbse_shift_constant,
@@ -27,10 +24,6 @@ from score.kernels.label_shift import (
 )
 from score.kernels.label_subsets import find_deck, make_audio, make_both, make_visual, make_window
 from score.kernels.probability import blend
-
-VISUAL, AUDIO, AUDIOVISUAL = 0, 1, 2
-THRESHOLD, ARGMAX = 0, 1
-DECISION_CODES = {"threshold": THRESHOLD, "argmax": ARGMAX}
 
 
 class StreamRoom(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 
 from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
+from score.choices import AUDIO, AUDIOVISUAL, THRESHOLD, VISUAL
 from score.kernels.bitmask import ALWAYS, NEVER, first_run
 from score.kernels.from_logits import selection_probabilities
 from score.kernels.jit import inner, lean
@@ -27,10 +28,6 @@ from score.kernels.running_f1 import (
     true_room,
 )
 from score.kernels.streams import (
-    AUDIO,
-    AUDIOVISUAL,
-    THRESHOLD,
-    VISUAL,
     choose_deck,
     find_positives,
     judge_candidates,

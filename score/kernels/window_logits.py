@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from score.choices import AUDIO, VISUAL
 from score.kernels.candidates import find_candidates, window_row
 from score.kernels.jit import inner, lean
 from score.kernels.similarity import inner_products, padded, widen
-from score.kernels.streams import AUDIO, VISUAL
 
 _ROWS = 16
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.kernels.label_shift import METHOD_CODES, decay_table
+from score.choices import METHODS
+from score.kernels.label_shift import decay_table
 from score.kernels.sweep import Passes
 from score.tuning.space import Space
 
@@ -41,7 +42,7 @@ def make_plan(settings: NDArray[Any], space: Space, segments: int) -> Plan:
     gammas, decay = np.unique(settings["gamma"], return_inverse=True)
     decays = np.stack([decay_table(float(gamma), segments, space.label_shift_iters) for gamma in gammas])
     method = np.zeros(len(settings), dtype=np.int64)
-    for name, code in METHOD_CODES.items():
+    for code, name in enumerate(METHODS):
         method[settings["method"] == name] = code
     late = settings["fusion"] == "late"
     sides, side_leaf = _passes(settings, method, decay, np.zeros(len(settings)), late)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.config import FUSIONS, METHODS, ScoreConfig
+from score.choices import FUSIONS, METHODS
+from score.config import ScoreConfig
 from score.errors import ScoreError
 
 NUMBERS = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")

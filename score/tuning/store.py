@@ -17,7 +17,7 @@ from feature_cache.errors import CacheError
 from feature_cache.layout import UNFINISHED
 from feature_cache.storage.group import attributes_at, empty, names_in, write_group
 from feature_cache.storage.urls import store_at
-from score.config import FUSIONS, METHODS
+from score.choices import FUSIONS, METHODS
 from score.errors import ScoreError
 from score.tuning.space import NUMBERS, PARAMETERS
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import DONE, FeatureCache
+from score.choices import DECISIONS
 from score.datasets.annotations import Annotations
 from score.evaluation import LLP_FIGURES, check_coverage, name_figures, true_words
-from score.kernels.streams import DECISION_CODES
 from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, sweep_clips, sweep_room
 from score.logits import Logits, make_logits
 from score.scoring import alphabetical
@@ -141,7 +141,7 @@ class Sweeper:
         fixed = Fixed(
             space.label_selection,
             space.refinement,
-            DECISION_CODES[space.decision],
+            DECISIONS.index(space.decision),
             space.label_shift_iters,
             self.kind == "ave",
             fitting(self._cache, space.start.replace(method="naive")).pooled_windows,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from feature_cache import NO_PICTURE, NO_SOUND, CacheError, FeatureCache, window_count
 from score import Annotations, Events, ScoreConfig, ScoreError, defaults_for, evaluate, score, search
-from score.config import METHODS
+from score.choices import METHODS
 from score.reference.scoring import ClipLogits, clip_logits, score_clip
 from score.tuning.space import space_for
 from tests.score.test_search import WIDE, compare

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from score import Events, ScoreConfig, ScoreError
-from score.events import STREAMS
+from score.choices import STREAMS
 from score.formats import FORMATS
 from tests.made_events import EVENTS, made_events
 

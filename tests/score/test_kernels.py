@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from feature_cache import NO_PICTURE, NO_SOUND, Features, TextSet, window_count
 from score import ScoreConfig
-from score.config import METHODS
-from score.events import STREAMS
+from score.choices import METHODS, STREAMS
 from score.kernels.bitmask import first_run, smooth, span
 from score.kernels.jit import drop_stale
 from score.kernels.label_shift import bbse_shift, decay_table, shift_room

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from score import Annotations, evaluate
+from score.choices import STREAMS
 from score.evaluation import LLP_FIGURES
-from score.events import STREAMS
 from score.kernels.f1 import clip_figures, count_events, count_segments
 from score.kernels.jit import kernel
 from score.reference import metrics as reference_metrics

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from feature_cache import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, FeatureCache, window_count, window_index
 from score import ScoreConfig, ScoreError, score
-from score.config import DECISIONS, FUSIONS, METHODS
+from score.choices import DECISIONS, FUSIONS, METHODS
 from score.kernels.candidates import window_row
 from score.kernels.from_logits import clip_room, found_room, score_clips
 from score.reference.scoring import ClipLogits, score_clip

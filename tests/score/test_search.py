@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from feature_cache import FeatureCache, window_count
 from score import AnnotationError, Annotations, ScoreConfig, ScoreError, SearchResult, Space, evaluate, score, search
-from score.config import FUSIONS, METHODS
+from score.choices import FUSIONS, METHODS
 from score.evaluation import LLP_FIGURES
 from score.tuning.bootstrap import confidence_intervals
 from score.tuning.result import pareto_rows

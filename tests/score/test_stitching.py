@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from feature_cache import DONE, FAILED, FeatureCache
 from score import Events, ScoreConfig, ScoreError, evaluate, score, stitch
-from score.events import STREAMS, Origin
+from score.choices import STREAMS
+from score.events import Origin
 from tests.command import av2a
 from tests.made_events import annotations, made_events
 from tests.score.test_scoring import make_cache

@@ -1,0 +1,31 @@
+"""Streams, methods, fusions and decisions: their names, and the numbers that stand for them in arrays and kernels."""
+
+from typing import Final
+
+VISUAL: Final = 0
+AUDIO: Final = 1
+AUDIOVISUAL: Final = 2
+KERNEL_STREAMS = ("visual", "audio", "audiovisual")
+"""Streams by number, as kernels and timelines have them."""
+STREAMS = ("audiovisual", "visual", "audio")
+"""Streams in the order in which people are shown them; an event's ``stream_number`` counts in it."""
+
+NAIVE: Final = 0
+COSINE: Final = 1
+BBSE: Final = 2
+BBSE_COSINE: Final = 3
+METHODS = ("naive", "cosine", "bbse", "bbse-cosine")
+"""Methods of label shift by number (docs/design.md 4.4)."""
+
+EARLY: Final = 0
+LATE: Final = 1
+FUSIONS = ("early", "late")
+"""Fusions by number (4.7)."""
+
+THRESHOLD: Final = 0
+ARGMAX: Final = 1
+DECISIONS = ("threshold", "argmax")
+"""Decisions of refinement by number (4.6)."""
+
+MOST_SEGMENTS = 64
+"""Segments a clip may have: a timeline is a bitmask of one word."""
