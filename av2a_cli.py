@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from score.config import ScoreConfig
+from score.parameters import describe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from feature_cache import FeatureCache
-    from score import Report, ScoreConfig
+    from score import Report
+    from score.parameters import Parameter
     from score.tuning.result import Tried
 
 EXIT_SOME_FAILED = 3
@@ -630,49 +634,75 @@ def _import_notes(made: "FeatureCache") -> "Iterator[str]":
 # --- stage 2 --------------------------------------------------------------------------------------------
 
 
-_POOLED_HELP = "A window's probability as the mean of its segments' (approximate): needs no windows in the cache."
-
-
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The scoring parameters; each one not given is the published one of the cache's backbone."""
-    unit = click.FloatRange(0, 1)
-    options = [
-        click.option("--alpha", type=unit, help="Weight of sound against picture in the audiovisual stream."),
-        click.option("--filter-threshold", type=unit, help="Labels whose whole-clip probability exceeds it are kept."),
-        click.option("--threshold-stage1", type=unit, help="Where the segment thresholds start."),
-        click.option("--threshold-stage2", type=unit, help="A candidate's own probability must exceed it."),
-        click.option("--gamma", type=click.FloatRange(0), help="How fast thresholds stop falling."),
-        click.option("--method", type=click.Choice(["naive", "cosine", "bbse", "bbse-cosine"]), help="Label shift."),
-        click.option("--fusion", type=click.Choice(["early", "late"]), help="How the audiovisual stream is made."),
-        click.option(
-            "--decision",
-            type=click.Choice(["threshold", "argmax"]),
-            help="Refinement: several events at a time (LLP), or the best label only (AVE).",
-        ),
-        click.option("--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first."),
-        click.option("--refinement/--no-refinement", default=None, help="Check each candidate as a whole."),
-        click.option("--label-shift-iters", type=click.IntRange(1), help="Passes over the segments."),
-        click.option("--pooled-windows/--exact-windows", default=None, help=_POOLED_HELP),
-        click.option(
-            "--config",
-            "config_file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Parameters from a TOML or JSON file; options given here come first.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
+    known = describe(ScoreConfig)
+    command = click.option(
+        "--config",
+        "config_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Parameters from a TOML or JSON file; options given here come first.",
+    )(command)
+    for each in reversed(known.values()):
+        command = _parameter_option(each, each.help)(command)
 
     @functools.wraps(command)
     def collected(*args: Any, **options: Any) -> Any:
-        names = (
-            "alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma", "method", "fusion",
-            "decision", "label_selection", "refinement", "label_shift_iters", "pooled_windows",
-        )  # fmt: skip
-        given = {name: value for name in names if (value := options.pop(name)) is not None}
+        given = {name: value for name in known if (value := options.pop(name)) is not None}
         return command(*args, parameters=given, **options)
 
     return collected
+
+
+def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Values to try for each parameter; one not given stays as published for the cache's backbone."""
+    for each in reversed(describe(ScoreConfig).values()):
+        option = f"--{each.name.replace('_', '-')}"
+        if each.kind == "number":
+            made = click.option(option, metavar="VALUES", help=f"Values to try, a:b:step or a,b,c: {each.help}.")
+        elif each.searched:
+            made = click.option(option, metavar="NAMES", help=f"{', '.join(each.names)}: those to try, with commas.")
+        else:
+            made = _parameter_option(each, each.help)
+        command = made(command)
+    return command
+
+
+def _parameter_option(each: "Parameter", words: str) -> Callable[..., Any]:
+    """One value of a scoring parameter, as an option."""
+    option, words = f"--{each.name.replace('_', '-')}", f"{words[0].upper()}{words[1:]}."
+    if each.kind == "flag":
+        return click.option(f"{option}/--{each.off}", default=None, help=words)
+    if each.kind == "choice":
+        return click.option(option, type=click.Choice(each.names), help=words)
+    if each.kind == "count":
+        return click.option(option, type=click.IntRange(int(each.low), int(each.high)), help=words)
+    high = None if each.high == float("inf") else each.high
+    return click.option(option, type=click.FloatRange(each.low, high), help=words)
+
+
+class _Known(click.Choice[str]):
+    """A choice whose names are imported when they are needed."""
+
+    def __init__(self, names: Callable[[], Sequence[str]]) -> None:
+        self._names = names
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> Sequence[str]:  # type: ignore[override]
+        return tuple(self._names())
+
+
+def _datasets() -> Sequence[str]:
+    from score.datasets import DATASETS
+
+    return tuple(DATASETS)
+
+
+def _formats() -> Sequence[str]:
+    from score.formats import FORMATS
+
+    return tuple(FORMATS)
 
 
 @main.command()
@@ -687,7 +717,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="File for the events: .json, .csv or .tsv.",
 )
-@click.option("--format", "file_format", type=click.Choice(["json", "csv", "tsv"]), help="Whatever the file's ending.")
+@click.option("--format", "file_format", type=_Known(_formats), help="Whatever the file's ending.")
 @click.option(
     "--stitch/--no-stitch",
     default=None,
@@ -706,18 +736,19 @@ def score(
 ) -> None:  # fmt: skip
     """Turn a feature cache into events: what is seen, heard or both, and when."""
     from feature_cache import FeatureCache
-    from score import score as run
+    from score import settings_for
     from score.config import POOLED
-    from score.scoring import kernel_for
+    from score.kernels.scorer import kernel_for
+    from score.scoring import score as find_events
 
     if cache == "features.zarr" and not Path(cache).exists():
         raise click.ClickException(
             "no features.zarr here: `av2a extract` makes it from ./videos; `av2a demo` makes videos to try"
         )
     opened = FeatureCache.open(cache)
-    config = _config(opened, config_file, parameters)
+    config = settings_for(opened, config_file, **parameters)
     _announce_compiling(kernel_for(opened))
-    events = run(opened, config, text=text, threads=threads, stitched=stitch)
+    events = find_events(opened, config, text=text, threads=threads, stitched=stitch)
     if not events.clip_ids:
         raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
     events.write(output, format=file_format)
@@ -752,7 +783,7 @@ def score(
     metavar="DIR",
     help="Folder of the data set's own annotation files.",
 )
-@click.option("--dataset", type=click.Choice(["llp", "ave"]), required=True, help="Whose files and metrics.")
+@click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
 @click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
 @click.option("--partial", is_flag=True, help="Accept events of a part of the split's clips.")
 @click.option(
@@ -772,11 +803,11 @@ def evaluate(
     per_class: bool, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare events with a data set's annotations."""
-    from score import Annotations, Events
-    from score import evaluate as run
+    from score import Events, read_annotations
+    from score.evaluation import evaluate as compare
 
-    truth = Annotations.read(dataset, annotations, split=split)
-    report = run(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
+    truth = read_annotations(dataset, annotations, split=split)
+    report = compare(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
     figures = json.dumps(report.to_dict(), indent=1)
     if output is not None:
         from feature_cache.storage.atomic import write_outputs
@@ -791,23 +822,6 @@ def evaluate(
 # --- search ---------------------------------------------------------------------------------------------
 
 
-def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Values to try for each parameter; one not given stays as published for the cache's backbone."""
-    for name, what in reversed(
-        {
-            "alpha": "weights of the sound",
-            "filter-threshold": "label selection",
-            "threshold-stage1": "segment thresholds",
-            "threshold-stage2": "refinement",
-            "gamma": "speed of the label shift",
-        }.items()
-    ):
-        command = click.option(f"--{name}", metavar="VALUES", help=f"Values to try: a:b:step or a,b,c ({what}).")(
-            command
-        )
-    return command
-
-
 @main.command()
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option(
@@ -817,23 +831,12 @@ def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="DIR",
     help="Folder of the data set's own annotation files.",
 )
-@click.option("--dataset", type=click.Choice(["llp", "ave"]), required=True, help="Whose files and metrics.")
+@click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True, help="Tune on it."
 )
 @click.option("--report-split", type=click.Choice(["train", "val", "test"]), help="Report the best setting on it, too.")
 @space_options
-@click.option("--method", help="Methods to try, separated by commas.")
-@click.option("--fusion", help="Fusions to try, separated by commas.")
-@click.option(
-    "--decision", type=click.Choice(["threshold", "argmax"]), help="Refinement rule.  [default: the data set's]"
-)
-@click.option("--label-selection/--no-label-selection", default=None, help="Drop unlikely labels first.")
-@click.option("--refinement/--no-refinement", default=None, help="Check each candidate as a whole.")
-@click.option("--pooled-windows/--exact-windows", default=None, help=_POOLED_HELP)
-@click.option(
-    "--label-shift-iters", type=click.IntRange(1), default=1, show_default=True, help="Passes over the segments."
-)
 @click.option(
     "--objective",
     default=None,
@@ -880,61 +883,41 @@ def search(
 
     Tune on one split and report on another. The same command after an interruption goes on where it stopped.
     """
-    import time
-
     from feature_cache import FeatureCache
     from feature_cache.storage.atomic import write_outputs
-    from score import Annotations, defaults_for
-    from score import search as run
-    from score.tuning.report import report_split as measure
-    from score.tuning.result import check_objective
-    from score.tuning.space import space_for
+    from score import Space, read_annotations
+    from score.tuning.search import search as try_settings
     from score.tuning.store import is_table_of, remember_table
-    from score.tuning.sweeper import Sweeper
 
     opened = FeatureCache.open(cache)
-    space = space_for(opened.backbone, dataset, {**given, **defaults_for(opened, given)})
-    names = tuple((objective or ("accuracy" if dataset == "ave" else "segment-type-av")).split(","))
+    space = Space(**{name: value for name, value in given.items() if value is not None})
+    truth = read_annotations(dataset, annotations, split=split)
+    aside = truth if report_split in (None, split) else read_annotations(dataset, annotations, split=report_split)
     table = output if output.suffix.lower() in (".csv", ".parquet") else None
     store = output.with_suffix(".zarr") if table else output
-    sweeper = Sweeper(
-        opened, Annotations.read(dataset, annotations, split=split), text, partial=partial, threads=threads
-    )
-    for name in names:
-        check_objective(name, sweeper.metric_names)
-    other = None
-    if report_split:
-        truth = Annotations.read(dataset, annotations, split=report_split)
-        other = Sweeper(opened, truth, text, partial=partial, threads=threads)
     _check_best(best_file, store, overwrite)
     if table is not None and table.exists() and not overwrite and not is_table_of(store, table):
         raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
     _announce_compiling("sweep_clips")
-    began = time.perf_counter()
     with _search_progress() as progress:
-        result = run(
-            opened, sweeper.annotations, space, text=text, objective=names, sampler=sampler, samples=samples, seed=seed,
-            per_clip_ceiling=per_clip_ceiling, output=store, overwrite=overwrite, progress=progress, sweeper=sweeper,
+        result = try_settings(
+            opened, truth, space, text=text, objective=objective and objective.split(","), sampler=sampler,
+            samples=samples, seed=seed, threads=threads, partial=partial, per_clip_ceiling=per_clip_ceiling,
+            output=store, overwrite=overwrite, progress=progress, report_on=aside,
         )  # fmt: skip
-    seconds = time.perf_counter() - began
     click.echo(
-        f"{sweeper.n_found} of {sweeper.n_split} clips of the {split} split, {len(result):,} settings, {seconds:.1f} s"
+        f"{result.n_found} of {result.n_split} clips of the {split} split, {len(result):,} settings, "
+        f"{result.seconds:.1f} s"
     )
+    names = result.objectives
     _table(*result.table(result.top(10)))
     if len(names) > 1:
         click.echo(f"not beaten in all of {', '.join(names)}:")
         _table(*result.table(result.pareto()[:20]))
     best = result.best
-    measured = [(sweeper, split)] + ([(other, report_split)] if other and report_split else [])
-    reports = [measure(held, name, best.config, space, seed=seed) for held, name in measured]
     click.echo("the best setting, with 95 % intervals over clips:")
-    _table(
-        ("figure", *(f"{report.split} ({report.n_found} clips)" for report in reports)),
-        [
-            (name, *("{:.1f} [{:.1f}, {:.1f}]".format(*report.figures[name]) for report in reports))
-            for name in sweeper.metric_names
-        ],
-    )
+    if result.report is not None:
+        _table(*result.report.table())
     if result.ceiling is not None:
         click.echo(
             f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on the {split} split"
@@ -968,7 +951,7 @@ def _check_best(file: Path, store: Path, overwrite: bool) -> None:
 
 def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: str) -> None:
     from feature_cache.storage.atomic import write_outputs
-    from score.tuning.report import to_toml
+    from score.settings import to_toml
 
     comments = [f"search: {_one_line(store)}", f"{objective} on the {split} split: {best.metrics[objective]:.2f} %"]
     write_outputs({file: to_toml(best.config, comments)})
@@ -982,18 +965,7 @@ def _one_line(path: Path) -> str:
 # --- what people see ------------------------------------------------------------------------------------
 
 
-def _config(cache: "FeatureCache", config_file: Path | None, parameters: Mapping[str, Any]) -> "ScoreConfig":
-    """Options first, then the file, then what the cache's kind needs, then what is published for its backbone."""
-    from score import ScoreConfig, defaults_for
-    from score.config import read_parameters
-
-    given = {**(read_parameters(config_file) if config_file else {}), **parameters}
-    return ScoreConfig.for_backbone(cache.backbone, {**defaults_for(cache, given), **given})
-
-
-def _print_config(
-    config: "ScoreConfig", backbone: str, parameters: Mapping[str, Any], config_file: Path | None
-) -> None:
+def _print_config(config: ScoreConfig, backbone: str, parameters: Mapping[str, Any], config_file: Path | None) -> None:
     origin = str(config_file) if config_file else f"published for {backbone}"
     parts = [f"{name}={value}" + (" (given)" if name in parameters else "") for name, value in config.to_dict().items()]
     click.echo(f"settings ({origin} unless given): " + " ".join(parts))

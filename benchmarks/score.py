@@ -23,8 +23,8 @@ from benchmarks.machine import cores, describe_machine, load
 from benchmarks.search import make_clips
 from feature_cache import FeatureCache, Features, TextSet
 from score import ScoreConfig, score
+from score.kernels.scorer import Scorer
 from score.reference.scoring import ClipLogits, clip_logits, score_clip
-from score.scoring import Scorer
 
 CONFIG = ScoreConfig.published("language_bind")
 SECONDS, TIMES = 2.0, 100.0

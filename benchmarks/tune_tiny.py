@@ -20,10 +20,9 @@ from extract import extract_videos
 from extract.demo import make_demo
 from extract.demo.note import notes_beside
 from feature_cache import FeatureCache
-from score import Annotations, ScoreConfig, SearchResult, Space, evaluate, score, search
+from score import ScoreConfig, SearchResult, Space, evaluate, read_annotations, score, search
 
 PUBLISHED = Path(__file__).parents[1] / "score" / "published.json"
-NUMBERS = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")
 SPACE = Space(
     alpha=np.arange(0.30, 0.701, 0.05).round(3).tolist(),
     filter_threshold=np.arange(0.20, 0.551, 0.05).round(3).tolist(),
@@ -35,8 +34,8 @@ SPACE = Space(
 
 def chosen(result: SearchResult) -> ScoreConfig:
     """The setting whose neighbourhood (itself twice, and one step to either side in each number) is best."""
-    values = [np.unique(result.parameters[name]) for name in NUMBERS]
-    place = tuple(np.searchsorted(v, result.parameters[name]) for v, name in zip(values, NUMBERS, strict=True))
+    values = [np.unique(result.parameters[name]) for name in SPACE.numbers]
+    place = tuple(np.searchsorted(v, result.parameters[name]) for v, name in zip(values, SPACE.numbers, strict=True))
     rows = np.zeros([len(v) for v in values], dtype=np.int64)
     rows[place] = np.arange(len(result.metrics))
     figures = result.metrics[rows, result.metric_names.index("segment-type-av")]
@@ -45,7 +44,8 @@ def chosen(result: SearchResult) -> ScoreConfig:
     total = wide[centre] * 2.0
     for axis, step in itertools.product(range(len(values)), (-1, 1)):
         total += np.roll(wide, step, axis)[centre]
-    return result.space.config(result.parameters[rows.flat[int(np.argmax(total))]])
+    chosen: ScoreConfig = result.space.config(result.parameters[rows.flat[int(np.argmax(total))]])
+    return chosen
 
 
 def main() -> None:
@@ -72,21 +72,21 @@ def tune(folder: Path, weights: Path | None, validation_only: bool, write: bool)
         summary = extract_videos(folder / "videos", cache_path, backbone="tiny", checkpoint=weights)
         print(f"{summary.done} clips extracted in {summary.seconds:.1f} s")
     cache = FeatureCache.open(cache_path)
-    truth = {split: Annotations.read("llp", folder / "annotations", split) for split in ("val", "test")}
+    truth = {split: read_annotations("llp", folder / "annotations", split) for split in ("val", "test")}
 
     began = time.perf_counter()
     result = search(cache, truth["val"], SPACE)
     config = chosen(result)
     print(f"{len(result.metrics):,} settings tried in {time.perf_counter() - began:.1f} s")
     print(f"best single figure {result.metrics[:, result.metric_names.index('segment-type-av')].max():.2f}")
-    print("chosen:", ", ".join(f"{name} {getattr(config, name):g}" for name in NUMBERS))
+    print("chosen:", ", ".join(f"{name} {getattr(config, name):g}" for name in SPACE.numbers))
     splits = ("val",) if validation_only else ("val", "test")
     for split, alpha in itertools.product(splits, dict.fromkeys((config.alpha, 0.5))):
         report = evaluate(score(cache, config.replace(alpha=alpha)), truth[split])
         print(f"{split}, alpha {alpha:g}:", ", ".join(f"{k} {v:.1f}" for k, v in report.metrics.items()))
     if write:
         published = json.loads(PUBLISHED.read_text())
-        published["tiny"] = {name: getattr(config, name) for name in NUMBERS}
+        published["tiny"] = {name: getattr(config, name) for name in SPACE.numbers}
         PUBLISHED.write_text(json.dumps(published, indent=2) + "\n")
 
 

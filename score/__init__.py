@@ -1,57 +1,71 @@
-"""Stage 2: feature cache to events, metrics and searches, on a CPU. Never imports torch (docs/design.md 2)."""
+"""Stage 2: feature cache to events, metrics and searches, on a CPU. Never imports torch (docs/design.md 2).
+
+What is heavy is imported when it is first asked for.
+"""
 
 from typing import TYPE_CHECKING, Any
 
-from score.config import ScoreConfig
-from score.errors import AnnotationError, ScoreError
-
 if TYPE_CHECKING:
-    from score.datasets import Annotations
+    from feature_cache.errors import Av2aError
+    from score.config import ScoreConfig
+    from score.datasets import Annotations, read_annotations
+    from score.errors import AnnotationError, ScoreError
     from score.evaluation import Report, evaluate
     from score.events import Events
     from score.scoring import score
-    from score.settings import defaults_for
+    from score.settings import settings_for
     from score.stitching import stitch
     from score.tuning.result import SearchResult
     from score.tuning.search import search
     from score.tuning.space import Space
 
 _HOMES = {
+    "AnnotationError": "score.errors",
     "Annotations": "score.datasets",
+    "Av2aError": "feature_cache.errors",
     "Events": "score.events",
     "Report": "score.evaluation",
+    "ScoreConfig": "score.config",
+    "ScoreError": "score.errors",
     "SearchResult": "score.tuning.result",
     "Space": "score.tuning.space",
-    "defaults_for": "score.settings",
     "evaluate": "score.evaluation",
+    "read_annotations": "score.datasets",
     "score": "score.scoring",
     "search": "score.tuning.search",
+    "settings_for": "score.settings",
     "stitch": "score.stitching",
 }
 
 __all__ = [
     "AnnotationError",
     "Annotations",
+    "Av2aError",
     "Events",
     "Report",
     "ScoreConfig",
     "ScoreError",
     "SearchResult",
     "Space",
-    "defaults_for",
     "evaluate",
+    "read_annotations",
     "score",
     "search",
+    "settings_for",
     "stitch",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is heavy when it is first asked for."""
+    """Import a public name's module when it is first asked for."""
     from importlib import import_module
 
     if name not in _HOMES:
-        raise AttributeError(f"module 'score' has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
     return found
+
+
+def __dir__() -> list[str]:
+    """What can be imported."""
+    return sorted({*globals(), *__all__})

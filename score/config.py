@@ -1,27 +1,21 @@
-"""ScoreConfig: every parameter of scoring, in one place (docs/design.md 4)."""
+"""ScoreConfig: the parameters of AV²A's rule (docs/design.md 4), and what is published of them."""
 
 import json
-import math
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 from score.choices import DECISIONS, FUSIONS, METHODS
 from score.errors import ScoreError
+from score.parameters import Parameters, choice, count, fixed_choice, flag, number
 
 POOLED = "pooled windows: a window's probability is the mean of its segments' probabilities"
 
-_UNIT = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2")
-_CHOICES = {"method": METHODS, "fusion": FUSIONS, "decision": DECISIONS}
-
 
 @dataclass(frozen=True)
-class ScoreConfig:
+class ScoreConfig(Parameters):
     """Parameters of scoring.
 
     Attributes:
@@ -40,42 +34,28 @@ class ScoreConfig:
 
     Raises:
         ScoreError: a value is out of its range; the message says the range.
+
+    Example:
+        >>> ScoreConfig.published("clip_clap").replace(alpha=0.4).gamma
+        1.0
     """
 
-    alpha: float
-    filter_threshold: float
-    threshold_stage1: float
-    threshold_stage2: float
-    gamma: float
-    method: str = "bbse-cosine"
-    fusion: str = "early"
-    label_selection: bool = True
-    refinement: bool = True
-    decision: str = "threshold"
-    label_shift_iters: int = 1
-    pooled_windows: bool = False
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        for name in (*_UNIT, "gamma"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ScoreError(f"{name} must be a number, got {value!r}")
-            object.__setattr__(self, name, float(value))
-        for name in _UNIT:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ScoreError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if not (self.gamma >= 0 and math.isfinite(self.gamma)):
-            raise ScoreError(f"gamma must lie in [0, inf), got {self.gamma}")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ScoreError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        for name in ("label_selection", "refinement", "pooled_windows"):
-            if not isinstance(getattr(self, name), bool):
-                raise ScoreError(f"{name} must be true or false, got {getattr(self, name)!r}")
-        passes = self.label_shift_iters
-        if isinstance(passes, bool) or not isinstance(passes, int) or not 1 <= passes <= 1000:
-            raise ScoreError(f"label_shift_iters must be a whole number in [1, 1000], got {passes!r}")
+    alpha: float = number(low=0, high=1, help="weight of the sound, 0 to 1", title="alpha (weight of the sound)")
+    filter_threshold: float = number(
+        low=0, high=1, help="whole-clip probability that keeps a label", title="filter threshold"
+    )
+    threshold_stage1: float = number(low=0, high=1, help="where segment thresholds start", title="stage-1 threshold")
+    threshold_stage2: float = number(
+        low=0, high=1, help="probability a candidate must exceed", title="stage-2 threshold"
+    )
+    gamma: float = number(low=0, help="how fast thresholds stop falling", title="gamma")
+    method: str = choice("bbse-cosine", names=METHODS, help="label shift within a clip")
+    fusion: str = choice("early", names=FUSIONS, help="how the audiovisual stream is made")
+    label_selection: bool = flag(True, help="drop unlikely labels first", off="no-label-selection")
+    refinement: bool = flag(True, help="check each candidate as a whole", off="no-refinement")
+    decision: str = fixed_choice("threshold", names=DECISIONS, help="several events at a time, or the best alone")
+    label_shift_iters: int = count(1, low=1, high=1000, help="passes over the segments")
+    pooled_windows: bool = flag(False, help="windows as means of segments (approximate)", off="exact-windows")
 
     @classmethod
     def published(cls, backbone: str) -> Self:
@@ -94,7 +74,7 @@ class ScoreConfig:
             ScoreError: nothing is published and a parameter is missing, or a value is out of range.
         """
         known = _published()
-        missing = [name for name in (*_UNIT, "gamma") if name not in given]
+        missing = [name for name in cls.needed() if name not in given]
         if backbone not in known and missing:
             raise ScoreError(
                 f"no published settings for backbone {backbone!r} (only {', '.join(known)}): "
@@ -102,34 +82,10 @@ class ScoreConfig:
             )
         return cls.from_dict({**known.get(backbone, {}), **given})
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of :meth:`to_dict`; the five numbers are needed, the rest has defaults.
-
-        Raises:
-            ScoreError: an unknown or missing parameter, or a value out of range.
-        """
-        names = [field.name for field in fields(cls)]
-        unknown = [name for name in values if name not in names]
-        if unknown:
-            raise ScoreError(f"unknown parameter {unknown[0]!r}: there are {', '.join(names)}")
-        missing = [name for name in (*_UNIT, "gamma") if name not in values]
-        if missing:
-            raise ScoreError(f"parameter {missing[0]!r} is missing")
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All parameters by name, JSON-able."""
-        return asdict(self)
-
     @property
     def approximation(self) -> str:
         """What is approximate under these settings, one line; empty where nothing is."""
         return POOLED if self.pooled_windows else ""
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some parameters changed, checked again."""
-        return replace(self, **changes)
 
 
 @cache
@@ -137,31 +93,4 @@ def _published() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = json.loads(
         resources.files("score").joinpath("published.json").read_text("utf-8")
     )
-    return found
-
-
-def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
-    """Scoring parameters from a TOML file, or a JSON file if its name ends so; not all need be given.
-
-    Raises:
-        ScoreError: the file cannot be read, or holds something else than scoring parameters.
-    """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        found = json.loads(text) if file.suffix.lower() == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise ScoreError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ScoreError(f"{file} is no UTF-8 text: save it as such") from error
-    except ValueError as error:
-        raise ScoreError(f"{file}: {error}") from error
-    names = [field.name for field in fields(ScoreConfig)]
-    if not isinstance(found, dict):
-        raise ScoreError(f"{file}: a table of parameters is expected, such as alpha = 0.5")
-    if not found:
-        raise ScoreError(f"{file} is empty, or was cut off: a parameter is expected, such as alpha = 0.5")
-    for name in found:
-        if name not in names:
-            raise ScoreError(f"{file}: unknown parameter {name!r}: there are {', '.join(names)}")
     return found

@@ -109,3 +109,9 @@ def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np
     picks, room = np.arange(len(text), dtype=np.int64), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1])))
     logits(flat, text, picks, room, out)
     return out.reshape(*embeddings.shape[:-1], len(text))
+
+
+def alphabetical(labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """Label numbers in alphabetical order, case aside: int64 (C,)."""
+    order = sorted(range(len(labels)), key=lambda number: (labels[number].lower(), labels[number]))
+    return np.array(order, dtype=np.int64)

@@ -1,11 +1,73 @@
-"""What settings need of a cache, and settings for a cache that holds less than others (docs/design.md 3, 4)."""
+"""Settings of a cache: which apply to it, and where they come from; files of them (docs/design.md 3, 4)."""
 
+import json
+import tomllib
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from feature_cache import FeatureCache
 from score.config import ScoreConfig
 from score.errors import ScoreError
+from score.parameters import describe
+
+
+def settings_for(cache: FeatureCache, file: str | PathLike[str] | None = None, **given: Any) -> ScoreConfig:
+    """Settings to score a cache with: what is given first, then a file's, what the cache's kind needs, the published.
+
+    Args:
+        cache: an open cache.
+        file: a TOML or JSON file with some or all parameters; None: there is none.
+        given: parameters by name; None counts as not given.
+
+    Raises:
+        ScoreError: an unknown parameter, a value out of its range, a file that cannot be read, or nothing published
+            for the cache's backbone where a parameter is not given.
+
+    Example:
+        >>> settings_for(cache, alpha=0.4).alpha
+        0.4
+    """
+    chosen = {
+        **({} if file is None else read_parameters(file)),
+        **{name: value for name, value in given.items() if value is not None},
+    }
+    return ScoreConfig.for_backbone(cache.backbone, {**defaults_for(cache, chosen), **chosen})
+
+
+def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
+    """Scoring parameters from a TOML file, or a JSON file if its name ends so; not all need be given.
+
+    Raises:
+        ScoreError: the file cannot be read, or holds something else than scoring parameters.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        found = json.loads(text) if file.suffix.lower() == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ScoreError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ScoreError(f"{file} is no UTF-8 text: save it as such") from error
+    except ValueError as error:
+        raise ScoreError(f"{file}: {error}") from error
+    names = describe(ScoreConfig)
+    if not isinstance(found, dict):
+        raise ScoreError(f"{file}: a table of parameters is expected, such as alpha = 0.5")
+    if not found:
+        raise ScoreError(f"{file} is empty, or was cut off: a parameter is expected, such as alpha = 0.5")
+    for name in found:
+        if name not in names:
+            raise ScoreError(f"{file}: unknown parameter {name!r}: there are {', '.join(names)}")
+    return found
+
+
+def to_toml(config: ScoreConfig, comments: list[str]) -> str:
+    """A configuration as :func:`read_parameters` reads it, under comment lines."""
+    lines = [f"# {comment}" for comment in comments]
+    lines += [f"{name} = {json.dumps(value)}" for name, value in config.to_dict().items()]
+    return "\n".join(lines) + "\n"
 
 
 def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
@@ -18,19 +80,19 @@ def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
     """
     if "cosine" in config.method and not cache.has_images:
         raise ScoreError(
-            f"{cache.path} holds no image embeddings, which method {config.method} compares: use --method bbse"
+            f"{cache.path} holds no image embeddings, which method {config.method} compares: use `method='bbse'`"
         )
     if cache.windows_kept == "all" or config.pooled_windows:
         return config
     if config.refinement:
         if cache.kind == "probabilities":
             raise ScoreError(
-                f"{cache.path} holds probabilities of segments, no windows that refinement needs: use --no-refinement, "
-                "or --pooled-windows (approximate)"
+                f"{cache.path} holds probabilities of segments, no windows that refinement needs: use "
+                "`refinement=False`, or `pooled_windows=True` (approximate)"
             )
         raise ScoreError(
-            f"{cache.path} does not hold every window, which refinement needs: `av2a extract --windows all`, or use "
-            "--pooled-windows (approximate) or --no-refinement"
+            f"{cache.path} does not hold every window, which refinement needs: "
+            "`extract_videos(..., windows='all')`, or use `pooled_windows=True` (approximate) or `refinement=False`"
         )
     return config.replace(pooled_windows=True)
 

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from score.errors import ScoreError
 from score.events import Events, Origin
 
 TOUCH_SECONDS = 1e-6
@@ -17,28 +15,6 @@ _DIGITS = 6
 
 _Span = tuple[int, int, int, float, float, float]
 """File, stream, label, onset, offset, score."""
-
-
-def read_origins(raw: Any) -> dict[str, Origin]:
-    """Where clips were cut from: the value of a cache's attribute ``clips_from``.
-
-    Args:
-        raw: by clip id, the file's id and the second at which the clip begins in it; a third number is the second at
-            which the clip's own content ends, where it is padded.
-
-    Raises:
-        ScoreError: it is something else.
-    """
-    found: dict[str, Origin] = {}
-    if not isinstance(raw, Mapping):
-        raise ScoreError("clips_from must give a file and the second at which the clip begins, by clip id")
-    for clip, entry in raw.items():
-        numbers = list(entry[1:]) if isinstance(entry, list | tuple) and len(entry) in (2, 3) else []
-        good = [isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers]
-        if not numbers or not all(good) or not isinstance(entry[0], str) or numbers[0] < 0:
-            raise ScoreError(f"clips_from of clip {clip} is {entry!r}: expected [file, begin] or [file, begin, end]")
-        found[clip] = (entry[0], float(numbers[0]), float(numbers[1]) if len(numbers) > 1 else None)
-    return found
 
 
 def cut_from_longer(origins: Mapping[str, Origin]) -> bool:

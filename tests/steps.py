@@ -201,11 +201,13 @@ def searched(given: Path, output: Path, **options: Any) -> None:
 
 
 def search_of(given: Path) -> tuple[Any, Any, Any]:
-    from score import Annotations, Space
-    from score.tuning.space import NUMBERS
+    from score import Annotations, ScoreConfig, Space
+    from score.parameters import describe
 
     cache = FeatureCache.open(given / "c.zarr")
     done = [clip for clip, code in zip(cache.clip_ids, cache.status().tolist(), strict=True) if code == DONE]
     truth = Annotations.from_events({clip: {"visual": [("x", 0, 2)], "audio": [("y", 1, 3)]} for clip in done})
-    numbers: dict[str, Any] = dict.fromkeys(NUMBERS, SETTINGS)
+    numbers: dict[str, Any] = dict.fromkeys(
+        [n for n, each in describe(ScoreConfig).items() if each.kind == "number"], SETTINGS
+    )
     return cache, truth, Space(**numbers)

@@ -3,19 +3,16 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from score.choices import MOST_SEGMENTS
+from score.datasets.base import find_dataset
 from score.datasets.match import LabelNumbers, match_clips
 from score.datasets.values import Annotation, Places, as_number
 from score.errors import AnnotationError
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +31,18 @@ class Truth:
     audio: NDArray[np.uint64]
     first: NDArray[np.int64]
 
+    @property
+    def timelines(self) -> NDArray[np.uint64]:
+        """uint64 (n, 3, C), as :meth:`score.Events.timelines`; audiovisual is seen and heard."""
+        return np.ascontiguousarray(np.stack([self.visual, self.audio, self.visual & self.audio], axis=1))
+
 
 @dataclass(frozen=True)
 class Annotations:
     """Annotated events of the clips of one split.
 
     Attributes:
-        kind: "llp" (several events, seen and heard apart) or "ave" (one audio-visual event a clip).
+        kind: name of the data set, as "llp" or "ave".
         split: "train", "val" or "test"; empty for annotations from Python.
         clip_ids: the clips of the split, annotated or not.
         visual: what is seen, by clip id.
@@ -60,35 +62,6 @@ class Annotations:
     ignored: int = 0
 
     @classmethod
-    def read(cls, kind: str, directory: str | PathLike[str], split: str = "test") -> Self:
-        """Read a data set's own files.
-
-        Args:
-            kind: "llp" (AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv) or "ave"
-                (Annotations.txt with <split>Set.txt, or <split>_AVE.json).
-            directory: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself.
-            split: "train", "val" or "test".
-
-        Raises:
-            AnnotationError: a file is missing or damaged, or the data set or split is unknown.
-        """
-        from score.datasets.ave import read_ave
-        from score.datasets.llp import read_llp
-
-        readers = {"llp": read_llp, "ave": read_ave}
-        if kind not in readers:
-            raise AnnotationError(f"no data set {kind!r}: there are {', '.join(readers)}")
-        if split not in SPLITS:
-            raise AnnotationError(f"no split {split!r}: there are {', '.join(SPLITS)}")
-        path = Path(directory)
-        if not path.exists():
-            raise AnnotationError(f"{path} is not there: name the folder of the {kind.upper()} annotation files")
-        found = cls(kind=kind, split=split, **readers[kind](path, split))
-        if not found.clip_ids:
-            raise AnnotationError(f"{path}: the {split} split has no clips: write them into its file")
-        return found
-
-    @classmethod
     def from_events(
         cls,
         events: Mapping[str, Mapping[str, Iterable[Annotation]]],
@@ -100,13 +73,12 @@ class Annotations:
         Args:
             events: by clip id, lists of (label, onset, offset) under "visual" and "audio".
             labels: if given, every label must be one of these, as :meth:`align` compares them.
-            kind: "llp" or "ave".
+            kind: name of the data set whose figures are meant.
 
         Raises:
             AnnotationError: a label is unknown, or an event is not (label, onset, offset) with onset before offset.
         """
-        if kind not in ("llp", "ave"):
-            raise AnnotationError(f"no data set {kind!r}: there are llp, ave")
+        find_dataset(kind)
         if not events:
             raise AnnotationError("no clips are annotated: give a dictionary with clip ids")
         sides: dict[str, dict[str, list[Annotation]]] = {"visual": {}, "audio": {}}

@@ -1,12 +1,25 @@
-"""AVE's annotation files: Annotations.txt with a list a split, or one JSON file a split."""
+"""AVE: one event a clip, seen and heard at once; accuracy of segments (docs/design.md 4.8).
+
+Its annotation files are Annotations.txt with a list a split, or one JSON file a split.
+"""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from score.choices import STREAMS
+from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
 from score.datasets.values import Annotation, Places, as_number, read_text, table
 from score.errors import AnnotationError
+
+if TYPE_CHECKING:
+    from score.datasets.annotations import Truth
+    from score.events import Events
 
 EVENTS_FILE = "Annotations.txt"
 COLUMNS = "Category&VideoID&Quality&StartTime&EndTime"
@@ -125,3 +138,61 @@ def _cells(file: Path) -> list[tuple[int, list[str]]]:
             raise AnnotationError(f"{file} line {number}: no VideoID: write one, or remove the line")
         rows.append((number, cells))
     return rows
+
+
+def first_events(events: "Events") -> NDArray[np.int64]:
+    """The first audiovisual event of each clip: int64 (n, 3) label, start, end; -1 where there is none."""
+    found = np.full((len(events.clip_ids), 3), -1, dtype=np.int64)
+    rows = np.flatnonzero(events.stream_number == STREAMS.index("audiovisual"))[::-1]
+    found[events.clip[rows]] = np.column_stack([events.label[rows], events.start[rows], events.end[rows]])
+    return found
+
+
+def segment_classes(first: NDArray[np.int64], segments: int) -> NDArray[np.int64]:
+    """The class of each segment, int64 (n, T), -1 for nothing, of clips with one event (label, start, end)."""
+    at = np.arange(segments)
+    inside = (at >= first[:, 1:2]) & (at < first[:, 2:3])
+    return np.where(inside, first[:, :1], -1)
+
+
+def _measure(events: "Events", truth: "Truth", paper_protocol: bool) -> tuple[Metrics, PerClass]:
+    predicted = segment_classes(first_events(events)[truth.rows], events.segments)
+    right = (predicted == segment_classes(truth.first, events.segments)).mean(axis=1)
+    per_class = {}
+    for number, label in enumerate(events.labels):
+        mine = truth.first[:, 0] == number
+        if mine.any():
+            per_class[label] = {"accuracy": 100.0 * float(right[mine].mean()), "clips": int(mine.sum())}
+    return {"accuracy": 100.0 * float(right.mean())}, per_class
+
+
+def _from_sums(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 100.0 * means[..., 8:9]
+
+
+def _tables(
+    metrics: Mapping[str, float], per_class: Mapping[str, Mapping[str, float]] | None, mark: str
+) -> list[Table]:
+    found: list[Table] = [((f"AVE{mark}", "accuracy %"), [("all", metrics["accuracy"])])]
+    if per_class is not None:
+        rows: list[tuple[Any, ...]] = [
+            (label, values["accuracy"], values["clips"]) for label, values in per_class.items()
+        ]
+        found.append((("label", "accuracy %", "clips"), rows))
+    return found
+
+
+AVE = Dataset(
+    name="ave",
+    title="AVE",
+    files="Annotations.txt with <split>Set.txt, or <split>_AVE.json",
+    labels="ave",
+    read=read_ave,
+    predictions="label",
+    figures=("accuracy",),
+    objective="accuracy",
+    decision="argmax",
+    measure=_measure,
+    from_sums=_from_sums,
+    tables=_tables,
+)

@@ -1,11 +1,30 @@
-"""LLP's annotation files: tab-separated, one file for what is seen, one for what is heard, one a split."""
+"""LLP: several events a clip, seen and heard apart; F1 of segments and events (docs/design.md 4.8).
 
+Its annotation files are tab-separated: one for what is seen, one for what is heard, one a split.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from score.choices import KERNEL_STREAMS, STREAMS
+from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
 from score.datasets.values import Annotation, Places, as_number, read_text, table
 from score.errors import AnnotationError
+
+if TYPE_CHECKING:
+    from score.datasets.annotations import Truth
+    from score.events import Events
+
+LEVELS = ("segment", "event")
+LLP_FIGURES = tuple(
+    f"{level}-{kind}" for level in LEVELS for kind in ("audio", "visual", "audiovisual", "type-av", "event-av")
+)
+"""The ten figures of LLP, in the order in which tables give them."""
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_labels")
 SPLIT_COLUMNS = ("filename",)
@@ -81,3 +100,91 @@ def _rows(file: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str
             )
         rows.append((number, dict(zip(header, cells, strict=False))))
     return rows
+
+
+def name_figures(segment: NDArray[np.float64], event: NDArray[np.float64]) -> NDArray[np.float64]:
+    """LLP_FIGURES in percent from means as kernels give them.
+
+    Args:
+        segment: float64 (..., 4): visual, audio, audiovisual, Event@AV, as fractions.
+        event: float64 (..., 4), likewise.
+
+    Returns:
+        float64 (..., 10).
+    """
+    columns = []
+    for level in (segment, event):
+        visual, audio, both, added = (100.0 * level[..., part] for part in range(4))
+        columns += [audio, visual, both, (audio + visual + both) / 3.0, added]
+    return np.stack(columns, axis=-1)
+
+
+def _measure(events: "Events", truth: "Truth", paper_protocol: bool) -> tuple[Metrics, PerClass]:
+    from score.kernels.f1 import figures, label_counts  # compiled: of no use to who only reads annotations
+
+    words, labels, true = events.timelines()[truth.rows], events.labels, truth.timelines
+    segment, event = np.empty((len(words), 4)), np.empty((len(words), 4))
+    figures(words, true, paper_protocol, segment, event)
+    metrics = name_figures(segment.mean(axis=0), event.mean(axis=0))
+    counts = np.zeros((len(labels), 3, 2, 3), dtype=np.int64)
+    label_counts(words, true, paper_protocol, counts)
+    per_class: dict[str, dict[str, float]] = {}
+    for label, of_label in zip(labels, counts, strict=True):
+        values = per_class.setdefault(label, {})
+        for level, name in enumerate(LEVELS):
+            for stream in STREAMS:
+                tp, fp, fn = (int(count) for count in of_label[KERNEL_STREAMS.index(stream), level])
+                for key, value in _rates(tp, fp, fn).items():
+                    values[f"{name}-{stream}-{key}"] = value
+    return dict(zip(LLP_FIGURES, metrics.tolist(), strict=True)), per_class
+
+
+def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:
+    """Precision, recall and F1 in percent, 0 where there is nothing to divide by, and the counts."""
+    return {
+        "precision": 100.0 * tp / max(tp + fp, 1),
+        "recall": 100.0 * tp / max(tp + fn, 1),
+        "f1": 200.0 * tp / max(2 * tp + fp + fn, 1),
+        "tp": tp,
+        "fp": fp,
+        "fn": fn,
+    }
+
+
+def _from_sums(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    return name_figures(means[..., 0:4], means[..., 4:8])
+
+
+def _tables(
+    metrics: Mapping[str, float], per_class: Mapping[str, Mapping[str, float]] | None, mark: str
+) -> list[Table]:
+    names = ("audio", "visual", "audiovisual", "type-av", "event-av")
+    heads = ("audio", "visual", "audiovisual", "Type@AV", "Event@AV")
+    rows: list[tuple[Any, ...]] = [
+        (f"{level} level", *(metrics[f"{level}-{name}"] for name in names)) for level in LEVELS
+    ]
+    found: list[Table] = [((f"F1 %{mark}", *heads), rows)]
+    for level in LEVELS if per_class is not None else ():
+        by_stream: list[tuple[Any, ...]] = [
+            (label, *(values[f"{level}-{stream}-f1"] for stream in STREAMS))
+            for label, values in (per_class or {}).items()
+        ]
+        found.append(((f"F1 % of a label, {level} level", *STREAMS), by_stream))
+    return found
+
+
+LLP = Dataset(
+    name="llp",
+    title="LLP",
+    files="AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv",
+    labels="llp",
+    read=read_llp,
+    predictions="labels",
+    figures=LLP_FIGURES,
+    objective="segment-type-av",
+    decision="threshold",
+    measure=_measure,
+    from_sums=_from_sums,
+    tables=_tables,
+    paper_protocol=True,
+)

@@ -1,37 +1,44 @@
-"""File formats of events; adding one is one more file and one more line here."""
+"""File formats of events. A format is one file here and one line below; none knows more than records and facts."""
 
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from feature_cache.storage.atomic import write_outputs
 from score.errors import ScoreError
-from score.formats.csv_events import csv_files
-from score.formats.json_events import json_files
-from score.formats.tsv_events import tsv_files
+from score.formats.base import Facts, Format
+from score.formats.csv_events import CSV
+from score.formats.json_events import JSON, read_json
+from score.formats.tsv_events import TSV
 
-if TYPE_CHECKING:
-    from score.events import Events
-
-FORMATS: dict[str, Callable[["Events", Path], dict[Path, str]]] = {
-    "json": json_files,
-    "csv": csv_files,
-    "tsv": tsv_files,
-}
-"""A format's name, which is its file ending: a function from events and a path to the files' texts."""
+FORMATS: dict[str, Format] = {each.name: each for each in (JSON, CSV, TSV)}
+"""Every format by its name, which is its file ending."""
 
 
-def write_events(events: "Events", path: str | PathLike[str], format: str | None = None) -> list[str]:
-    """Write events; see :meth:`score.Events.write`."""
+def write_events(events: Facts, path: str | PathLike[str], format: str | None = None) -> list[str]:
+    """Write events, given by :meth:`score.Events.to_dict`; returns the names of the files written.
+
+    Raises:
+        ScoreError: no such format, or a file cannot be written.
+    """
     file = Path(path)
-    name = format_of(file, format)
-    files = FORMATS[name](events, file)
+    files = FORMATS[format_of(file, format)].write(events, file)
     try:
         write_outputs(files)
     except OSError as error:
         raise ScoreError(f"{error.filename or file}: cannot be written ({error.strerror or error})") from error
     return [str(target) for target in files]
+
+
+def read_events(path: str | PathLike[str]) -> dict[str, Any]:
+    """Events from a file, for :meth:`score.Events.from_dict`; JSON unless its ending is that of another that is read.
+
+    Raises:
+        ScoreError: the file is missing, damaged, or something else.
+    """
+    file = Path(path)
+    known = FORMATS.get(file.suffix.lower().lstrip("."))
+    return (read_json if known is None or known.read is None else known.read)(file)
 
 
 def format_of(path: Path, name: str | None = None) -> str:

@@ -3,20 +3,20 @@
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from score.events import Events
+from score.formats.base import Facts, Format
 
 COLUMNS = ("clip", "stream", "label", "onset", "offset", "score")
 
 
-def csv_files(events: "Events", path: Path) -> dict[Path, str]:
+def csv_files(events: Facts, path: Path) -> dict[Path, str]:
     """One file with a header line; a last column says of every event what is approximate, if anything is."""
     text = io.StringIO()
-    approximation = events.config.approximation
-    more = {"approximate": approximation} if approximation else {}
+    more = {"approximate": events["approximation"]} if events["approximate"] else {}
     writer = csv.DictWriter(text, (*COLUMNS, *more), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**record, **more} for record in events.records())
+    writer.writerows({**record, **more} for record in events["events"])
     return {path: text.getvalue()}
+
+
+CSV = Format("csv", csv_files)

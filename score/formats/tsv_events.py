@@ -3,28 +3,28 @@
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from score.events import Events
+from score.choices import STREAMS
+from score.formats.base import Facts, Format
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
-def tsv_files(events: "Events", path: Path) -> dict[Path, str]:
+def tsv_files(events: Facts, path: Path) -> dict[Path, str]:
     """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given.
 
     A last column says of every event what is approximate, if anything is.
     """
-    from score.choices import STREAMS
-
     texts = {stream: io.StringIO() for stream in STREAMS}
     writers = {stream: csv.writer(text, delimiter="\t", lineterminator="\n") for stream, text in texts.items()}
-    approximation = events.config.approximation
+    more = (events["approximation"],) if events["approximate"] else ()
     for writer in writers.values():
-        writer.writerow((*COLUMNS, "approximate") if approximation else COLUMNS)
-    for record in events.records():
+        writer.writerow((*COLUMNS, "approximate") if more else COLUMNS)
+    for record in events["events"]:
         row = (record["clip"], f"{record['onset']:.3f}", f"{record['offset']:.3f}", record["label"])
-        writers[record["stream"]].writerow((*row, approximation) if approximation else row)
+        writers[record["stream"]].writerow((*row, *more))
     ending = path.suffix or ".tsv"
     return {path.with_name(f"{path.stem}_{stream}{ending}"): text.getvalue() for stream, text in texts.items()}
+
+
+TSV = Format("tsv", tsv_files)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from score.choices import METHODS
 from score.kernels.label_shift import decay_table
 from score.kernels.sweep import Passes
-from score.tuning.space import Space
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,16 @@ class Plan:
     mixed_leaf: NDArray[np.int64]
 
 
-def make_plan(settings: NDArray[Any], space: Space, segments: int) -> Plan:
+def make_plan(settings: NDArray[Any], passes: int, segments: int) -> Plan:
     """Plan a batch of settings.
 
     Args:
-        settings: structured (S,) of dtype ``PARAMETERS``.
-        space: for what is fixed.
+        settings: structured (S,) of the space's dtype.
+        passes: of label shift over the segments.
         segments: T.
     """
     gammas, decay = np.unique(settings["gamma"], return_inverse=True)
-    decays = np.stack([decay_table(float(gamma), segments, space.label_shift_iters) for gamma in gammas])
+    decays = np.stack([decay_table(float(gamma), segments, passes) for gamma in gammas])
     method = np.zeros(len(settings), dtype=np.int64)
     for code, name in enumerate(METHODS):
         method[settings["method"] == name] = code

@@ -4,27 +4,17 @@ import io
 from itertools import combinations
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.storage.atomic import write_outputs
 from score.errors import ScoreError
+from score.parameters import describe
 from score.tuning.result import SearchResult, pareto_rows
-from score.tuning.space import NUMBERS
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BINS = 12
-TITLES = {
-    "alpha": "alpha (weight of the sound)",
-    "filter_threshold": "filter threshold",
-    "threshold_stage1": "stage-1 threshold",
-    "threshold_stage2": "stage-2 threshold",
-    "gamma": "gamma",
-}
 
 
 def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
@@ -37,33 +27,33 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
         ScoreError: matplotlib is not installed, or nothing varies.
     """
     try:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt
+        from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ScoreError("pictures need matplotlib: pip install 'av2a[search]'") from error
 
-    varied = [name for name in NUMBERS if len(np.unique(result.parameters[name])) > 1]
+    varied = [name for name in result.space.numbers if len(np.unique(result.parameters[name])) > 1]
     if not varied:
         raise ScoreError("nothing to draw: only one value of each parameter was tried")
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    pictures: dict[str, Figure] = {"parameters": _lines(plt, result, varied)}
+    pictures: dict[str, Any] = {"parameters": _lines(Figure, result, varied)}
     for first, second in combinations(varied, 2):
-        pictures[f"{first}_{second}"] = _heat_map(plt, result, first, second)
+        pictures[f"{first}_{second}"] = _heat_map(Figure, result, first, second)
     if "event-type-av" in result.metric_names:
-        pictures["segment_event"] = _trade_off(plt, result)
+        pictures["segment_event"] = _trade_off(Figure, result)
     written: dict[Path, bytes] = {}
     for name, figure in pictures.items():
         if result.approximation:
             figure.supxlabel(f"approximate: {result.approximation}", fontsize=6, color="tab:red")
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=120, format="png")
-        plt.close(figure)
         written[place / f"{name}.png"] = drawn.getvalue()
     write_outputs(written)
     return [str(file) for file in written]
+
+
+def _title(result: SearchResult, name: str) -> str:
+    return describe(result.space.parameters)[name].title
 
 
 def _levels(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -75,11 +65,10 @@ def _levels(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.
     return np.clip(np.searchsorted(edges, values, "right") - 1, 0, BINS - 1), (edges[1:] + edges[:-1]) / 2
 
 
-def _lines(plt: Any, result: SearchResult, varied: list[str]) -> "Figure":
+def _lines(new: Any, result: SearchResult, varied: list[str]) -> Any:
     values = result.column(result.objectives[0])
-    figure, axes = plt.subplots(
-        1, len(varied), figsize=(3.4 * len(varied) + 0.6, 3.6), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure = new(figsize=(3.4 * len(varied) + 0.6, 3.6), layout="constrained")
+    axes = figure.subplots(1, len(varied), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], varied, strict=True):
         level, centres = _levels(result.parameters[name])
         groups = [values[level == k] for k in range(len(centres))]
@@ -88,15 +77,15 @@ def _lines(plt: Any, result: SearchResult, varied: list[str]) -> "Figure":
         axis.fill_between(centres[shown], quantiles[:, 0], quantiles[:, 2], alpha=0.25, label="middle half")
         axis.plot(centres[shown], quantiles[:, 1], "--", label="median")
         axis.plot(centres[shown], quantiles[:, 3], "o-", label="best")
-        axis.set_xlabel(TITLES[name])
+        axis.set_xlabel(_title(result, name))
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel(f"{result.objectives[0]} (%)")
     axes[0][0].legend(fontsize=8)
     figure.suptitle(f"{result.objectives[0]} by parameter, {len(result):,} settings on {result.n_found:,} clips")
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
-def _heat_map(plt: Any, result: SearchResult, first: str, second: str) -> "Figure":
+def _heat_map(new: Any, result: SearchResult, first: str, second: str) -> Any:
     values = result.column(result.objectives[0])
     rows, row_centres = _levels(result.parameters[first])
     columns, column_centres = _levels(result.parameters[second])
@@ -104,12 +93,13 @@ def _heat_map(plt: Any, result: SearchResult, first: str, second: str) -> "Figur
     np.maximum.at(table, (rows, columns), values)
     shown = np.where(np.isfinite(table), table, np.nan)
     height, width = 1.8 + 0.34 * len(row_centres), 2.8 + 0.5 * len(column_centres)
-    figure, axis = plt.subplots(figsize=(max(width, 5.5), max(height, 4.0)), layout="constrained")
+    figure = new(figsize=(max(width, 5.5), max(height, 4.0)), layout="constrained")
+    axis = figure.subplots()
     image = axis.imshow(shown, origin="lower", aspect="auto", cmap="viridis")
     axis.set_xticks(range(len(column_centres)), [f"{value:.3g}" for value in column_centres], rotation=45)
     axis.set_yticks(range(len(row_centres)), [f"{value:.3g}" for value in row_centres])
-    axis.set_xlabel(TITLES[second])
-    axis.set_ylabel(TITLES[first])
+    axis.set_xlabel(_title(result, second))
+    axis.set_ylabel(_title(result, first))
     middle = (np.nanmin(shown) + np.nanmax(shown)) / 2
     for (row, column), value in np.ndenumerate(shown):
         if np.isfinite(value):
@@ -117,15 +107,16 @@ def _heat_map(plt: Any, result: SearchResult, first: str, second: str) -> "Figur
             axis.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, label=f"best {result.objectives[0]} (%)")
     axis.set_title(f"Best {result.objectives[0]} for each pair", fontsize=11)
-    return figure  # type: ignore[no-any-return]
+    return figure
 
 
-def _trade_off(plt: Any, result: SearchResult) -> "Figure":
+def _trade_off(new: Any, result: SearchResult) -> Any:
     names = ("segment-type-av", "event-type-av")
     table = np.column_stack([result.column(name) for name in names])
     front = np.array(pareto_rows(table))
     some = np.linspace(0, len(table) - 1, min(len(table), 20_000)).astype(np.int64)
-    figure, axis = plt.subplots(figsize=(6.0, 5.0), layout="constrained")
+    figure = new(figsize=(6.0, 5.0), layout="constrained")
+    axis = figure.subplots()
     axis.scatter(table[some, 0], table[some, 1], s=4, alpha=0.3, linewidths=0, label="settings tried")
     axis.plot(table[front, 0], table[front, 1], "o-", color="tab:red", markersize=4, label="not beaten in both")
     axis.set_xlabel("segment-level Type@AV (%)")
@@ -133,4 +124,4 @@ def _trade_off(plt: Any, result: SearchResult) -> "Figure":
     axis.set_title("Segment level against event level")
     axis.grid(alpha=0.3)
     axis.legend()
-    return figure  # type: ignore[no-any-return]
+    return figure

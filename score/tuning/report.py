@@ -1,14 +1,17 @@
-"""What a setting is worth on a split, with confidence intervals, and settings as TOML."""
+"""What a setting is worth on a split: figures with percentile bootstrap intervals over clips."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from score.config import ScoreConfig
-from score.tuning.bootstrap import RESAMPLES, confidence_intervals
-from score.tuning.space import PARAMETERS, Space
+from score.kernels.jit import kernel
+from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
+
+RESAMPLES = 10_000
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,30 @@ class SplitReport:
     figures: dict[str, tuple[float, float, float]]
 
 
+@dataclass(frozen=True)
+class SearchReport:
+    """Figures of the best setting: on the split that was tuned on, then on the one that was kept aside, if any."""
+
+    splits: tuple[SplitReport, ...]
+
+    def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+        """Header and rows for people: a row a figure, a column a split."""
+        header = ("figure", *(f"{each.split or 'annotated'} ({each.n_found} clips)" for each in self.splits))
+        return header, [
+            (name, *("{:.1f} [{:.1f}, {:.1f}]".format(*each.figures[name]) for each in self.splits))
+            for name in self.splits[0].figures
+        ]
+
+    def __str__(self) -> str:
+        """The table, columns aligned."""
+        return aligned(*self.table())
+
+
 def report_split(
-    sweeper: Sweeper, split: str, config: ScoreConfig, space: Space, *, resamples: int = RESAMPLES, seed: int = 0
+    sweeper: Sweeper, split: str, config: Any, space: Space, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> SplitReport:
     """Figures of a setting on a sweeper's clips, with percentile bootstrap intervals over them."""
-    setting = np.zeros(1, dtype=PARAMETERS)
-    for name in PARAMETERS.names or ():
-        setting[name] = getattr(config, name)
-    values = sweeper.per_clip(setting, space)
+    values = sweeper.per_clip(space.settings([config]), space)
     ends = confidence_intervals(values, resamples=resamples, seed=seed)
     means = values.mean(axis=0)
     figures = {
@@ -44,8 +63,52 @@ def report_split(
     return SplitReport(split, sweeper.n_found, sweeper.n_split, figures)
 
 
-def to_toml(config: ScoreConfig, comments: list[str]) -> str:
-    """A configuration that `av2a score --config` reads, under comment lines."""
-    lines = [f"# {comment}" for comment in comments]
-    lines += [f"{name} = {json.dumps(value)}" for name, value in config.to_dict().items()]
-    return "\n".join(lines) + "\n"
+def aligned(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    """A table as text: numbers with two digits, columns to the right."""
+    lines = [header, *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
+    widths = [max(len(str(line[column])) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(str(cell).rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+    )
+
+
+@kernel
+def _resample_means(values: Any, seed: Any, out: Any) -> None:
+    """Means of resamples of (n, k) values with replacement, into (R, k)."""
+    n, k = values.shape
+    state = seed
+    for r in range(out.shape[0]):
+        for column in range(k):
+            out[r, column] = 0.0
+        for _ in range(n):
+            state = state + np.uint64(0x9E3779B97F4A7C15)  # splitmix64
+            z = state
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z = z ^ (z >> np.uint64(31))
+            row = np.int64((z >> np.uint64(11)) % np.uint64(n))
+            for column in range(k):
+                out[r, column] += values[row, column]
+        for column in range(k):
+            out[r, column] /= n
+
+
+def confidence_intervals(
+    values: NDArray[np.float64], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> NDArray[np.float64]:
+    """Percentile bootstrap intervals of column means.
+
+    Args:
+        values: float64 (n, k), a row a clip.
+        level: share of the resamples inside.
+        resamples: number of resamples.
+        seed: equal seeds give equal intervals.
+
+    Returns:
+        float64 (k, 2), lower and upper ends.
+    """
+    means = np.empty((resamples, values.shape[1]))
+    start = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
+    _resample_means(np.ascontiguousarray(values, dtype=np.float64), start, means)
+    tail = 50.0 * (1.0 - level)
+    return np.percentile(means, [tail, 100.0 - tail], axis=0).T

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.storage.atomic import write_outputs
-from score.config import ScoreConfig
+from score.datasets import find_dataset
 from score.errors import ScoreError
-from score.tuning.space import CHOICES, NUMBERS, Space
+from score.tuning.report import SearchReport, aligned
+from score.tuning.space import Space
+from score.tuning.store import read_search
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Tried:
     """
 
     index: int
-    config: ScoreConfig
+    config: Any
     metrics: dict[str, float]
 
 
@@ -43,11 +45,13 @@ class SearchResult:
         metric_names: names of the columns.
         objectives: what was looked for; several give a Pareto set.
         space: the space that was searched.
-        n_found: clips scored.
-        n_split: clips of the split.
+        n_found: clips scored; 0: not recorded, as in folders of an early av2a.
+        n_split: clips of the split, likewise.
         complete: whether the search went to its end.
         ceiling: float64 (clips,), the best objective that any setting reaches for each clip, in percent; None if
             it was not asked for.
+        report: the best setting's figures with 95 % intervals; None if it was not asked for.
+        seconds: that settings were tried.
     """
 
     parameters: NDArray[Any]
@@ -59,6 +63,37 @@ class SearchResult:
     n_split: int
     complete: bool = True
     ceiling: NDArray[np.float64] | None = None
+    report: SearchReport | None = None
+    seconds: float = 0.0
+
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Self:
+        """What a search has kept in a folder so far, finished or not; without ceiling and report.
+
+        Args:
+            path: the folder that was the search's output.
+
+        Raises:
+            ScoreError: it is no search's folder, damaged, or holds no setting yet.
+
+        Example:
+            >>> result = SearchResult.open("search.zarr")
+            >>> result.best.config
+        """
+        kept = read_search(path)
+        if not len(kept.settings):
+            raise ScoreError(f"{path} holds no setting yet: search again")
+        dataset = find_dataset(kept.identity["dataset"])
+        return cls(
+            parameters=kept.settings,
+            metrics=kept.metrics,
+            metric_names=kept.metric_names,
+            objectives=tuple(kept.facts.get("objectives", (dataset.objective,))),
+            space=kept.space,
+            n_found=int(kept.facts.get("clips_found", 0)),
+            n_split=int(kept.facts.get("clips_in_split", 0)),
+            complete=len(kept.settings) >= int(kept.identity["samples"]),
+        )
 
     def __len__(self) -> int:
         """Number of settings tried."""
@@ -105,7 +140,7 @@ class SearchResult:
     @property
     def approximation(self) -> str:
         """What is approximate in all figures, one line; empty where nothing is."""
-        return self.space.start.approximation
+        return str(self.space.start.approximation)
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one table; a last column says what is approximate, if anything is."""
@@ -120,7 +155,7 @@ class SearchResult:
         more = [self.approximation] if self.approximation else []
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*NUMBERS, *CHOICES, *self.metric_names, *(["approximate"] if more else [])])
+        writer.writerow([*(self.parameters.dtype.names or ()), *self.metric_names, *(["approximate"] if more else [])])
         for setting, figures in zip(self.parameters.tolist(), self.metrics.tolist(), strict=True):
             writer.writerow([*setting, *figures, *more])
         return stream.getvalue().encode()
@@ -132,7 +167,7 @@ class SearchResult:
             import pyarrow.parquet as pq
         except ModuleNotFoundError as error:
             raise ScoreError("Parquet needs pyarrow: pip install 'av2a[search]'") from error
-        columns: dict[str, Any] = {name: self.parameters[name] for name in (*NUMBERS, *CHOICES)}
+        columns: dict[str, Any] = {name: self.parameters[name] for name in (self.parameters.dtype.names or ())}
         columns |= {name: self.metrics[:, k] for k, name in enumerate(self.metric_names)}
         if self.approximation:
             columns["approximate"] = [self.approximation] * len(self)
@@ -142,7 +177,7 @@ class SearchResult:
 
     def table(self, tried: Sequence[Tried]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Header and rows for people: the parameters that vary, the objectives and the summary figures."""
-        varied = [name for name in (*NUMBERS, *CHOICES) if len(getattr(self.space, name)) > 1]
+        varied = [name for name in (self.parameters.dtype.names or ()) if len(getattr(self.space, name)) > 1]
         figures = dict.fromkeys([*self.objectives, *(name for name in _SUMMARY if name in self.metric_names)])
         rows = [
             (
@@ -157,12 +192,7 @@ class SearchResult:
 
     def __str__(self) -> str:
         """The ten best settings as a table."""
-        header, rows = self.table(self.top(10))
-        lines = [header, *([f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-        return "\n".join(
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
-        )
+        return aligned(*self.table(self.top(10)))
 
 
 _SUMMARY = ("segment-type-av", "segment-event-av", "event-type-av", "event-event-av")

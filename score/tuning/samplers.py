@@ -1,17 +1,19 @@
 """Samplers: in which settings a search looks, batch by batch.
 
-A sampler is a generator of batches, structured arrays of dtype ``PARAMETERS``; it is sent each batch's objective
+A sampler is a generator of batches, structured arrays of dtype ``Space.dtype``; it is sent each batch's objective
 values, float64 (S,), larger being better.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from score.errors import ScoreError
-from score.tuning.space import CHOICES, NUMBERS, PARAMETERS, Space
+from score.rules import find_rule
+from score.tuning.space import Space
 
 Batches = Generator[NDArray[Any], NDArray[np.float64], None]
 BATCH = 8192
@@ -29,7 +31,7 @@ def grid(space: Space, samples: int, seed: int) -> Batches:
 def grid_batch(space: Space) -> int:
     """Settings a batch: whole subtrees of the grid, about ``BATCH`` in all."""
     size = 1
-    for name in ("threshold_stage2", "gamma", "threshold_stage1", "alpha", "filter_threshold"):
+    for name in reversed([name for name in find_rule(space.rule).slowest_first if name in space.numbers]):
         longer = size * len(getattr(space, name))
         if longer > 2 * BATCH:
             break
@@ -44,7 +46,7 @@ def sobol(space: Space, samples: int, seed: int) -> Batches:
     except ModuleNotFoundError as error:
         raise ScoreError("the sobol sampler needs scipy: pip install 'av2a[search]'") from error
 
-    points = qmc.Sobol(len(NUMBERS) + len(CHOICES), rng=np.random.default_rng(seed))
+    points = qmc.Sobol(len(space.numbers) + len(space.choices), rng=np.random.default_rng(seed))
     units = points.random(1 << max(0, samples - 1).bit_length())[:samples]
     settings = space.spread(units)
     step = BATCH // 4
@@ -59,21 +61,33 @@ def tpe(space: Space, samples: int, seed: int) -> Batches:
     except ModuleNotFoundError as error:
         raise ScoreError("the tpe sampler needs optuna: pip install 'av2a[search]'") from error
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=TPE_BATCH)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
+    with _quiet(optuna):
+        study = optuna.create_study(direction="maximize", sampler=sampler)
     for start in range(0, samples, TPE_BATCH):
         trials = [study.ask() for _ in range(min(TPE_BATCH, samples - start))]
-        batch = np.zeros(len(trials), dtype=PARAMETERS)
+        batch = np.zeros(len(trials), dtype=space.dtype)
         for row, trial in enumerate(trials):
-            for name in NUMBERS:
+            for name in space.numbers:
                 low, high = min(getattr(space, name)), max(getattr(space, name))
                 batch[name][row] = trial.suggest_float(name, low, high)
-            for name in CHOICES:
+            for name in space.choices:
                 batch[name][row] = trial.suggest_categorical(name, list(getattr(space, name)))
         values = yield batch
-        for trial, value in zip(trials, values, strict=True):
-            study.tell(trial, float(value))
+        with _quiet(optuna):
+            for trial, value in zip(trials, values, strict=True):
+                study.tell(trial, float(value))
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Optuna without its line a trial; whoever uses it besides keeps their own verbosity."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(before, optuna.logging.WARNING))
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 SAMPLERS: dict[str, Callable[[Space, int, int], Batches]] = {"grid": grid, "sobol": sobol, "tpe": tpe}

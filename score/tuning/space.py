@@ -1,176 +1,224 @@
 """Space: which settings a search tries."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from score.choices import FUSIONS, METHODS
-from score.config import ScoreConfig
 from score.errors import ScoreError
-
-NUMBERS = ("alpha", "filter_threshold", "threshold_stage1", "threshold_stage2", "gamma")
-CHOICES = ("method", "fusion")
-SLOWEST_FIRST = ("method", "fusion", "filter_threshold", "alpha", "threshold_stage1", "gamma", "threshold_stage2")
-"""The order of a grid: neighbours share most of the work."""
-PARAMETERS = np.dtype([*((name, np.float64) for name in NUMBERS), ("method", "U11"), ("fusion", "U5")])
-"""A setting of a search, one field a parameter that it varies."""
+from score.parameters import Parameter, Parameters, describe
+from score.rules import USUAL, find_rule
 
 MOST_SETTINGS = 20_000_000
 
 
-@dataclass(frozen=True)
+def searched(parameters: type[Parameters], kind: str | None = None) -> tuple[str, ...]:
+    """Names of the parameters that searches vary: numbers first, then choices, each in the order of the fields.
+
+    Args:
+        parameters: a rule's.
+        kind: "number" or "choice" alone.
+    """
+    known = describe(parameters).values()
+    return tuple(
+        each.name
+        for wanted in ("number", "choice")
+        if kind in (None, wanted)
+        for each in known
+        if each.kind == wanted and each.searched
+    )
+
+
+def setting_dtype(parameters: type[Parameters]) -> np.dtype[Any]:
+    """A setting of a search: one field a parameter that it varies, names as wide as the longest."""
+    known = describe(parameters)
+    names = searched(parameters, "choice")
+    widths = {name: max(len(each) for each in known[name].names) for name in names}
+    return np.dtype(
+        [
+            *((name, np.float64) for name in searched(parameters, "number")),
+            *((name, f"U{widths[name]}") for name in names),
+        ]
+    )
+
+
 class Space:
     """Values of each parameter to try, and what stays fixed.
 
-    Attributes:
-        alpha: values in [0, 1].
-        filter_threshold: values in [0, 1].
-        threshold_stage1: values in [0, 1].
-        threshold_stage2: values in [0, 1].
-        gamma: values, at least 0.
-        method: methods of label shift.
-        fusion: "early", "late".
-        label_selection: whether labels are selected.
-        refinement: whether candidates are checked as a whole.
-        decision: "threshold" or "argmax".
-        label_shift_iters: passes over the segments.
-        pooled_windows: whether a window's probability is the mean of its segments', an approximation.
+    A number takes one value, several, or a text such as ``"0:1:0.1"`` (both ends) or ``"0.3,0.5"``; a choice takes one
+    name or several, also with commas; flags and counts take one value. A parameter that is left out stays as it is
+    published for the cache's backbone, or at its default. A grid tries every combination; a sampler draws each number
+    between the least and the largest value given.
 
-    A grid tries every combination. A sampler draws each number between the least and the largest value given.
+    Attributes:
+        rule: name of the rule.
+        given: by parameter, what was given: tuples of what varies, the values of what is fixed.
 
     Raises:
-        ScoreError: a list is empty, or a value is out of its range.
+        ScoreError: an unknown parameter, no value to try, or one that is out of its range.
+
+    Example:
+        >>> Space(alpha="0:1:0.1", gamma=[0.5, 1], method="bbse,bbse-cosine").alpha[:3]
+        (0.0, 0.1, 0.2)
     """
 
-    alpha: Sequence[float]
-    filter_threshold: Sequence[float]
-    threshold_stage1: Sequence[float]
-    threshold_stage2: Sequence[float]
-    gamma: Sequence[float]
-    method: Sequence[str] = ("bbse-cosine",)
-    fusion: Sequence[str] = ("early",)
-    label_selection: bool = True
-    refinement: bool = True
-    decision: str = "threshold"
-    label_shift_iters: int = 1
-    pooled_windows: bool = False
-
-    def __post_init__(self) -> None:
-        """Take lists, arrays and single values alike, and check them."""
-        for name in (*NUMBERS, *CHOICES):
-            given = getattr(self, name)
-            values = [given] if isinstance(given, str | float | int) else list(given)
-            if not values:
-                raise ScoreError(f"{name}: no value to try")
-            if name in CHOICES:
-                known = METHODS if name == "method" else FUSIONS
-                for value in values:
-                    if value not in known:
-                        raise ScoreError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-                object.__setattr__(self, name, tuple(dict.fromkeys(values)))
-            else:
-                object.__setattr__(self, name, tuple(dict.fromkeys(float(value) for value in values)))
-        for name in NUMBERS:
-            for value in getattr(self, name):
-                self._config({**{other: getattr(self, other)[0] for other in NUMBERS}, name: value})
-
-    def _config(self, values: Mapping[str, Any]) -> ScoreConfig:
-        return ScoreConfig(
-            **{"method": self.method[0], "fusion": self.fusion[0], **values},
-            label_selection=self.label_selection,
-            refinement=self.refinement,
-            decision=self.decision,
-            label_shift_iters=self.label_shift_iters,
-            pooled_windows=self.pooled_windows,
-        )
+    def __init__(self, *values: Any, rule: str = USUAL, **given: Any) -> None:
+        """Take lists, arrays, texts and single values alike, in the parameters' order or by name, and check them."""
+        self.rule = rule
+        known = describe(self.parameters)
+        given = {**dict(zip(known, values, strict=False)), **given}
+        for name in given:
+            if name not in known:
+                raise ScoreError(f"unknown parameter {name!r}: there are {', '.join(known)}")
+        self.given: dict[str, Any] = {
+            name: _values(known[name], value) if known[name].searched else known[name].check(value)
+            for name, value in given.items()
+        }
 
     @property
-    def start(self) -> ScoreConfig:
-        """The setting of the first values."""
-        return self._config({name: getattr(self, name)[0] for name in NUMBERS})
+    def parameters(self) -> type[Parameters]:
+        """The rule's parameters."""
+        return find_rule(self.rule).parameters
 
-    def config(self, setting: Any) -> ScoreConfig:
-        """A setting of this space, a row of dtype ``PARAMETERS``, as a configuration."""
-        return self._config(
-            {name: float(setting[name]) for name in NUMBERS} | {name: str(setting[name]) for name in CHOICES}
+    @property
+    def missing(self) -> list[str]:
+        """Parameters that are not given and have no default."""
+        return [name for name in self.parameters.needed() if name not in self.given]
+
+    def __getattr__(self, name: str) -> Any:
+        """What is tried of a parameter: a tuple of what varies, else the value."""
+        known = (
+            describe(self.parameters).get(name) if not name.startswith("_") and name not in ("rule", "given") else None
         )
+        if known is None:
+            raise AttributeError(f"'Space' object has no attribute {name!r}")
+        if name in self.given:
+            return self.given[name]
+        if known.default is None:
+            raise AttributeError(f"{name} is not given: a search takes what is published for the cache's backbone")
+        return (known.default,) if known.searched else known.default
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both try the same."""
+        return isinstance(other, Space) and (self.rule, self.to_dict()) == (other.rule, other.to_dict())
+
+    def __hash__(self) -> int:
+        """Of what is tried."""
+        return hash((self.rule, tuple(sorted((name, repr(value)) for name, value in self.given.items()))))
+
+    def __repr__(self) -> str:
+        """What was given."""
+        return f"Space({', '.join(f'{name}={value!r}' for name, value in self.given.items())})"
+
+    def completed(self, values: Mapping[str, Any]) -> "Space":
+        """This space with values for what is not given.
+
+        Args:
+            values: one value by parameter, as of a configuration.
+        """
+        more = {name: value for name, value in values.items() if name not in self.given}
+        return Space(rule=self.rule, **more, **self.given)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the numbers that vary."""
+        return searched(self.parameters, "number")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Names of the choices that vary."""
+        return searched(self.parameters, "choice")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of a setting: a field each of ``numbers`` and ``choices``."""
+        return setting_dtype(self.parameters)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """What is the same in all settings, by parameter."""
+        return {name: getattr(self, name) for name, each in describe(self.parameters).items() if not each.searched}
+
+    @property
+    def start(self) -> Any:
+        """The setting of the first values, as the rule's parameters."""
+        first = {name: getattr(self, name)[0] for name in (*self.numbers, *self.choices)}
+        return self.parameters(**first, **self.fixed)
+
+    def config(self, setting: Any) -> Any:
+        """A setting of this space, a row of ``dtype``, as the rule's parameters."""
+        found = {name: float(setting[name]) for name in self.numbers} | {
+            name: str(setting[name]) for name in self.choices
+        }
+        return self.parameters(**found, **self.fixed)
+
+    def settings(self, configs: Iterable[Any]) -> NDArray[Any]:
+        """Configurations as settings, structured (S,) of ``dtype``."""
+        rows = [tuple(getattr(config, name) for name in (*self.numbers, *self.choices)) for config in configs]
+        return np.array(rows, dtype=self.dtype)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        lists = {name: list(getattr(self, name)) for name in (*NUMBERS, *CHOICES)}
-        return {
-            **lists,
-            "label_selection": self.label_selection,
-            "refinement": self.refinement,
-            "decision": self.decision,
-            "label_shift_iters": self.label_shift_iters,
-            "pooled_windows": self.pooled_windows,
-        }
+        lists = {name: list(getattr(self, name)) for name in (*self.numbers, *self.choices)}
+        return {**({} if self.rule == USUAL else {"rule": self.rule}), **lists, **self.fixed}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Space":
+        """The inverse of :meth:`to_dict`."""
+        return cls(**values)
 
     @property
     def size(self) -> int:
         """Number of combinations."""
-        return math.prod(len(getattr(self, name)) for name in SLOWEST_FIRST)
+        return math.prod(len(getattr(self, name)) for name in (*self.numbers, *self.choices))
 
     def grid(self) -> NDArray[Any]:
-        """Every combination, structured (S,) of dtype ``PARAMETERS``, in the order of ``SLOWEST_FIRST``.
+        """Every combination, structured (S,) of ``dtype``, in the rule's order: neighbours share most of the work.
 
         Raises:
             ScoreError: more settings than can be kept.
         """
-        lists = [getattr(self, name) for name in SLOWEST_FIRST]
+        names = find_rule(self.rule).slowest_first
+        lists = [getattr(self, name) for name in names]
         size = self.size
         if size > MOST_SETTINGS:
             raise ScoreError(f"{size:,} settings: at most {MOST_SETTINGS:,} at a time, use coarser steps")
-        found = np.zeros(size, dtype=PARAMETERS)
+        found = np.zeros(size, dtype=self.dtype)
         shape = tuple(len(values) for values in lists)
         places = np.unravel_index(np.arange(size), shape)
-        for name, values, place in zip(SLOWEST_FIRST, lists, places, strict=True):
+        for name, values, place in zip(names, lists, places, strict=True):
             found[name] = np.array(values)[place]
         return found
 
     def spread(self, units: NDArray[np.float64]) -> NDArray[Any]:
         """Settings from points of the unit cube, (S, 7): numbers between the extremes given, choices in equal parts.
 
-        The settings come sorted by label selection, so that neighbours share work.
+        The settings come sorted by the slowest number, so that neighbours share work.
         """
-        found = np.zeros(len(units), dtype=PARAMETERS)
-        for column, name in enumerate(NUMBERS):
+        found = np.zeros(len(units), dtype=self.dtype)
+        for column, name in enumerate(self.numbers):
             low, high = min(getattr(self, name)), max(getattr(self, name))
             found[name] = low + units[:, column] * (high - low)
-        for column, name in enumerate(CHOICES, start=len(NUMBERS)):
+        for column, name in enumerate(self.choices, start=len(self.numbers)):
             values = np.array(getattr(self, name))
             found[name] = values[np.minimum((units[:, column] * len(values)).astype(int), len(values) - 1)]
-        return found[np.argsort(found["filter_threshold"], kind="stable")]
+        slowest = next(name for name in find_rule(self.rule).slowest_first if name in self.numbers)
+        return found[np.argsort(found[slowest], kind="stable")]
 
 
-def space_for(backbone: str, dataset: str, given: Mapping[str, Any]) -> Space:
-    """A space from texts such as `0:1:0.1`; what is not given stays as published for the backbone.
-
-    Args:
-        backbone: whose published values to take.
-        dataset: "llp" or "ave"; AVE's refinement takes the best label unless ``given`` says otherwise.
-        given: by parameter, a text, a number, None, or what a :class:`Space` takes.
-
-    Raises:
-        ScoreError: a text is no list of values, or nothing is published and a parameter is missing.
-    """
-    texts = {name: value for name, value in given.items() if value is not None}
-    values: dict[str, Any] = {name: parse_values(name, str(texts[name])) for name in NUMBERS if name in texts}
-    start = ScoreConfig.for_backbone(backbone, {name: numbers[0] for name, numbers in values.items()})
-    for name in NUMBERS:
-        values.setdefault(name, (getattr(start, name),))
-    for name in CHOICES:
-        values[name] = tuple(texts[name].split(",")) if name in texts else (getattr(start, name),)
-    for name in ("label_selection", "refinement", "label_shift_iters", "pooled_windows"):
-        if name in texts:
-            values[name] = texts[name]
-    values["decision"] = texts.get("decision", "argmax" if dataset == "ave" else "threshold")
-    return Space(**values)
+def _values(known: Parameter, given: Any) -> tuple[Any, ...]:
+    """Values to try of a parameter, each once."""
+    if isinstance(given, str):
+        values: list[Any] = list(parse_values(known.name, given)) if known.kind == "number" else given.split(",")
+    else:
+        values = [given] if isinstance(given, float | int) else list(given)
+    if not values:
+        raise ScoreError(f"{known.name}: no value to try")
+    if known.kind == "number":
+        values = [float(value) for value in values]
+    return tuple(dict.fromkeys(known.check(value) for value in values))
 
 
 def parse_values(name: str, text: str) -> tuple[float, ...]:

@@ -3,21 +3,18 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import DONE, FeatureCache
-from score.choices import DECISIONS
-from score.datasets.annotations import Annotations
-from score.evaluation import LLP_FIGURES, check_coverage, name_figures, true_words
-from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, sweep_clips, sweep_room
-from score.logits import Logits, make_logits
-from score.scoring import alphabetical
-from score.settings import fitting
-from score.tuning.plan import Plan, make_plan
+from score.datasets import Annotations, find_dataset
+from score.evaluation import check_coverage
+from score.logits import Logits, alphabetical, make_logits
+from score.parameters import describe
+from score.rules import find_rule
+from score.rules.base import Split, SweepsSettings
 from score.tuning.space import Space
 
 _COLUMNS = 9
@@ -37,7 +34,17 @@ def gather_logits(cache: FeatureCache, text: str | None, rows: NDArray[np.int64]
 
 
 class Sweeper:
-    """Holds the logits and the truth of a split, and scores batches of settings on them."""
+    """Holds the logits and the truth of a split, and scores batches of settings on them.
+
+    Attributes:
+        annotations: of the split.
+        dataset: whose figures are computed.
+        split: the clips.
+        labels: C labels.
+        clip_ids: the clips that were found, in order.
+        n_found: their number.
+        n_split: clips of the split.
+    """
 
     def __init__(
         self,
@@ -61,42 +68,42 @@ class Sweeper:
         check_coverage(missing, annotations, partial)
         truth = annotations.align(ids, labels.labels, cache.segments, cache.segment_seconds)
         self.annotations = annotations
-        self.kind = annotations.kind
+        self.dataset = find_dataset(annotations.kind)
         self.labels = labels.labels
         self.text_bytes = labels.visual.tobytes() + labels.audio.tobytes()
         self.n_found = len(truth.rows)
         self.n_split = len(annotations.clip_ids)
         self.clip_ids = [ids[row] for row in truth.rows]
-        self.segments = cache.segments
-        self._cache = cache
-        self.logits = gather_logits(cache, labels.name, done[truth.rows])
-        self.true = true_words(truth)
-        self.first = truth.first
-        self.alphabet = alphabetical(labels.labels)
+        self.split = Split(
+            logits=gather_logits(cache, labels.name, done[truth.rows]),
+            true=truth.timelines,
+            first=truth.first,
+            label_order=alphabetical(labels.labels),
+            segments=cache.segments,
+            one_event=self.dataset.predictions == "label",
+        )
         self.threads = threads or os.cpu_count() or 1
-        self._rooms: SimpleQueue[SweepRoom] = SimpleQueue()
-        for _ in range(self.threads):
-            self._rooms.put(sweep_room(len(self.labels), self.segments, self.logits.sound.shape[1]))
+        self._cache = cache
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the columns of :meth:`metrics`."""
-        return ("accuracy",) if self.kind == "ave" else LLP_FIGURES
+        return self.dataset.figures
 
     def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
-        """Figures of each setting in percent, float64 (S, 10), or (S, 1) for AVE.
+        """Figures of each setting in percent, float64 (S, figures).
 
         Args:
-            settings: structured (S,) of dtype ``PARAMETERS``.
+            settings: structured (S,) of the space's dtype.
             space: for what is fixed.
         """
-        plan, fixed = self._plan(settings, space)
+        sweep = self._sweep(settings, space)
         edges = self._edges()
 
         def work(block: int) -> NDArray[np.float64]:
-            return self._sweep(edges[block], edges[block + 1], plan, fixed)
+            return sweep.sums(self.split, edges[block], edges[block + 1])
 
-        return self._figures(self._sum(work, len(edges) - 1) / self.n_found)
+        return self.dataset.from_sums(self._sum(work, len(edges) - 1) / self.n_found)
 
     def metrics_and_ceiling(
         self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
@@ -104,28 +111,40 @@ class Sweeper:
         """:meth:`metrics`, and each clip's best objective.
 
         Args:
-            settings: structured (S,) of dtype ``PARAMETERS``.
+            settings: structured (S,) of the space's dtype.
             space: for what is fixed.
             objective: number of the figure.
             ceiling: float64 (clips,), raised where a setting does better.
         """
-        plan, fixed = self._plan(settings, space)
+        sweep = self._sweep(settings, space)
         edges = self._edges()
 
         def work(block: int) -> NDArray[np.float64]:
             total = np.zeros((len(settings), _COLUMNS))
             for clip in range(edges[block], edges[block + 1]):
-                values = self._sweep(clip, clip + 1, plan, fixed)
-                ceiling[clip] = max(ceiling[clip], self._figures(values)[:, objective].max())
+                values = sweep.sums(self.split, clip, clip + 1)
+                ceiling[clip] = max(ceiling[clip], self.dataset.from_sums(values)[:, objective].max())
                 total += values
             return total
 
-        return self._figures(self._sum(work, len(edges) - 1) / self.n_found)
+        return self.dataset.from_sums(self._sum(work, len(edges) - 1) / self.n_found)
 
     def per_clip(self, setting: NDArray[Any], space: Space) -> NDArray[np.float64]:
         """Figures of one setting, a structured (1,), for each clip: float64 (clips, figures) in percent."""
-        plan, fixed = self._plan(setting, space)
-        return self._figures(np.concatenate([self._sweep(clip, clip + 1, plan, fixed) for clip in range(self.n_found)]))
+        sweep = self._sweep(setting, space)
+        values = [sweep.sums(self.split, clip, clip + 1) for clip in range(self.n_found)]
+        return self.dataset.from_sums(np.concatenate(values))
+
+    def completed(self, space: Space) -> Space:
+        """A space with what is published for the cache's backbone where nothing is given.
+
+        Raises:
+            ScoreError: nothing is published, or the cache does not hold enough for the space.
+        """
+        rule = find_rule(space.rule)
+        first = {name: values[0] if isinstance(values, tuple) else values for name, values in space.given.items()}
+        given = {"decision": self.dataset.decision, **first} if "decision" in describe(rule.parameters) else first
+        return space.completed(rule.settings(self._cache, **given).to_dict())
 
     def check(self, space: Space) -> None:
         """Refuse a space of which the cache does not hold enough.
@@ -133,20 +152,11 @@ class Sweeper:
         Raises:
             ScoreError: refinement without windows, or a method by `cosine` without images.
         """
-        for method in space.method:
-            fitting(self._cache, space.start.replace(method=method))
+        find_rule(space.rule).check(self._cache, space)
 
-    def _plan(self, settings: NDArray[Any], space: Space) -> tuple[Plan, Fixed]:
+    def _sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
         self.check(space)
-        fixed = Fixed(
-            space.label_selection,
-            space.refinement,
-            DECISIONS.index(space.decision),
-            space.label_shift_iters,
-            self.kind == "ave",
-            fitting(self._cache, space.start.replace(method="naive")).pooled_windows,
-        )
-        return make_plan(settings, space, self.segments), fixed
+        return find_rule(space.rule).sweep(settings, space, self._cache)
 
     def _edges(self) -> list[int]:
         count = min(BLOCKS, self.n_found)
@@ -164,46 +174,3 @@ class Sweeper:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return total
-
-    def _sweep(self, start: int, end: int, plan: Plan, fixed: Fixed) -> NDArray[np.float64]:
-        """Sums over some clips, as fractions: float64 (S, 9).
-
-        Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
-        """
-        part = slice(start, end)
-        side = np.zeros((len(plan.sides.threshold_stage2), SIDE_FIGURES))
-        mixed = np.zeros((len(plan.mixed.threshold_stage2), MIXED_FIGURES))
-        room = self._rooms.get()
-        try:
-            sweep_clips(
-                self.logits.image[part],
-                self.logits.video[part],
-                self.logits.audio[part],
-                self.logits.sound[part],
-                self.logits.given,
-                self.logits.cosine[part],
-                self.logits.missing[part],
-                self.true[part],
-                self.first[part],
-                plan.sides,
-                plan.mixed,
-                plan.decays,
-                fixed,
-                self.alphabet,
-                room,
-                side,
-                mixed,
-            )
-        finally:
-            self._rooms.put(room)
-        sides = side[plan.side_leaf]
-        both = sides[:, 6:9].copy()
-        early = plan.mixed_leaf >= 0
-        both[early] = mixed[plan.mixed_leaf[early]]
-        columns = [*sides.T[:2], both[:, 0], *sides.T[2:5], both[:, 1], sides[:, 5], both[:, 2]]
-        return np.column_stack(columns)
-
-    def _figures(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
-        if self.kind == "ave":
-            return 100.0 * means[..., 8:9]
-        return name_figures(means[..., 0:4], means[..., 4:8])

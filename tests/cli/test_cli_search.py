@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from feature_cache import FeatureCache
-from score import Annotations, Space, evaluate, score
+from score import Space, evaluate, read_annotations, score
 from score.config import ScoreConfig
 from tests.command import av2a, refusal
 from tests.golden_scoring import GoldenSet
@@ -57,7 +57,7 @@ def test_tuned_on_one_split_reported_on_another(place: Path) -> None:
     assert f"alpha={best['alpha']}" in scored.out
     cache = FeatureCache.open(place / "features.zarr")
     for split in ("val", "test"):
-        truth = Annotations.read("llp", place / "annotations", split=split)
+        truth = read_annotations("llp", place / "annotations", split=split)
         figures = evaluate(score(cache, ScoreConfig.from_dict(best)), truth).metrics
         assert re.search(rf"segment-type-av .*{figures['segment-type-av']:.1f} \[", done.out)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from score import AnnotationError, Annotations, ScoreError, evaluate
-from score.evaluation import LLP_FIGURES
+from score.datasets.llp import LLP_FIGURES
 from tests.made_events import EVENTS, annotations
 
 

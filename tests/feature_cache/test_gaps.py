@@ -419,7 +419,10 @@ def test_searching_over_another_search(given: Path, nursery: Nursery, tmp_path: 
 
     def made(place: Path) -> None:
         settings = steps.search_of(given)[2].grid()[:3]
-        SearchStore(place / "search.zarr", {"seed": 7}).write(5, settings, np.ones((3, 2)), ("one", "two"))
+        space = steps.search_of(given)[2]
+        SearchStore(place / "search.zarr", {"seed": 7, "space": space.to_dict()}, {}).write(
+            5, settings, np.ones((3, 2)), ("one", "two")
+        )
 
     def run(watch: tuple[object, ...]) -> Ended:
         return nursery.call(steps.search_in, str(watch[0]), 1, watch=watch)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from score import AnnotationError, Annotations, evaluate
+from score import AnnotationError, Annotations, evaluate, read_annotations
 from tests.made_events import EVENTS, made_events
 
 SHARED = Path(__file__).parents[3] / "shared" / "annotations"
@@ -28,7 +28,7 @@ def write_llp(folder: Path, **texts: str) -> Path:
 
 
 def test_llp_files(tmp_path: Path) -> None:
-    found = Annotations.read("llp", write_llp(tmp_path))
+    found = read_annotations("llp", write_llp(tmp_path))
     assert found.clip_ids == ("a_b_10_20", "c_0_10")
     assert found.visual == {"a_b_10_20": [("Dog", 0.0, 4.0)]}
     assert found.audio == {"a_b_10_20": [("Dog", 0.0, 5.0)]}
@@ -39,7 +39,7 @@ def test_llp_files(tmp_path: Path) -> None:
 
 def test_rows_without_length_say_nothing(tmp_path: Path) -> None:
     text = f"{HEAD}a_b_10_20\t9\t0\tDog\nc_0_10\t3\t3\tUnknown\n"
-    found = Annotations.read("llp", write_llp(tmp_path, eval_audio=text, eval_visual=HEAD))
+    found = read_annotations("llp", write_llp(tmp_path, eval_audio=text, eval_visual=HEAD))
     assert (found.audio, found.ignored) == ({}, 2)
     assert evaluate(EVENTS, found).to_dict()["annotation_rows_without_length"] == 2
 
@@ -68,7 +68,7 @@ def test_rows_without_length_say_nothing(tmp_path: Path) -> None:
 def test_wrong_llp_files(tmp_path: Path, name: str, text: str, message: str) -> None:
     write_llp(tmp_path, **{name: text})
     with pytest.raises(AnnotationError, match=message) as caught:
-        Annotations.read("llp", tmp_path)
+        read_annotations("llp", tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -84,37 +84,37 @@ def test_wrong_llp_files(tmp_path: Path, name: str, text: str, message: str) -> 
     ],
 )
 def test_what_does_not_fit_the_events_names_its_line(tmp_path: Path, row: str, message: str) -> None:
-    found = Annotations.read("llp", write_llp(tmp_path, eval_audio=f"{HEAD}{row}\na_b_10_20\t0\t5\tDog\n"))
+    found = read_annotations("llp", write_llp(tmp_path, eval_audio=f"{HEAD}{row}\na_b_10_20\t0\t5\tDog\n"))
     with pytest.raises(AnnotationError, match=rf"AVVP_eval_audio\.csv {message}"):
         evaluate(EVENTS, found)
 
 
 def test_missing_files(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="is not there: name the folder"):
-        Annotations.read("llp", tmp_path / "none")
+        read_annotations("llp", tmp_path / "none")
     with pytest.raises(AnnotationError, match=r"AVVP_test_pd\.csv is not there: LLP's"):
-        Annotations.read("llp", tmp_path)
+        read_annotations("llp", tmp_path)
     with pytest.raises(AnnotationError, match=r"testSet\.txt is not there: AVE needs"):
-        Annotations.read("ave", tmp_path)
+        read_annotations("ave", tmp_path)
     with pytest.raises(AnnotationError, match="no data set 'vgg': there are llp, ave"):
-        Annotations.read("vgg", tmp_path)
+        read_annotations("vgg", tmp_path)
     with pytest.raises(AnnotationError, match="no split 'dev': there are train, val, test"):
-        Annotations.read("llp", tmp_path, split="dev")
+        read_annotations("llp", tmp_path, split="dev")
     (tmp_path / "testSet.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(AnnotationError, match=r"testSet\.txt is not UTF-8 text"):
-        Annotations.read("ave", tmp_path)
+        read_annotations("ave", tmp_path)
     (tmp_path / "testSet.txt").unlink()
     (tmp_path / "testSet.txt").mkdir()
     with pytest.raises(AnnotationError, match=r"testSet\.txt cannot be read: Is a directory"):
-        Annotations.read("ave", tmp_path)
+        read_annotations("ave", tmp_path)
 
 
 def test_a_file_for_a_folder(tmp_path: Path) -> None:
     write_llp(tmp_path)
     with pytest.raises(AnnotationError, match="is one file: name the folder"):
-        Annotations.read("llp", tmp_path / "AVVP_test_pd.csv")
+        read_annotations("llp", tmp_path / "AVVP_test_pd.csv")
     with pytest.raises(AnnotationError, match=r"neither Annotations\.txt nor a \.json file"):
-        Annotations.read("ave", tmp_path / "AVVP_test_pd.csv")
+        read_annotations("ave", tmp_path / "AVVP_test_pd.csv")
 
 
 # --- AVE ------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_ave_files_in_both_forms(tmp_path: Path, head: str) -> None:
     (tmp_path / "json" / "test_AVE.json").write_text(json.dumps(records))
     places = (tmp_path, tmp_path / "Annotations.txt", tmp_path / "json", tmp_path / "json" / "test_AVE.json")
     for place in places:
-        found = Annotations.read("ave", place)
+        found = read_annotations("ave", place)
         assert found.clip_ids == ("a_b", "c")
         assert evaluate(EVENTS, found).metrics["accuracy"] == pytest.approx(30)
 
@@ -144,7 +144,7 @@ def test_ave_files_in_both_forms(tmp_path: Path, head: str) -> None:
 def test_an_ave_event_without_length_is_nothing(tmp_path: Path) -> None:
     (tmp_path / "Annotations.txt").write_text("Dog&a_b&good&0&4\ncat&c&good&0&0\n")
     (tmp_path / "valSet.txt").write_text("Dog&a_b&good&0&4\ncat&c&good&0&0\n")
-    found = Annotations.read("ave", tmp_path, split="val")
+    found = read_annotations("ave", tmp_path, split="val")
     assert (found.clip_ids, found.ignored, found.visual["c"]) == (("a_b", "c"), 1, [])
     assert evaluate(EVENTS, found).metrics["accuracy"] == 100
 
@@ -168,7 +168,7 @@ def test_an_ave_event_without_length_is_nothing(tmp_path: Path) -> None:
 def test_wrong_ave_json(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "test_AVE.json").write_text(text)
     with pytest.raises(AnnotationError, match=rf"test_AVE\.json.*{message}|{message}") as caught:
-        Annotations.read("ave", tmp_path)
+        read_annotations("ave", tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -187,7 +187,7 @@ def test_wrong_ave_lists(tmp_path: Path, table: str, listing: str, message: str)
     (tmp_path / "Annotations.txt").write_text(table)
     (tmp_path / "testSet.txt").write_text(listing)
     with pytest.raises(AnnotationError, match=message):
-        Annotations.read("ave", tmp_path)
+        read_annotations("ave", tmp_path)
 
 
 # --- from Python, and beside scored clips -----------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_quoted_files_with_or_without_a_mark(mark: str, end: str, tmp_path: Path
         "eval_visual": quoted(f"{HEAD}a_b_10_20.mp4\t0\t4\tDog\nother.mp4\t0\t4\tCat"),
         "test_pd": quoted(f"filename\tevent_labels\na_b_10_20\tDog\n{NFC}\tRecord"),
     }
-    found = Annotations.read("llp", write_llp(tmp_path, **texts))
+    found = read_annotations("llp", write_llp(tmp_path, **texts))
     assert found.clip_ids == ("a_b_10_20", NFC)
     assert found.visual == {"a_b_10_20": [("Dog", 0.0, 4.0)]}
     assert found.audio == {"a_b_10_20": [("Dog", 0.0, 5.0)], NFC: [('12" record', 0.0, 5.0)]}
@@ -313,19 +313,19 @@ def test_a_cell_over_two_lines_keeps_the_lines_numbers(tmp_path: Path) -> None:
     text = f'{HEAD.rstrip()}\tnote\na_b_10_20\t0\t5\tDog\t"two\nlines"\na_b_10_20\tx\t5\tDog\tnone\n'
     write_llp(tmp_path, eval_audio=text)
     with pytest.raises(AnnotationError, match="line 4: onset 'x'"):
-        Annotations.read("llp", tmp_path)
+        read_annotations("llp", tmp_path)
 
 
 def test_a_listed_clip_that_may_be_two(tmp_path: Path) -> None:
     write_llp(tmp_path, test_pd="filename\na_b_10_20.mp4\na_b_10_20.mkv\n")
     with pytest.raises(AnnotationError, match=r"eval_visual\.csv line 2: clip a_b_10_20 may be a_b_10_20\.mp4 and"):
-        Annotations.read("llp", tmp_path)
+        read_annotations("llp", tmp_path)
 
 
 def test_ave_files_with_endings_and_other_forms(tmp_path: Path) -> None:
     (tmp_path / "Annotations.txt").write_text(f'\ufeffDog&{NFD}.mp4&good&2&6\n"cat"&"c"&good&0&9\n', encoding="utf-8")
     (tmp_path / "testSet.txt").write_text(f"\ufeff{AVE_HEAD}Dog&{NFC}&good&2&6\ncat&c.mp4&good&0&9\n", encoding="utf-8")
-    found = Annotations.read("ave", tmp_path)
+    found = read_annotations("ave", tmp_path)
     assert found.visual == {NFC: [("Dog", 2.0, 6.0)], "c.mp4": [("cat", 0.0, 9.0)]}
     assert found.align([NFD, "c"], ["dog", "Cat"]).rows.tolist() == [0, 1]
 
@@ -345,7 +345,7 @@ def test_segments_that_an_event_touches() -> None:
 @pytest.mark.skipif(not SHARED.exists(), reason="the data sets' own files are not here")
 def test_the_data_sets_own_files() -> None:
     for split, clips, ignored in (("test", 1200, 4), ("val", 649, 1)):
-        found = Annotations.read("llp", SHARED, split=split)
+        found = read_annotations("llp", SHARED, split=split)
         assert (len(found.clip_ids), found.ignored) == (clips, ignored)
         labels = sorted({label for side in (found.visual, found.audio) for of in side.values() for label, *_ in of})
         assert len(labels) == 25
@@ -353,7 +353,7 @@ def test_the_data_sets_own_files() -> None:
         report = evaluate(events, found)
         assert report.n_found == clips
         assert sum(report.per_class[label]["segment-visual-fn"] for label in labels) > clips
-    found = Annotations.read("ave", SHARED, split="test")
+    found = read_annotations("ave", SHARED, split="test")
     assert len(found.clip_ids) == 402
     classes = sorted({label for of in found.visual.values() for label, *_ in of})
     report = evaluate(made_events({clip: [] for clip in found.clip_ids}, classes), found)

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_cache import NO_PICTURE, NO_SOUND, CacheError, FeatureCache, window_count
-from score import Annotations, Events, ScoreConfig, ScoreError, defaults_for, evaluate, score, search
+from score import Annotations, Events, ScoreConfig, ScoreError, evaluate, score, search
 from score.choices import METHODS
 from score.reference.scoring import ClipLogits, clip_logits, score_clip
-from score.tuning.space import space_for
+from score.settings import defaults_for
+from score.tuning.space import Space
+from score.tuning.sweeper import Sweeper
 from tests.score.test_search import WIDE, compare
 
 CONFIG = ScoreConfig(
@@ -148,7 +150,7 @@ def test_search_over_every_kind(kind: str, tmp_path: Path) -> None:
 def test_refinement_needs_windows(tmp_path: Path) -> None:
     cache = make(tmp_path / "c.zarr", **kinds()["whole"])
     assert (cache.windows_kept, cache.read().video.shape) == ("whole", (N, 1, 1, D))
-    message = r"refinement needs: `av2a extract --windows all`, or use --pooled-windows \(approximate\) or --no-refine"
+    message = r"needs: `extract_videos\(\.\.\., windows='all'\)`, or use `pooled_windows=True` \(approximate\) or `refinement=False`"
     with pytest.raises(ScoreError, match=message):
         score(cache, CONFIG)
     truth = truth_of(cache, LABELS, 0)
@@ -279,14 +281,17 @@ def test_defaults_of_a_cache_of_probabilities(tmp_path: Path) -> None:
     config = ScoreConfig.for_backbone(plain.backbone, {**defaults_for(plain, given), **given})
     assert (config.method, config.refinement) == ("bbse", False)
     texts = {"alpha": "0:1:0.5", "filter_threshold": "0.3", "threshold_stage1": "0.5", "gamma": "1"}
-    space = space_for(plain.backbone, "llp", {**defaults_for(plain, texts), **texts})
+    truth = Annotations.from_events({plain.clip_ids[0]: {"visual": [(plain.text().labels[0], 0, 2)], "audio": []}})
+    space = Sweeper(plain, truth).completed(Space(**texts))
     assert (space.size, space.method, space.refinement, space.threshold_stage2) == (3, ("bbse",), False, (0.5,))
     assert len(score(plain, config)) > 0
 
 
 def test_what_probabilities_do_not_allow(tmp_path: Path) -> None:
     cache = detector(tmp_path / "c.zarr", image=None)
-    with pytest.raises(ScoreError, match="holds no image embeddings, which method bbse-cosine compares: use --method"):
+    with pytest.raises(
+        ScoreError, match="holds no image embeddings, which method bbse-cosine compares: use `method='bbse'`"
+    ):
         score(cache, CONFIG.replace(method="bbse-cosine", refinement=False))
     with pytest.raises(ScoreError, match="holds probabilities of segments, no windows that refinement needs"):
         score(cache, CONFIG)

@@ -197,7 +197,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         (tmp_path / "e.json").write_bytes(content)
         with pytest.raises(ScoreError, match="is no events file"):
             Events.read(tmp_path / "e.json")
-    with pytest.raises(ScoreError, match="is not there: `av2a score` makes it"):
+    with pytest.raises(ScoreError, match=r"is not there: `score\(\.\.\.\)` makes it"):
         Events.read(tmp_path / "none.json")
     with pytest.raises(ScoreError, match="directory"):
         Events.read(tmp_path)

@@ -15,10 +15,10 @@ from score.choices import METHODS, STREAMS
 from score.kernels.bitmask import first_run, smooth, span
 from score.kernels.jit import drop_stale
 from score.kernels.label_shift import bbse_shift, decay_table, shift_room
+from score.kernels.scorer import Scorer
 from score.kernels.similarity import logits, pad_text, padded, stored_bits
 from score.logits import make_logits
 from score.reference.scoring import ClipLogits, candidates, clip_logits, score_clip, thresholds
-from score.scoring import Scorer
 from tests.score.test_scoring import by_kernels, configs
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from score import Annotations, evaluate
+from score import Annotations, evaluate, read_annotations
 from score.choices import STREAMS
-from score.evaluation import LLP_FIGURES
+from score.datasets.llp import LLP_FIGURES
 from score.kernels.f1 import clip_figures, count_events, count_segments
 from score.kernels.jit import kernel
 from score.reference import metrics as reference_metrics
@@ -25,7 +25,7 @@ AVE = [name for name in NAMES if name.endswith("ave")]
 def truth(tmp_path_factory: pytest.TempPathFactory) -> Annotations:
     folder = tmp_path_factory.mktemp("golden") / "annotations"
     GoldenSet.write_annotations(folder)
-    return Annotations.read("llp", folder)
+    return read_annotations("llp", folder)
 
 
 @pytest.mark.parametrize("name", LLP)
@@ -43,7 +43,7 @@ def test_golden_llp_figures(name: str, protocol: str, truth: Annotations) -> Non
 @pytest.mark.parametrize("name", AVE)
 def test_golden_ave_accuracy(name: str) -> None:
     golden = GoldenSet.load(name)
-    annotated = Annotations.read("ave", FOLDER / "ave_annotations.json")
+    annotated = read_annotations("ave", FOLDER / "ave_annotations.json")
     for number, result in enumerate(golden.official["results"]):
         report = evaluate(golden.official_events(number), annotated)
         assert report.metrics["accuracy"] == pytest.approx(result["metrics"]["ave_accuracy_percent"], abs=1e-9), number

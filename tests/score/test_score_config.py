@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from score import ScoreConfig, ScoreError
-from score.config import read_parameters
+from score.settings import read_parameters
 
 CONFIG = ScoreConfig(alpha=0.5, filter_threshold=0.55, threshold_stage1=0.75, threshold_stage2=0.75, gamma=2.5)
 

@@ -14,8 +14,9 @@ from score import ScoreConfig, ScoreError, score
 from score.choices import DECISIONS, FUSIONS, METHODS
 from score.kernels.candidates import window_row
 from score.kernels.from_logits import clip_room, found_room, score_clips
+from score.kernels.scorer import kernel_setting
+from score.logits import alphabetical
 from score.reference.scoring import ClipLogits, score_clip
-from score.scoring import alphabetical, kernel_setting
 
 unit = st.floats(0, 1, allow_nan=False)
 

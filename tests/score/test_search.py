@@ -11,13 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_cache import FeatureCache, window_count
-from score import AnnotationError, Annotations, ScoreConfig, ScoreError, SearchResult, Space, evaluate, score, search
+from score import (
+    AnnotationError,
+    Annotations,
+    ScoreConfig,
+    ScoreError,
+    SearchResult,
+    Space,
+    evaluate,
+    read_annotations,
+    score,
+    search,
+)
 from score.choices import FUSIONS, METHODS
-from score.evaluation import LLP_FIGURES
-from score.tuning.bootstrap import confidence_intervals
+from score.datasets.llp import LLP_FIGURES
+from score.tuning.report import confidence_intervals
 from score.tuning.result import pareto_rows
 from score.tuning.samplers import SAMPLERS, grid_batch
-from score.tuning.space import NUMBERS, parse_values
+from score.tuning.space import parse_values
 from tests.golden_scoring import FOLDER, NAMES, GoldenSet
 
 WIDE = Space(
@@ -41,8 +52,8 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FeatureCache]:
 def truths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Annotations]:
     folder = tmp_path_factory.mktemp("search") / "annotations"
     GoldenSet.write_annotations(folder)
-    llp = Annotations.read("llp", folder)
-    ave = Annotations.read("ave", FOLDER / "ave_annotations.json")
+    llp = read_annotations("llp", folder)
+    ave = read_annotations("ave", FOLDER / "ave_annotations.json")
     return {name: llp if name.endswith("llp") else ave for name in NAMES}
 
 
@@ -83,7 +94,7 @@ def test_figures_are_those_of_each_setting_alone(
 def test_what_is_fixed_holds(
     name: str, changes: dict[str, Any], caches: dict[str, FeatureCache], truths: dict[str, Annotations]
 ) -> None:
-    space = Space(**{**{n: getattr(WIDE, n) for n in (*NUMBERS, "method", "fusion")}, **changes})
+    space = Space(**{**{n: getattr(WIDE, n) for n in (*WIDE.numbers, "method", "fusion")}, **changes})
     objective = "accuracy" if name.endswith("ave") else "event-type-av"
     result = search(caches[name], truths[name], space, objective=objective, sampler="sobol", samples=400)
     compare(result, caches[name], truths[name], 30)

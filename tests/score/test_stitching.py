@@ -192,7 +192,9 @@ def test_files_of_stitched_events(tmp_path: Path) -> None:
 
 def test_metrics_are_of_clips() -> None:
     events = cut({"a_b": [("visual", "dog", 0, 4)], "c": []}, {"c": ("film", 10.0, None)})
-    with pytest.raises(ScoreError, match=r"lie on the timelines of whole files.*score again with --no-stitch"):
+    with pytest.raises(
+        ScoreError, match=r"lie on the timelines of whole files.*score again: `score\(\.\.\., stitched=False\)`"
+    ):
         evaluate(stitch(events), annotations())
 
 

@@ -1,0 +1,121 @@
+"""Scorer: one setting, ready for batches of clips; what stands between arrays of a cache and the kernels."""
+
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+import numpy as np
+
+from feature_cache import FeatureCache, Features, TextSet
+from score.choices import DECISIONS, FUSIONS, KERNEL_STREAMS, LATE, METHODS, STREAMS
+from score.config import ScoreConfig
+from score.kernels.from_embeddings import DirectRoom, direct_room, score_embeddings
+from score.kernels.from_logits import Found, Setting, clip_room, found_room, gather, score_clips
+from score.kernels.label_shift import decay_table
+from score.kernels.similarity import pad_text, stored_bits
+from score.logits import alphabetical, check_segments, make_logits, missing_bits
+from score.rules.base import Part
+
+_ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
+
+
+def kernel_for(cache: FeatureCache) -> str:
+    """Name of the kernel that scores such a cache, for whoever wants to know whether it is compiled."""
+    plain = cache.kind == "embeddings" and "audio_segments" not in cache.arrays and "video" in cache.arrays
+    return "score_embeddings" if plain else "score_clips"
+
+
+class Scorer:
+    """One setting and one text set, ready for batches of clips from any number of threads."""
+
+    def __init__(self, config: ScoreConfig, text: TextSet, segments: int) -> None:
+        """Prepare.
+
+        Raises:
+            ScoreError: more than 64 segments a clip.
+        """
+        check_segments(segments)
+        self._text = text
+        self._setting = kernel_setting(config, segments)
+        self._alphabet = alphabetical(text.labels)
+        self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
+        self._rooms: SimpleQueue[tuple[DirectRoom, Found]] = SimpleQueue()
+
+    def score(self, features: Features) -> Part:
+        """Events of a batch of clips."""
+        if features.visual_probability is not None or features.audio_segments is not None or not features.video.size:
+            return self._score_segments(features)
+        room, found = self._room(features)
+        score_embeddings(
+            stored_bits(features.image),
+            stored_bits(features.video),
+            stored_bits(features.audio)[:, :, None],
+            missing_bits(features),
+            self._visual,
+            self._audio,
+            self._setting,
+            self._alphabet,
+            room,
+            found,
+        )
+        part = self._part(features, found)
+        self._rooms.put((room, found))
+        return part
+
+    def _score_segments(self, features: Features) -> Part:
+        """Events of clips of which more than windows is known, or less: from logits on, as a search does."""
+        batch = make_logits(features, self._text)
+        clips, segments, labels = batch.image.shape
+        found = found_room(clips, labels, segments)
+        score_clips(
+            batch.image,
+            batch.video,
+            batch.audio,
+            batch.sound,
+            batch.given,
+            batch.cosine,
+            batch.missing,
+            self._setting,
+            self._alphabet,
+            clip_room(labels, segments, batch.sound.shape[1]),
+            found,
+        )
+        return self._part(features, found)
+
+    @staticmethod
+    def _part(features: Features, found: Found) -> Part:
+        clips = len(features)
+        events = int(found.count[:clips].sum())
+        table, scores = np.empty((events, 5), np.int64), np.empty(events)
+        gather(found, clips, _ORDER, table, scores)
+        return features.rows, table, scores
+
+    def _room(self, features: Features) -> tuple[DirectRoom, Found]:
+        clips, segments, visual_dim = features.image.shape
+        _, windows, audio_dim = features.audio.shape
+        labels = len(self._alphabet)
+        with suppress(Empty):
+            room, found = self._rooms.get_nowait()
+            if len(found.count) >= clips:
+                return room, found
+        return (
+            direct_room(labels, segments, windows, features.video.shape[2], visual_dim, audio_dim),
+            found_room(clips, labels, segments),
+        )
+
+
+def kernel_setting(config: ScoreConfig, segments: int) -> Setting:
+    """A configuration as the kernels take it."""
+    return Setting(
+        alpha=config.alpha,
+        filter_threshold=config.filter_threshold,
+        threshold_stage1=config.threshold_stage1,
+        threshold_stage2=config.threshold_stage2,
+        decay=decay_table(config.gamma, segments, config.label_shift_iters),
+        method=METHODS.index(config.method),
+        late=config.fusion == FUSIONS[LATE],
+        label_selection=config.label_selection,
+        refinement=config.refinement,
+        decision=DECISIONS.index(config.decision),
+        passes=config.label_shift_iters,
+        pooled=config.pooled_windows,
+    )

@@ -1,0 +1,165 @@
+"""Parameters of a rule, each said once: its range, its words, and how a search varies it.
+
+A field of a :class:`Parameters` class, made by :func:`number`, :func:`choice`, :func:`flag` or :func:`count`, is all
+that has to be said of a parameter: options of the command, spaces of a search, TOML and JSON files follow from it.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from functools import cache
+from typing import Any, ClassVar, Literal, Self, cast
+
+from score.errors import ScoreError
+
+Kind = Literal["number", "choice", "flag", "count"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of one parameter.
+
+    Attributes:
+        name: of the field.
+        kind: "number" (searches vary it within a range), "choice" (searches vary it by name), "flag" or "count" (the
+            same for all settings of a search).
+        help: a phrase for people, at most 50 characters.
+        title: its name in pictures.
+        default: its value where none is given; None: one is needed.
+        low: least value of a number or count.
+        high: largest one, infinity for none.
+        names: what a choice can be, in the order of their codes.
+        off: what a flag is called where it is not set, as in "no-refinement".
+        fixed: a choice that is the same for all settings of a search.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    title: str = ""
+    default: Any = None
+    low: float = 0.0
+    high: float = math.inf
+    names: tuple[str, ...] = ()
+    off: str = ""
+    fixed: bool = False
+
+    @property
+    def searched(self) -> bool:
+        """Whether a search varies it."""
+        return self.kind in ("number", "choice") and not self.fixed
+
+    def check(self, value: Any) -> Any:
+        """The value as it is kept.
+
+        Raises:
+            ScoreError: it is of another type, or out of range; the message says the range.
+        """
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if self.kind == "number":
+            if not number:
+                raise ScoreError(f"{self.name} must be a number, got {value!r}")
+            if not (self.low <= value <= self.high and math.isfinite(value)):
+                raise ScoreError(f"{self.name} must lie in {self._range}, got {float(value)}")
+            return float(value)
+        if self.kind == "choice":
+            if value not in self.names:
+                raise ScoreError(f"{self.name} must be one of {', '.join(self.names)}, got {value!r}")
+        elif self.kind == "flag":
+            if not isinstance(value, bool):
+                raise ScoreError(f"{self.name} must be true or false, got {value!r}")
+        elif not number or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise ScoreError(f"{self.name} must be a whole number in {self._range}, got {value!r}")
+        return value
+
+    @property
+    def _range(self) -> str:
+        return f"[{self.low:g}, {self.high:g}]" if math.isfinite(self.high) else f"[{self.low:g}, inf)"
+
+
+def number(*, low: float, high: float = math.inf, help: str, title: str, default: float | None = None) -> Any:
+    """A field for a number that a search varies."""
+    return _field(default, kind="number", low=low, high=high, help=help, title=title)
+
+
+def choice(default: str, *, names: Sequence[str], help: str, title: str = "") -> Any:
+    """A field for one of some names, which a search varies."""
+    return _field(default, kind="choice", names=tuple(names), help=help, title=title)
+
+
+def flag(default: bool, *, help: str, off: str) -> Any:
+    """A field for yes or no; ``off`` is what no is called."""
+    return _field(default, kind="flag", help=help, off=off)
+
+
+def count(default: int, *, low: int, high: int, help: str) -> Any:
+    """A field for a whole number."""
+    return _field(default, kind="count", low=low, high=high, help=help)
+
+
+def fixed_choice(default: str, *, names: Sequence[str], help: str) -> Any:
+    """A field for one of some names that is the same for all settings of a search."""
+    return _field(default, kind="choice", names=tuple(names), help=help, fixed=True)
+
+
+def _field(default: Any, **facts: Any) -> Any:
+    return field(default=MISSING if default is None else default, metadata={"parameter": facts})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Base of a rule's parameters: a frozen dataclass whose fields are made by the functions above.
+
+    Raises:
+        ScoreError: a value is out of its range.
+    """
+
+    about: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name, known in describe(type(self)).items():
+            object.__setattr__(self, name, known.check(getattr(self, name)))
+
+    @classmethod
+    def needed(cls) -> list[str]:
+        """Names of the parameters that have no default."""
+        return [name for name, known in describe(cls).items() if known.default is None]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of :meth:`to_dict`; what has a default may be left out.
+
+        Raises:
+            ScoreError: an unknown or missing parameter, or a value out of range.
+        """
+        known = describe(cls)
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise ScoreError(f"unknown parameter {unknown[0]!r}: there are {', '.join(known)}")
+        missing = [name for name in cls.needed() if name not in values]
+        if missing:
+            raise ScoreError(f"parameter {missing[0]!r} is missing")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All parameters by name, JSON-able."""
+        return asdict(self)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some parameters changed, checked again."""
+        return replace(self, **changes)
+
+
+def describe(parameters: type[Parameters]) -> dict[str, Parameter]:
+    """What is known of each parameter, by name, in the order of the fields."""
+    return _described(cast("Hashable", parameters))
+
+
+@cache
+def _described(parameters: Any) -> dict[str, Parameter]:
+    found = {}
+    for each in fields(parameters):
+        facts = dict(cast("Mapping[str, Any]", each.metadata["parameter"]))
+        found[each.name] = Parameter(each.name, default=None if each.default is MISSING else each.default, **facts)
+    return found

@@ -1,0 +1,37 @@
+"""Decision rules: how a clip's embeddings become events. A rule is one file here and one line below."""
+
+from collections.abc import Iterable
+
+from score.errors import ScoreError
+from score.parameters import Parameters
+from score.rules.av2a import AV2A
+from score.rules.base import Rule
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A,)}
+"""Every rule by name, the usual one first."""
+USUAL = next(iter(RULES))
+
+__all__ = ["RULES", "USUAL", "Rule", "find_rule", "rule_of"]
+
+
+def find_rule(name: str) -> Rule:
+    """A rule by name.
+
+    Raises:
+        ScoreError: there is none.
+    """
+    if name not in RULES:
+        raise ScoreError(f"no rule {name!r}: there are {', '.join(RULES)}")
+    return RULES[name]
+
+
+def rule_of(config: Parameters, rules: Iterable[Rule] | None = None) -> Rule:
+    """The rule whose parameters these are.
+
+    Raises:
+        ScoreError: none has such.
+    """
+    for rule in RULES.values() if rules is None else rules:
+        if type(config) is rule.parameters:
+            return rule
+    raise ScoreError(f"{type(config).__name__} are the parameters of no rule: there are {', '.join(RULES)}")

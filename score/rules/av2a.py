@@ -1,0 +1,46 @@
+"""AV²A's rule (docs/design.md 4): its parameters are ScoreConfig; kernels are imported when they are needed."""
+
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from feature_cache import FeatureCache, TextSet
+from score.config import ScoreConfig
+from score.rules.base import Rule, ScoresClips, SweepsSettings
+from score.settings import fitting, settings_for
+
+if TYPE_CHECKING:
+    from score.tuning.space import Space
+
+
+def _scorer(config: ScoreConfig, text: TextSet, segments: int) -> ScoresClips:
+    from score.kernels.scorer import Scorer
+
+    return Scorer(config, text, segments)
+
+
+def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache) -> SweepsSettings:
+    from score.tuning.sweep import Sweep
+
+    return Sweep(settings, space, cache)
+
+
+def _check(cache: FeatureCache, space: "Space") -> None:
+    for method in space.method:
+        fitting(cache, space.start.replace(method=method))
+
+
+AV2A = Rule(
+    name="av2a",
+    about="label selection, label shift within a clip, refinement of candidates as a whole (CVPR 2025)",
+    parameters=ScoreConfig,
+    slowest_first=(
+        "method", "fusion", "filter_threshold", "alpha", "threshold_stage1", "gamma", "threshold_stage2",
+    ),
+    fitting=fitting,
+    settings=settings_for,
+    check=_check,
+    scorer=_scorer,
+    sweep=_sweep,
+    reference="score.reference.scoring",
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""What a rule is to the rest of the house."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache import FeatureCache, Features, TextSet
+from score.parameters import Parameters
+
+if TYPE_CHECKING:
+    from score.logits import Logits
+    from score.tuning.space import Space
+
+Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Cache rows scored; events as (E, 5): place among the rows, stream, label, start, end; their scores."""
+
+
+class ScoresClips(Protocol):
+    """One setting and one text set, ready for batches of clips from any number of threads."""
+
+    def score(self, features: Features) -> Part:
+        """Events of a batch of clips, in the order of docs/design.md 4.5."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What a search compares: n clips of a split with their truth.
+
+    Attributes:
+        logits: of the n clips.
+        true: uint64 (n, 3, C), annotated segments as bits; streams visual, audio, audiovisual.
+        first: int64 (n, 3), label, start and end of each clip's first annotation; -1 where there is none.
+        label_order: int64 (C,), labels in alphabetical order.
+        segments: T.
+        one_event: whether accuracy is what counts, as for AVE, and not F1.
+        kept: by rule, what it keeps from batch to batch, such as working memory of its threads.
+    """
+
+    logits: "Logits"
+    true: NDArray[np.uint64]
+    first: NDArray[np.int64]
+    label_order: NDArray[np.int64]
+    segments: int
+    one_event: bool
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.true)
+
+
+class SweepsSettings(Protocol):
+    """A batch of S settings, ready for clips from any number of threads."""
+
+    def sums(self, split: Split, start: int, end: int) -> NDArray[np.float64]:
+        """Sums over the clips ``start`` … ``end - 1``, as fractions: float64 (S, 9).
+
+        Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
+        """
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A decision rule.
+
+    Attributes:
+        name: as people write it.
+        about: a few words.
+        parameters: their class; options, spaces and files follow from it.
+        slowest_first: the parameters that a search varies, in the order of a grid: neighbours share most of the work.
+        fitting: the settings as they apply to a cache; refuses those for which it does not hold enough.
+        settings: settings of a cache from parameters that are given, by name; the rest as its kind and backbone decide.
+        check: refuses a space for whose settings a cache does not hold enough.
+        scorer: a setting, a text set and the number of segments, ready to score.
+        sweep: a batch of settings, structured (S,), of a space, with the cache and the number of segments, ready.
+        reference: module of the same rule in plain NumPy.
+    """
+
+    name: str
+    about: str
+    parameters: type[Parameters]
+    slowest_first: Sequence[str]
+    fitting: Callable[[FeatureCache, Any], Any]
+    settings: Callable[..., Any]
+    check: Callable[[FeatureCache, "Space"], None]
+    scorer: Callable[[Any, TextSet, int], ScoresClips]
+    sweep: Callable[["NDArray[Any]", "Space", FeatureCache], SweepsSettings]
+    reference: str
