@@ -1,11 +1,14 @@
 """The `av2a` command: parse, call, print. Every heavy import happens inside a command."""
 
+import ast
 import codecs
 import functools
 import inspect
 import io
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from feature_cache.errors import Av2aError
 from score.config import ScoreConfig
 from score.parameters import describe
 
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 EXIT_NOT_READ = 141
-_OUR_ERRORS = {"extract.errors", "feature_cache.errors", "score.errors"}
 
 
 class _Commands(click.Group):
@@ -69,10 +72,8 @@ class _Commands(click.Group):
             raise click.ClickException(said) from error
         except OSError as error:
             raise click.ClickException(_os_error(error)) from error
-        except Exception as error:
-            if any(base.__module__ in _OUR_ERRORS for base in type(error).__mro__):
-                raise click.ClickException(_shown(str(error))) from error
-            raise
+        except Av2aError as error:
+            raise click.ClickException(_shown(in_options(str(error), ctx.invoked_subcommand))) from error
 
 
 def _os_error(error: OSError) -> str:
@@ -346,16 +347,16 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
         with _progress("extracting") as progress:
             summary = extract_videos(
                 videos, output, overwrite=overwrite, progress=progress,
-                notice=lambda line: click.echo(line, err=True), **options,
+                notice=lambda line: click.echo(in_options(line, "extract"), err=True), **options,
             )  # fmt: skip
     except KeyboardInterrupt:
         again = " (without --overwrite)" if overwrite else ""
         click.echo(f"interrupted: the same command{again} goes on from here", err=True)
         sys.exit(EXIT_INTERRUPTED)
     for note in summary.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(in_options(f"note: {note}", "extract"), err=True)
     for clip, reason in summary.failed.items():
-        click.echo(f"failed: {clip}: {reason}", err=True)
+        click.echo(in_options(f"failed: {clip}: {reason}", "extract"), err=True)
     click.echo(
         f"{output}: {summary.done} clips done, {len(summary.failed)} failed, {summary.seconds:.1f} s"
         + (f" ({summary.skipped} of them were there before)" if summary.skipped else "")
@@ -394,7 +395,7 @@ def text(
         overwrite=overwrite,
     )  # fmt: skip
     for note in added.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(in_options(f"note: {note}", "text"), err=True)
     click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
 
 
@@ -460,7 +461,7 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
             click.echo(json.dumps(reasons, indent=1))
         else:
             for clip, reason in reasons.items():
-                click.echo(f"{clip}\t{reason}")
+                click.echo(in_options(f"{clip}\t{reason}", "extract"))
         return
     facts = opened.describe()
     if as_json:
@@ -492,7 +493,7 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
         for bad in found.damage:
             place = bad.array if bad.shard is None else f"{bad.array}, shard {bad.shard}"
             clips = f" ({', '.join(bad.clips[:8])}{', …' if len(bad.clips) > 8 else ''})" if bad.clips else ""
-            click.echo(f"{place}{clips}: {bad.what}" + (f"; {bad.mend}" if repair else ""))
+            click.echo(in_options(f"{place}{clips}: {bad.what}" + (f"; {bad.mend}" if repair else ""), "verify"))
         counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
         state = "nothing is damaged" if found.intact else f"{len(found.damage)} things are bad"
         if not found.intact and found.repaired:
@@ -659,9 +660,9 @@ def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for each in reversed(describe(ScoreConfig).values()):
         option = f"--{each.name.replace('_', '-')}"
         if each.kind == "number":
-            made = click.option(option, metavar="VALUES", help=f"Values to try, a:b:step or a,b,c: {each.help}.")
+            made = click.option(option, metavar="VALUES", help=f"{each.help[0].upper()}{each.help[1:]}.")
         elif each.searched:
-            made = click.option(option, metavar="NAMES", help=f"{', '.join(each.names)}: those to try, with commas.")
+            made = click.option(option, metavar="NAMES", help=f"Of {', '.join(each.names)}.")
         else:
             made = _parameter_option(each, each.help)
         command = made(command)
@@ -881,7 +882,9 @@ def search(
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
-    Tune on one split and report on another. The same command after an interruption goes on where it stopped.
+    VALUES and NAMES are those to try: a:b:step, or several with commas. What is not given stays as published for the
+    cache's backbone. Tune on one split and report on another. The same command after an interruption goes on where it
+    stopped.
     """
     from feature_cache import FeatureCache
     from feature_cache.storage.atomic import write_outputs
@@ -960,6 +963,100 @@ def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: s
 def _one_line(path: Path) -> str:
     """A path that a comment in a text file can hold, whatever its bytes."""
     return " ".join(str(path).encode("utf-8", "backslashreplace").decode().splitlines())
+
+
+# --- the library's messages ---------------------------------------------------------------------------------
+
+
+_COMMAND_OF = {
+    "add_label_set": "text",
+    "evaluate": "evaluate",
+    "export_hdf5": "export",
+    "extract_videos": "extract",
+    "import_features": "import",
+    "make_demo": "demo",
+    "reasons": "info --failed",
+    "score": "score",
+    "search": "search",
+    "verify": "verify",
+}
+"""Commands by the function that each of them calls."""
+_OTHER_NAMES = {"stitched": "stitch", "report_on": "report_split", "format": "file_format"}
+"""Parameters of commands by the argument, where their names differ."""
+_QUOTED_PYTHON = re.compile(r"`([^`\n]+)`")
+
+
+def in_options(message: str, command: str | None) -> str:
+    """A message of the library with options and commands for arguments and calls; what is neither stays as it is.
+
+    The library names an argument, or a call of a function, as Python between backquotes: `overwrite=True`,
+    `verify('c.zarr', repair=True)`.
+
+    Args:
+        message: of the library.
+        command: the command that runs: arguments are its options, or, where it has none of that name, another's.
+
+    Example:
+        >>> in_options("it is there: `overwrite=True`", "extract")
+        'it is there: --overwrite'
+    """
+    first = [main.commands[command]] if command and command in main.commands else []
+    return _QUOTED_PYTHON.sub(lambda found: _said(found[1], [*first, *main.commands.values()]) or found[0], message)
+
+
+def _said(text: str, commands: list[click.Command]) -> str | None:
+    try:
+        found = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return _argument(text, commands)
+    if isinstance(found, ast.Call) and isinstance(found.func, ast.Name) and found.func.id in _COMMAND_OF:
+        return _call(found.func.id, found)
+    return _argument(text, commands) if isinstance(found, ast.Name) else None
+
+
+def _argument(text: str, commands: list[click.Command]) -> str | None:
+    """`name=value`, or `name` alone, as an option."""
+    name, _, value = text.partition("=")
+    if not name.isidentifier():
+        return None
+    try:
+        given = ast.parse(value, mode="eval").body if value else None
+    except SyntaxError:
+        return None
+    return next((said for command in commands if (said := _option(name, given, command))), None)
+
+
+def _call(name: str, found: ast.Call) -> str:
+    """A call as a command line between backquotes."""
+    command = main.commands[_COMMAND_OF[name].split()[0]]
+    words = ["av2a", *_COMMAND_OF[name].split()]
+    words += [shlex.quote(_word(each)) for each in found.args if not _left_out(each)]
+    for keyword in found.keywords:
+        option = _option(keyword.arg or "", keyword.value, command)
+        if option is not None:
+            words.append(option)
+    return f"`{' '.join(words)}`"
+
+
+def _option(name: str, value: ast.expr | None, command: click.Command) -> str | None:
+    for parameter in command.params:
+        if not isinstance(parameter, click.Option) or parameter.name != _OTHER_NAMES.get(name, name):
+            continue
+        no = isinstance(value, ast.Constant) and value.value is False
+        flags = parameter.secondary_opts if no and parameter.secondary_opts else parameter.opts
+        flag = max(flags, key=len)
+        if value is None or parameter.is_flag:
+            return flag
+        return f"{flag} {_word(value)}"
+    return None
+
+
+def _left_out(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is ...
+
+
+def _word(value: ast.expr) -> str:
+    return str(value.value) if isinstance(value, ast.Constant) else ast.unparse(value)
 
 
 # --- what people see ------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def test_search_over_every_kind(kind: str, tmp_path: Path) -> None:
 def test_refinement_needs_windows(tmp_path: Path) -> None:
     cache = make(tmp_path / "c.zarr", **kinds()["whole"])
     assert (cache.windows_kept, cache.read().video.shape) == ("whole", (N, 1, 1, D))
-    message = r"needs: `extract_videos\(\.\.\., windows='all'\)`, or use `pooled_windows=True` \(approximate\) or `refinement=False`"
+    message = r"needs: `extract_videos\(\.\.\., windows='all'\)`, or use `pooled_windows=True` \(approximate\)"
     with pytest.raises(ScoreError, match=message):
         score(cache, CONFIG)
     truth = truth_of(cache, LABELS, 0)
@@ -296,7 +296,7 @@ def test_what_probabilities_do_not_allow(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match="holds probabilities of segments, no windows that refinement needs"):
         score(cache, CONFIG)
     with pytest.raises(ScoreError, match="no windows that refinement needs"):
-        search(cache, truth_of(cache, LABELS, 0), WIDE)
+        search(cache, truth_of(cache, LABELS, 0), Space(**{**WIDE.given, "refinement": True}))
     space = type(WIDE)([0.5], [0.3], [0.5], [0.5], [1.0], method=("bbse", "cosine"), refinement=False)
     with pytest.raises(ScoreError, match="no image embeddings, which method cosine compares"):
         search(cache, truth_of(cache, LABELS, 0), space)
