@@ -1,40 +1,61 @@
 """Stage 1: videos to embeddings (docs/design.md 2 and 5). Imports feature_cache, never score.
 
-Nothing heavy is imported before a name is used: `extract.errors` and `extract.label_sets` need no torch.
+What is heavy is imported when it is first asked for: errors and label sets need no torch.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from extract.errors import ExtractError, MediaError
-
 if TYPE_CHECKING:
-    from extract.backbones import backbone_names, load_backbone
+    from extract.backbones import backbone_names, describe_backbone, load_backbone
+    from extract.demo import make_demo
+    from extract.errors import ExtractError, MediaError
+    from extract.label_embeddings import add_label_set
     from extract.label_sets import resolve_labels
+    from extract.options import ExtractOptions
     from extract.pipeline import Summary, extract_videos
-
-__all__ = [
-    "ExtractError",
-    "MediaError",
-    "Summary",
-    "backbone_names",
-    "extract_videos",
-    "load_backbone",
-    "resolve_labels",
-]
+    from feature_cache.errors import Av2aError
 
 _HOMES = {
+    "Av2aError": "feature_cache.errors",
+    "ExtractError": "extract.errors",
+    "ExtractOptions": "extract.options",
+    "MediaError": "extract.errors",
     "Summary": "extract.pipeline",
+    "add_label_set": "extract.label_embeddings",
     "backbone_names": "extract.backbones",
+    "describe_backbone": "extract.backbones",
     "extract_videos": "extract.pipeline",
     "load_backbone": "extract.backbones",
+    "make_demo": "extract.demo",
     "resolve_labels": "extract.label_sets",
 }
 
+__all__ = [
+    "Av2aError",
+    "ExtractError",
+    "ExtractOptions",
+    "MediaError",
+    "Summary",
+    "add_label_set",
+    "backbone_names",
+    "describe_backbone",
+    "extract_videos",
+    "load_backbone",
+    "make_demo",
+    "resolve_labels",
+]
+
 
 def __getattr__(name: str) -> Any:
-    """Import the module behind a public name when it is first used."""
+    """Import a public name's module when it is first asked for."""
     from importlib import import_module
 
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """What can be imported."""
+    return sorted({*globals(), *__all__})

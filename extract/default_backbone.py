@@ -40,6 +40,6 @@ def choose_backbone(
     else:
         name = USUAL if strangers or weights_given else TOY
     if name == TOY and strangers:
-        others = f"for real videos use --backbone {USUAL} or language_bind"
+        others = f"for real videos use `backbone={USUAL!r}` or language_bind"
         return Choice(name, (f"`{TOY}` knows the demo's made clips only; {others}",))
     return Choice(name)

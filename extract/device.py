@@ -25,7 +25,7 @@ def resolve_device(name: str) -> torch.device:
         raise ExtractError(f"device {name!r}: use auto, cpu, cuda or cuda:i")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(number or 0) >= count:
-        raise ExtractError(f"device {name!r}: PyTorch sees {count or 'no'} CUDA GPU here; use --device cpu")
+        raise ExtractError(f"device {name!r}: PyTorch sees {count or 'no'} CUDA GPU here; use `device='cpu'`")
     return torch.device(name)
 
 

@@ -17,7 +17,7 @@ from extract.backbones.base import Backbone
 from extract.errors import ExtractError
 from extract.label_notes import text_notes
 from extract.label_sets import resolve_labels
-from extract.run.open_cache import differences
+from extract.provenance import differences
 from feature_cache import CacheError, FeatureCache
 
 _PLACE = "{label}"
@@ -167,7 +167,7 @@ def add_label_set(
     if differing:
         raise ExtractError(
             f"{cache.path} was made with other weights ({'; '.join(differing)}): "
-            "give the same --checkpoint as for av2a extract"
+            "give the same `checkpoint` as for extraction"
         )
     new = add_labels(cache, name or set_name, words, backbone, visual_prompts, audio_prompts, overwrite=overwrite)
     notes = text_notes(backbone, cache.text(name or set_name))
@@ -198,7 +198,7 @@ class _Sentences:
             if len(prompts) > 1 and not unit:
                 raise ExtractError(
                     f"{len(prompts)} {side} prompts: {backbone.name}'s {side} text vectors are no unit vectors, and an "
-                    f"average would have another length than a label's own vector; give one --prompt-{side}"
+                    f"average would have another length than a label's own vector; give one `prompt_{side}`"
                 )
             sides.append([[prompt.replace(_PLACE, word) for word in words] for prompt in prompts])
         return cls(*sides)

@@ -128,7 +128,7 @@ class TextRules:
 class Loader(Protocol):
     """Makes a backbone; a registry entry is one of these.
 
-    It may have an attribute ``info``, a :class:`extract.backbones.BackboneInfo`, for `av2a backbones`.
+    It may have an attribute ``info``, a :class:`extract.backbones.BackboneInfo`.
     """
 
     def __call__(self, checkpoint: Path | None, device: torch.device, precision: str) -> Backbone:

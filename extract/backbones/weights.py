@@ -25,7 +25,8 @@ def no_weights(names: Sequence[str], layout: str) -> ExtractError:
     """
     return ExtractError(
         f"no weights of {' and '.join(names)} here and the model hub cannot be reached: place them as {layout}, then "
-        "give --checkpoint DIR (docs/backbones.md); --backbone tiny needs none, but knows the clips of `av2a demo` only"
+        "give `checkpoint='DIR'` (docs/backbones.md); `backbone='tiny'` needs none, but knows the clips of "
+        "`make_demo(...)` only"
     )
 
 

@@ -124,6 +124,6 @@ def _clear(paths: DemoPaths, targets: Sequence[Path], overwrite: bool) -> None:
     if not own:
         return
     if not overwrite:
-        raise ExtractError(f"{root} holds a demo already: use it, or make it again with --overwrite")
+        raise ExtractError(f"{root} holds a demo already: use it, or make it again with `overwrite=True`")
     for path in (*(root / name for name in own), *notes):
         path.unlink(missing_ok=True)

@@ -26,7 +26,7 @@ class TimeLimit:
         """
         if time.monotonic() > self._end:
             raise MediaError(
-                self._path, f"it is not decoded after {self.seconds:.0f} s; get it again, or give more --clip-timeout"
+                self._path, f"it is not decoded after {self.seconds:.0f} s; get it again, or give more `clip_timeout`"
             )
 
 

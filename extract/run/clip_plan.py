@@ -38,7 +38,7 @@ class Cut:
         Raises:
             ExtractError: one is.
         """
-        for name, value in (("clip-seconds", self.clip_seconds), ("stride", self.step)):
+        for name, value in (("clip_seconds", self.clip_seconds), ("stride", self.step)):
             if not 0.1 <= value <= 3600:
                 raise ExtractError(f"{name} must be from 0.1 to 3600 seconds, got {value:g}")
         if self.tail not in TAILS:
@@ -124,13 +124,13 @@ def plan_clips(files: Mapping[str, Path], cut: Cut, *, workers: int = 1, timeout
     if not plan.files:
         raise ExtractError(
             f"every file is shorter than {cut.clip_seconds:g} s and dropped: "
-            "use --tail pad, or a smaller --clip-seconds"
+            "use `tail='pad'`, or a smaller `clip_seconds`"
         )
     notes, usual = [], f"{cut.clip_seconds:g} s"
     if longer := [str(place[0]) for clip, place in plan.cut_from.items() if place[0] != clip]:
         notes.append(f"files longer than {usual}: {len({*longer})}, cut into {len(longer)} clips")
     if counts[_SHORT]:
-        becomes = "padded with the last picture and silence" if cut.tail == "pad" else "dropped (--tail drop)"
+        becomes = "padded with the last picture and silence" if cut.tail == "pad" else "dropped (`tail='drop'`)"
         notes.append(f"files and ends of files shorter than {usual}: {counts[_SHORT]}, {becomes}")
     if counts[_REST]:
         notes.append(

@@ -72,7 +72,7 @@ def find_videos(source: Path, *, recursive: bool = True, known: Mapping[str, str
     if not found.files:
         raise ExtractError(
             f"no videos or sound files in {escaped(str(source))}{_what_else(found)}: put some there ({KINDS_READ}), "
-            "or make some with `av2a demo`"
+            "or make some with `make_demo(...)`"
         )
     return _sources(source, found, known)
 
@@ -91,7 +91,7 @@ def find_sounds(folder: Path, videos: Mapping[str, str], *, recursive: bool = Tr
         ExtractError: no such folder, or no WAV files in it.
     """
     if not folder.is_dir():
-        raise ExtractError(f"no folder {escaped(str(folder))}: --audio-dir names the one with the WAV files")
+        raise ExtractError(f"no folder {escaped(str(folder))}: `audio_dir` names the one with the WAV files")
     paths = _listed(folder, WAV_ENDINGS, recursive).files
     if not paths:
         raise ExtractError(f"no WAV files in {escaped(str(folder))}")
@@ -108,14 +108,14 @@ def find_sounds(folder: Path, videos: Mapping[str, str], *, recursive: bool = Tr
         if len(ours) == 1:
             reason = why_not_read(folder / ours[0])
             found[clip] = (
-                folder / ours[0] if reason is None else f"{escaped(ours[0])} in --audio-dir: {escaped(reason)}"
+                folder / ours[0] if reason is None else f"{escaped(ours[0])} in `audio_dir`: {escaped(reason)}"
             )
         elif ours:
-            found[clip] = f"{_some(ours)} in --audio-dir are all called so: keep one"
+            found[clip] = f"{_some(ours)} in `audio_dir` are all called so: keep one"
         elif len(often[name]) > 1 and name in named:
-            found[clip] = f"no {clip}.wav in --audio-dir, and {_some(named[name])} may be another's; put it there"
+            found[clip] = f"no {clip}.wav in `audio_dir`, and {_some(named[name])} may be another's; put it there"
         else:
-            found[clip] = f"no {PurePosixPath(path).stem}.wav in --audio-dir; put it there"
+            found[clip] = f"no {PurePosixPath(path).stem}.wav in `audio_dir`; put it there"
     return found
 
 
@@ -130,7 +130,7 @@ def labels_beside(source: Path) -> Path | None:
         return None
     if not path.is_file():
         raise ExtractError(
-            f"{escaped(str(path))} is no file that can be read: put it right, or name another with --labels"
+            f"{escaped(str(path))} is no file that can be read: put it right, or name another by `labels`"
         )
     return path
 
@@ -149,7 +149,7 @@ def _check_file(source: Path) -> None:
     if source.exists():
         raise ExtractError(f"{escaped(str(source))} is no file and no folder: name a folder of videos, or one video")
     raise ExtractError(
-        f"no folder {escaped(str(source))}: name the one with your videos, or make some with `av2a demo`"
+        f"no folder {escaped(str(source))}: name the one with your videos, or make some with `make_demo(...)`"
     )
 
 
@@ -228,7 +228,7 @@ def _beside_notes(beside: Sequence[str]) -> list[str]:
         return []
     return [
         f"sound files beside a video of their name: {len(beside)}, left out, as the video's own sound is taken "
-        f"({_some(beside)}); --audio-dir takes sound from files"
+        f"({_some(beside)}); `audio_dir` takes sound from files"
     ]
 
 
@@ -238,7 +238,7 @@ def _listing_notes(found: Listing) -> list[str]:
         ("folders that cannot be listed, so that what is in them is left out", found.unlisted),
         ("links that lead to nothing, left out", found.lead_nowhere),
         ("links to a folder around this one, not followed", found.around),
-        ("folders below that are not looked into (--no-recursive)", found.folders_left),
+        ("folders below that are not looked into (`recursive=False`)", found.folders_left),
     )
     notes = [f"{what}: {len(paths)} ({_some(paths)})" for what, paths in lines if paths]
     if unread:

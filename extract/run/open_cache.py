@@ -8,12 +8,10 @@ from typing import Any
 
 from extract.backbones.base import Backbone, VideoBackbone
 from extract.errors import ExtractError
+from extract.provenance import differences
 from feature_cache import FeatureCache
 from feature_cache.storage.group import is_there
 
-_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "files", "origin", "packages"}
-"""Facts that are recorded, but may differ when a run is gone on with: they change no more than rounding
-(hashes tell weights apart, whatever their files are called)."""
 _USUAL_ENDING = ".mp4"
 
 WAIT_SECONDS = 600
@@ -112,11 +110,11 @@ def wait_for(
         if time.monotonic() > end:
             raise ExtractError(
                 f"{output} is not there, or without some of these clips, after {WAIT_SECONDS} s: "
-                "start the worker with --shard-range 0/n, which makes it"
+                "start the worker with `shard_range='0/n'`, which makes it"
             )
         if not told:
             told = True
-            notice(f"waiting for the worker with --shard-range 0/n, which makes {output}")
+            notice(f"waiting for the worker with `shard_range='0/n'`, which makes {output}")
         time.sleep(0.5)
 
 
@@ -140,31 +138,5 @@ def _compare(cache: FeatureCache, kind: CacheKind) -> None:
     if differing:
         raise ExtractError(
             f"{cache.path} is there, made differently ({'; '.join(differing)}): "
-            "use another --output, or --overwrite to make it anew"
+            "use another `output`, or `overwrite=True` to make it anew"
         )
-
-
-def differences(before: Any, now: Any, path: str = "", *, only_new: bool = False) -> list[str]:
-    """Leaves in which two nested facts differ, as text, but for those that may.
-
-    Args:
-        before: facts of a cache.
-        now: facts of the present.
-        path: where in the facts these are.
-        only_new: leave out facts that are in ``before`` alone.
-    """
-    if isinstance(before, dict) and isinstance(now, dict):
-        found = []
-        for key in now if only_new else [*before, *(key for key in now if key not in before)]:
-            if key not in _MAY_DIFFER:
-                below = f"{path}.{key}" if path else key
-                found += differences(before.get(key), now.get(key), below, only_new=only_new)
-        return found
-    if before == now:
-        return []
-    return [f"{path} {_short(before)}, now {_short(now)}"]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,10 +1,12 @@
-"""Which shards of a cache a worker computes, where several share the work."""
+"""Which shards of a cache a worker computes, where several share the work, and which rows of them."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 from extract.errors import ExtractError
+from feature_cache import FAILED, PENDING, FeatureCache
 
 _FORM = re.compile(r"(\d{1,6})/(\d{1,6})")
 
@@ -47,3 +49,26 @@ class Share:
     def split(self, parts: int) -> list["Share"]:
         """The same shards dealt out to several."""
         return [Share(self.index + self.count * part, self.count * parts) for part in range(parts)]
+
+
+def rows_to_do(cache: FeatureCache, share: Share, retry: Iterable[str] = ()) -> dict[int, list[int]]:
+    """Rows that are pending, or failed and to be tried again, by shard; of a share's shards.
+
+    Args:
+        cache: the cache.
+        share: whose shards.
+        retry: clips that are tried again if they failed.
+    """
+    status, again = cache.status(), set(retry)
+    found: dict[int, list[int]] = {}
+    for shard in range(cache.n_shards):
+        if not share.owns(shard):
+            continue
+        rows = [
+            row
+            for row in cache.shard_rows(shard)
+            if status[row] == PENDING or (status[row] == FAILED and cache.clip_ids[row] in again)
+        ]
+        if rows:
+            found[shard] = rows
+    return found

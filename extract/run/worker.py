@@ -19,37 +19,48 @@ from extract.run.stopwatch import Stopwatch
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is done with each clip.
+class Clips:
+    """What is known of a run's clips, the same for every worker: picklable.
 
     Attributes:
-        encoders: the backbone.
         videos: files by clip id.
         sounds: by clip id the sound file, or why there is none; None: the files' own sound.
-        device: the encoders'.
         batch_size: frames or sounds in one pass.
-        fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         randomness: seed of the official code's random choices; None: fixed ones.
         begins: at which second of its file a clip begins, by clip id; clips that are whole files are not in it.
         refused: why clips cannot be used, where that is known before.
         clip_seconds: length of a clip.
         whole_only: prepare and encode window 0 (and the segments' images) alone.
         timeout: seconds that decoding a clip may take; None: the usual.
-        watch: counts where the time goes.
     """
 
-    encoders: Backbone
     videos: Mapping[str, Path]
-    sounds: Mapping[str, Path | str] | None
-    device: torch.device
-    batch_size: int
-    fed: bool = False
+    sounds: Mapping[str, Path | str] | None = None
+    batch_size: int = 16
     randomness: int | None = None
     begins: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     clip_seconds: float = 10.0
     whole_only: bool = False
     timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done with each clip.
+
+    Attributes:
+        encoders: the backbone.
+        device: the encoders'.
+        clips: what is known of them.
+        fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
+        watch: counts where the time goes.
+    """
+
+    encoders: Backbone
+    device: torch.device
+    clips: Clips
+    fed: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def work(self, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
@@ -69,17 +80,18 @@ class Job:
         """
         try:
             with self.watch.stage("encode"):
-                return encode_clips(self.encoders, clips, self.device, self.batch_size)
+                return encode_clips(self.encoders, clips, self.device, self.clips.batch_size)
         except torch.OutOfMemoryError as error:
             raise ExtractError(
-                f"the GPU's memory is full with batches of {self.batch_size}: give a smaller --batch-size"
+                f"the GPU's memory is full with batches of {self.clips.batch_size}: give a smaller `batch_size`"
             ) from error
 
     def _prepare(self, clip: str) -> ClipInputs | MediaError:
-        path = self.videos[clip]
-        if clip in self.refused:
-            return MediaError(path, self.refused[clip])
-        sound = None if self.sounds is None else self.sounds[clip]
+        known = self.clips
+        path = known.videos[clip]
+        if clip in known.refused:
+            return MediaError(path, known.refused[clip])
+        sound = None if known.sounds is None else known.sounds[clip]
         if isinstance(sound, str):
             return MediaError(path, sound)
         try:
@@ -89,15 +101,17 @@ class Job:
                     views=self._views(),
                     sample_rate=self.encoders.sample_rate,
                     frames_per_window=self.encoders.frames_per_window,
-                    segment_seconds=self.clip_seconds / SEGMENTS,
+                    segment_seconds=known.clip_seconds / SEGMENTS,
                     sound_path=sound,
-                    begin=self.begins.get(clip),
-                    whole_only=self.whole_only,
-                    timeout=default_timeout(self.clip_seconds) if self.timeout is None else self.timeout,
+                    begin=known.begins.get(clip),
+                    whole_only=known.whole_only,
+                    timeout=default_timeout(self.clips.clip_seconds)
+                    if self.clips.timeout is None
+                    else self.clips.timeout,
                 )
         except MediaError as error:
             return error
-        except Exception as error:  # decoders raise what they like on files like nobody's: the rest goes on
+        except Exception as error:  # decoders raise what they like on damaged files: the rest goes on
             return MediaError(path, f"it cannot be decoded ({type(error).__name__}: {error}); get it again")
         with self.watch.stage("prepare"):
             return prepare_clip(self.encoders, media, self._random(clip))
@@ -116,7 +130,7 @@ class Job:
 
     def _random(self, clip: str) -> np.random.RandomState | None:
         """A clip's own source: its choices do not depend on the clips around it."""
-        if self.randomness is None:
+        if self.clips.randomness is None:
             return None
-        seed = hashlib.blake2b(f"{self.randomness}/{clip}".encode(), digest_size=4).digest()
+        seed = hashlib.blake2b(f"{self.clips.randomness}/{clip}".encode(), digest_size=4).digest()
         return np.random.RandomState(int.from_bytes(seed, "big"))

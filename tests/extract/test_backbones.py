@@ -244,7 +244,7 @@ def test_no_weights_and_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip_clap, "from_hub", lambda *_: None)
     with pytest.raises(ExtractError) as caught:
         load_backbone("clip_clap")
-    for part in ("timm/vit_base", "laion/clap-htsat-unfused", "DIR/clip/", "DIR/clap/", "--checkpoint DIR"):
+    for part in ("timm/vit_base", "laion/clap-htsat-unfused", "DIR/clip/", "DIR/clap/", "`checkpoint='DIR'`"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -138,7 +138,7 @@ def test_wrong_values(tmp_path: Path, wrong: dict[str, object], message: str) ->
 def test_earlier_demo(tmp_path: Path) -> None:
     made = make_demo(tmp_path, clips_per_split=2, size=SMALL, workers=1)
     (made.videos / "mine.mp4").write_bytes(b"mine")
-    with pytest.raises(ExtractError, match="holds a demo already: use it, or make it again with --overwrite"):
+    with pytest.raises(ExtractError, match="holds a demo already: use it, or make it again with `overwrite=True`"):
         make_demo(tmp_path, clips_per_split=1)
     make_demo(tmp_path, clips_per_split=1, seed=5, size=SMALL, overwrite=True)
     names = sorted(path.name for path in made.videos.glob("*.mp4"))

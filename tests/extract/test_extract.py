@@ -15,10 +15,10 @@ from extract.media.sampling import frame_plan
 from extract.pipeline import Summary
 from extract.run import worker
 from extract.run.encode import ClipInputs
-from extract.run.fill import fill, rows_to_do
+from extract.run.engines.threads import fill
 from extract.run.inputs import find_videos
-from extract.run.shares import Share
-from extract.run.worker import Job
+from extract.run.shares import Share, rows_to_do
+from extract.run.worker import Clips, Job
 from feature_cache import FeatureCache, windows
 from tests.extraction import GOOD, assert_equal, both, extract, heard
 from tests.media import make_wav, tone
@@ -127,7 +127,7 @@ def test_one_encoder_fed_by_decoders_gives_the_same(
         tmp_path / "f.zarr", clip_ids=GOOD, backbone="clip_clap", visual_dim=24, audio_dim=20,
         frames_per_window=8, dtype="float32", shard_size=2,
     )  # fmt: skip
-    job = Job(backbone, find_videos(videos).files, None, torch.device("cpu"), 16, fed=True)
+    job = Job(backbone, torch.device("cpu"), Clips(find_videos(videos).files), fed=True)
     assert isinstance(job.work("birds"), ClipInputs)
     fill(cache, job, rows_to_do(cache, Share()), 2, lambda done, total: None)
     found, expected = cache.read(), run[0].read()
@@ -160,8 +160,8 @@ def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoi
 
     monkeypatch.setattr(worker, "encode_clips", full)
     files = find_videos(videos).files
-    job = Job(load_backbone("clip_clap", checkpoint), files, None, torch.device("cpu"), 16, fed=True)
-    with pytest.raises(ExtractError, match="batches of 16: give a smaller --batch-size"):
+    job = Job(load_backbone("clip_clap", checkpoint), torch.device("cpu"), Clips(files), fed=True)
+    with pytest.raises(ExtractError, match="batches of 16: give a smaller `batch_size`"):
         fill(cache, job, rows_to_do(cache, Share()), 1, lambda done, total: None)
 
 
@@ -225,6 +225,6 @@ def test_sound_from_wav_files(videos: Path, checkpoint: Path, tmp_path: Path) ->
         make_wav(sounds / f"{name}.WAV", tone(10, 8000, 2, 700), 8000)
     summary = extract(videos, tmp_path / "f.zarr", checkpoint, audio_dir=sounds)
     assert summary.done == 4
-    assert summary.failed == {"yaks": "yaks.mp4: no yaks.wav in --audio-dir; put it there"}
+    assert summary.failed == {"yaks": "yaks.mp4: no yaks.wav in `audio_dir`; put it there"}
     audio = FeatureCache.open(tmp_path / "f.zarr").read().audio
     np.testing.assert_array_equal(audio, audio[:1].repeat(4, axis=0))  # one sound in all

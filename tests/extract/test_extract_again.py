@@ -69,7 +69,7 @@ def test_another_kind_of_run_is_refused(
     def refused(said: str, **options: Any) -> None:
         with pytest.raises(ExtractError, match=said) as caught:
             extract(source, tmp_path / "f.zarr", options.pop("weights", checkpoint), **options)
-        assert "--overwrite" in str(caught.value)
+        assert "`overwrite=True`" in str(caught.value)
         assert "\n" not in str(caught.value)
 
     refused("dtype 'float16', now 'float32'", dtype="float32")
@@ -104,9 +104,9 @@ def test_nothing_to_read(tmp_path: Path, videos: Path, checkpoint: Path) -> None
     (tmp_path / "some" / "notes.txt").write_text("x")
     (tmp_path / "some" / ".hidden.mp4").write_text("x")
     for source, said in ((tmp_path / "nowhere", "no folder"), (tmp_path / "some", "no videos")):
-        with pytest.raises(ExtractError, match=rf"{said}.*av2a demo"):
+        with pytest.raises(ExtractError, match=rf"{said}.*`make_demo\(...\)`"):
             extract(source, tmp_path / "f.zarr", checkpoint)
-    with pytest.raises(ExtractError, match=r"no folder .*--audio-dir"):
+    with pytest.raises(ExtractError, match=r"no folder .*`audio_dir`"):
         extract(videos, tmp_path / "f.zarr", checkpoint, audio_dir=tmp_path / "nowhere")
     with pytest.raises(ExtractError, match="no WAV files in"):
         extract(videos, tmp_path / "f.zarr", checkpoint, audio_dir=tmp_path / "some")

@@ -56,7 +56,7 @@ def test_files_that_are_gone_are_kept_unless_pruned(videos: Path, checkpoint: Pa
         (source / name).unlink()
     before = contents(output)
     summary = extract(source, output, checkpoint)
-    assert summary.notes[1:] == (f"3 clips of the cache are not in {source} any more: kept; --prune removes them",)
+    assert summary.notes[1:] == (f"3 clips of the cache are not in {source} any more: kept; `prune=True` removes them",)
     assert contents(output) == before
     summary = extract(source, output, checkpoint, prune=True)
     assert summary.notes[1:] == (f"3 clips removed that are not in {source} any more",)
@@ -222,9 +222,9 @@ def test_a_worker_waits_for_the_first_one(
 ) -> None:
     monkeypatch.setattr(run_cache, "WAIT_SECONDS", 1)
     said: list[str] = []
-    with pytest.raises(ExtractError, match="after 1 s: start the worker with --shard-range 0/n"):
+    with pytest.raises(ExtractError, match="after 1 s: start the worker with `shard_range='0/n'`"):
         extract(videos, tmp_path / "f.zarr", checkpoint, shard_range="1/2", notice=said.append)
-    assert said == [f"waiting for the worker with --shard-range 0/n, which makes {tmp_path / 'f.zarr'}"]
+    assert said == [f"waiting for the worker with `shard_range='0/n'`, which makes {tmp_path / 'f.zarr'}"]
     assert not (tmp_path / "f.zarr").exists()
     source = copies(videos, tmp_path / "some", ("birds", "dogs"))
     summary = extract(source, tmp_path / "f.zarr", checkpoint, shard_size=1, shard_range="0/2")
@@ -239,7 +239,9 @@ def test_a_worker_waits_for_the_first_one(
 @pytest.mark.parametrize("option", ["overwrite", "prune"])
 def test_what_no_share_may_do(option: str, videos: Path, checkpoint: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {option: True}
-    with pytest.raises(ExtractError, match=f"--{option} changes the whole cache: run it once without --shard-range"):
+    with pytest.raises(
+        ExtractError, match=f"`{option}=True` changes the whole cache: run it once without `shard_range`"
+    ):
         extract(videos, tmp_path / "f.zarr", checkpoint, shard_range="0/2", **options)
 
 

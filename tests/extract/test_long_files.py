@@ -148,7 +148,7 @@ def test_shorter_files_and_tails_are_said(tmp_path: Path) -> None:
     )
     plan = cut(tmp_path, lengths, tail="drop")
     assert list(plan.files) == ["a#0", "a#1", "c", "d#0", "d#1"]
-    assert "2, dropped (--tail drop)" in plan.notes[1]
+    assert "2, dropped (`tail='drop'`)" in plan.notes[1]
     with pytest.raises(ExtractError, match="every file is shorter than 10 s"):
         cut(tmp_path, {"b": 4.0}, tail="drop")
 

@@ -303,7 +303,7 @@ def test_nothing_is_pruned_where_not_all_can_be_seen(tmp_path: Path, checkpoint:
     (tmp_path / "v" / "more").symlink_to(tmp_path / "disk", target_is_directory=True)
     extract(tmp_path / "v", tmp_path / "f.zarr", checkpoint)
     (tmp_path / "disk").rename(tmp_path / "away")
-    with pytest.raises(ExtractError, match="--prune: more cannot be looked into"):
+    with pytest.raises(ExtractError, match="`prune=True`: more cannot be looked into"):
         extract(tmp_path / "v", tmp_path / "f.zarr", checkpoint, prune=True)
     summary = extract(tmp_path / "v", tmp_path / "f.zarr", checkpoint)
     assert any("links that lead to nothing, left out: 1 (more)" in note for note in summary.notes)

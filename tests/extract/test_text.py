@@ -137,7 +137,7 @@ def test_no_cache(folder: Path) -> None:
 
 def test_other_weights_are_refused(folder: Path, tmp_path: Path) -> None:
     make_checkpoint(tmp_path / "other", seed=1)
-    with pytest.raises(ExtractError, match=r"made with other weights \(clip.sha256 .*give the same --checkpoint"):
+    with pytest.raises(ExtractError, match=r"made with other weights \(clip.sha256 .*give the same `checkpoint`"):
         add_label_set(folder / "features.zarr", "llp", checkpoint=tmp_path / "other")
     assert "llp" not in FeatureCache.open(folder / "features.zarr").text_names
 

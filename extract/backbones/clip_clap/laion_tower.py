@@ -157,7 +157,7 @@ def _default_weights() -> Path:
     if folder is None:
         raise ExtractError(
             f"no {WEIGHT_FILE} of {REPOSITORY} here and the model hub cannot be reached: "
-            "place it in DIR/clap/ beside DIR/clip/ and give --checkpoint DIR, or give --clap-checkpoint FILE"
+            "place it in DIR/clap/ beside DIR/clip/ and give `checkpoint='DIR'`, or `clap_checkpoint='FILE'`"
         )
     return folder / WEIGHT_FILE
 

@@ -1,70 +1,34 @@
-"""Several devices of one machine: a process each, with encoders of its own."""
+"""Several devices of this machine: a process each, with encoders of its own."""
 
 import multiprocessing
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any
 
-from extract.backbones import load_backbone
-from extract.device import resolve_device
 from extract.errors import ExtractError
-from extract.run.fill import Progress, fill
+from extract.run.engines.base import Progress, Recipe, Work
+from extract.run.engines.threads import fill
 from extract.run.processes import away_from_here
-from extract.run.worker import Job
 from feature_cache import FeatureCache
+from feature_cache.errors import Av2aError
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What a process needs in order to make a :class:`Job` of its own.
-
-    Attributes:
-        cache: path or URL of the cache.
-        backbone: name of the encoders.
-        checkpoint: folder with local weights.
-        clap_checkpoint: a .pt file of laion_clap for the sound.
-        precision: arithmetic of the encoders.
-        options: what else a :class:`Job` is made with, by name.
-    """
-
-    cache: str
-    backbone: str
-    checkpoint: Path | str | None
-    clap_checkpoint: Path | str | None
-    precision: str
-    options: Mapping[str, Any]
-
-
-def fill_on_devices(
-    recipe: Recipe,
-    devices: Sequence[str],
-    todo: Sequence[Mapping[int, Sequence[int]]],
-    workers: int,
-    progress: Progress,
-    finished: int,
-    total: int,
-) -> dict[str, float]:
+def on_devices(work: Work, progress: Progress) -> Mapping[str, float]:
     """Compute rows on several devices at once; each process writes shards that no other one writes.
 
-    Args:
-        recipe: how a process makes its job.
-        devices: their names.
-        todo: for each device rows by shard.
-        workers: threads that decode, a device.
-        progress: called with (clips finished, clips in all).
-        finished: clips that are there already.
-        total: clips in all.
-
-    Returns:
-        Seconds by stage, added up over devices.
+    See :class:`extract.run.engines.base.Engine`.
 
     Raises:
         ExtractError: a process ended early; its own reason if it had one.
     """
+    devices, finished, total = work.devices, work.finished, work.total
+    todo = [
+        {shard: rows for shard, rows in work.todo.items() if each.owns(shard)}
+        for each in work.share.split(len(devices))
+    ]
+    workers = max(1, work.workers // len(devices))
     context = multiprocessing.get_context("spawn")
     done = [0] * len(devices)
     stages: dict[str, float] = {}
@@ -75,7 +39,9 @@ def fill_on_devices(
             if not rows:
                 continue
             ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(recipe, device, rows, workers, theirs), name=f"av2a {device}")
+            process = context.Process(
+                target=_work, args=(work.cache.path, work.recipe, device, rows, workers, theirs), name=f"av2a {device}"
+            )
             with away_from_here():
                 process.start()
             theirs.close()
@@ -111,25 +77,22 @@ def fill_on_devices(
 
 
 def _work(
-    recipe: Recipe, device: str, todo: Mapping[int, Sequence[int]], workers: int, say: "Connection[Any, Any]"
+    cache: str,
+    recipe: Recipe,
+    device: str,
+    todo: Mapping[int, Sequence[int]],
+    workers: int,
+    say: "Connection[Any, Any]",
 ) -> None:
     """A process: ints are clips finished, a dict the end, an exception the end before that."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        cache = FeatureCache.open(recipe.cache, "r+")
-        where = resolve_device(device)
-        encoders = load_backbone(
-            recipe.backbone, recipe.checkpoint, str(where), recipe.precision, recipe.clap_checkpoint
-        )
-        job = Job(encoders=encoders, device=where, fed=where.type == "cuda", **recipe.options)
-        fill(cache, job, todo, workers, lambda done, total: say.send(done))
+        opened, job = FeatureCache.open(cache, "r+"), recipe.job(device)
+        fill(opened, job, todo, workers, lambda done, total: say.send(done))
         say.send(job.watch.seconds())
     except KeyboardInterrupt:
         say.close()
-    except Exception as error:
-        ours = {base.__module__ for base in type(error).__mro__} & {"extract.errors", "feature_cache.errors"}
-        if not ours:
-            raise
+    except Av2aError as error:
         say.send(ExtractError(str(error)))  # the message is what counts, and not every error can be pickled
 
 

@@ -1,4 +1,4 @@
-"""Clips to rows: decoded side by side, encoded clip by clip, written shard by shard."""
+"""This machine's threads: clips are decoded side by side, encoded clip by clip, written shard by shard."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,37 +12,19 @@ import torch
 
 from extract.errors import MediaError
 from extract.run.encode import ClipEmbeddings, ClipInputs
-from extract.run.shares import Share
+from extract.run.engines.base import Progress, Work
 from extract.run.worker import Job
-from feature_cache import DONE, FAILED, PENDING, FeatureCache
+from feature_cache import DONE, FAILED, FeatureCache
 
 _TOGETHER = 4
 """Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
 
-Progress = Callable[[int, int], None]
 
-
-def rows_to_do(cache: FeatureCache, share: Share, retry: Iterable[str] = ()) -> dict[int, list[int]]:
-    """Rows that are pending, or failed and to be tried again, by shard; of a share's shards.
-
-    Args:
-        cache: the cache.
-        share: whose shards.
-        retry: clips that are tried again if they failed.
-    """
-    status, again = cache.status(), set(retry)
-    found: dict[int, list[int]] = {}
-    for shard in range(cache.n_shards):
-        if not share.owns(shard):
-            continue
-        rows = [
-            row
-            for row in cache.shard_rows(shard)
-            if status[row] == PENDING or (status[row] == FAILED and cache.clip_ids[row] in again)
-        ]
-        if rows:
-            found[shard] = rows
-    return found
+def on_threads(work: Work, progress: Progress) -> Mapping[str, float]:
+    """Compute rows in this process; see :class:`extract.run.engines.base.Engine`."""
+    job = work.recipe.job(work.devices[0], work.encoders)
+    fill(work.cache, job, work.todo, work.workers, progress, work.finished, work.total)
+    return job.watch.seconds()
 
 
 def fill(
@@ -88,8 +70,11 @@ def fill(
 
 
 def _work(job: Job, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
-    if clip not in job.videos:
-        why = "its file is not among the videos any more; put it back and add --retry-failed, or drop it with --prune"
+    if clip not in job.clips.videos:
+        why = (
+            "its file is not among the videos any more; put it back and extract with `retry_failed=True`, or drop it "
+            "with `prune=True`"
+        )
         return MediaError(Path(clip), why)
     return job.work(clip)
 

@@ -1,0 +1,105 @@
+"""ExtractOptions: every tunable of extraction, checked once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from extract.errors import ExtractError
+from extract.run.clip_plan import Cut
+from extract.run.shares import Share
+
+WINDOWS = ("all", "whole")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractOptions:
+    """How videos are extracted; picklable.
+
+    Attributes:
+        backbone: name of the encoders; None: the cache's own if one is there to be gone on with, else "tiny" for
+            clips that :func:`extract.make_demo` made, "clip_clap" for all others.
+        checkpoint: folder with local weights.
+        clap_checkpoint: a .pt file of laion_clap for the sound.
+        labels: name of a label set or a text file; None: labels.txt beside the videos, else the backbone's
+            own set.
+        text_name: the set's name in the cache; None: its own name.
+        audio_dir: folder of WAV files to take the sound from, called by the videos' ids, paths or names.
+        recursive: take files of folders below, too.
+        device: "auto", "cpu", "cuda" or "cuda:i"; several, as "cuda:0,cuda:1", get a process each.
+        precision: arithmetic of the encoders, "float32", "float16" or "bfloat16".
+        dtype: how embeddings are stored, "float16" or "float32".
+        workers: clips decoded (on a CPU: and encoded) at a time; None: as many as there are cores.
+        batch_size: frames or windows in one pass of an encoder; None: 16 on a CPU, 64 on a GPU.
+        shard_size: clips a shard of a new cache.
+        official_randomness: a seed: flip windows and cut long sound at random, as the official code does
+            (each clip with choices of its own); None: neither.
+        clip_seconds: length of a clip of 10 segments; longer files are cut into several.
+        stride: seconds from one of them to the next; None: as long as a clip.
+        tail: "pad" or "drop", what becomes of files, and ends of files, that are shorter than a clip.
+        windows: "all", or "whole": encode window 0 and the segments' images alone, a cheap first look.
+        clip_timeout: seconds that decoding a clip may take; None: 120 and 20 for each of its own.
+        retry_failed: try clips again that failed before.
+        prune: remove clips from the cache whose files are gone.
+        shard_range: "i/n": compute every n-th shard alone, beginning with shard i; n processes on any machines
+            fill one cache. 0/n makes it and adds clips and labels; the others wait for that.
+        overwrite: replace a cache that is there.
+
+    Raises:
+        ExtractError: a value is out of its range, or two do not go together.
+
+    Example:
+        >>> ExtractOptions(backbone="tiny", windows="whole").cut.clip_seconds
+        10.0
+    """
+
+    backbone: str | None = None
+    checkpoint: Path | str | None = None
+    clap_checkpoint: Path | str | None = None
+    labels: Path | str | None = None
+    text_name: str | None = None
+    audio_dir: Path | str | None = None
+    recursive: bool = True
+    device: str = "auto"
+    precision: str = "float32"
+    dtype: str = "float16"
+    workers: int | None = None
+    batch_size: int | None = None
+    shard_size: int = 32
+    official_randomness: int | None = None
+    clip_seconds: float = 10.0
+    stride: float | None = None
+    tail: str = "pad"
+    windows: str = "all"
+    clip_timeout: float | None = None
+    retry_failed: bool = False
+    prune: bool = False
+    shard_range: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name in ("workers", "batch_size", "shard_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ExtractError(f"{name} must be at least 1, got {value}")
+        share = self.share
+        for name in ("overwrite", "prune"):
+            if getattr(self, name) and not share.whole:
+                raise ExtractError(f"`{name}=True` changes the whole cache: run it once without `shard_range`")
+        if self.windows not in WINDOWS:
+            raise ExtractError(f"windows {self.windows!r}: use {' or '.join(WINDOWS)}")
+        _ = self.cut
+
+    @property
+    def share(self) -> Share:
+        """Which shards are computed."""
+        return Share() if self.shard_range is None else Share.parse(self.shard_range)
+
+    @property
+    def cut(self) -> Cut:
+        """How files become clips."""
+        return Cut(self.clip_seconds, self.stride, self.tail)
+
+    @property
+    def devices(self) -> list[str]:
+        """Names of the devices."""
+        return self.device.split(",")
