@@ -9,7 +9,7 @@ import torch
 from extract.backbones.language_bind.checkpoint import expected_shapes
 from extract.backbones.language_bind.config import CONFIG_FILE, read_config
 from extract.backbones.language_bind.loading import REPOSITORIES
-from extract.backbones.tiny import WEIGHTS
+from extract.backbones.tiny.backbone import WEIGHTS
 from extract.backbones.weights import quiet
 
 

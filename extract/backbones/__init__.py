@@ -5,83 +5,68 @@ backbone is imported before it is asked for.
 """
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from extract.backbones.info import BackboneInfo, BuiltIn
 from extract.errors import ExtractError
 
 if TYPE_CHECKING:
-    from extract.backbones.base import Backbone, Loader
+    from extract.backbones.base import Backbone, Loader, TextRules, VideoBackbone
+    from extract.backbones.pixels import fit_frames
 
 GROUP = "av2a.backbones"
 
+__all__ = [
+    "Backbone",
+    "BackboneInfo",
+    "Loader",
+    "TextRules",
+    "VideoBackbone",
+    "backbone_names",
+    "describe_backbone",
+    "fit_frames",
+    "load_backbone",
+]
 
-@dataclass(frozen=True)
-class BackboneInfo:
-    """What is known of a backbone without loading it.
-
-    Attributes:
-        visual_dim: Dv of the published weights; None: it depends on the checkpoint.
-        audio_dim: Da, likewise.
-        checkpoints: names of the published weights.
-        extra: what to install for it, as in "av2a[extract]".
-        modules: import names of the packages it needs.
-        about: a few words.
-    """
-
-    visual_dim: int | None = None
-    audio_dim: int | None = None
-    checkpoints: Sequence[str] = ()
-    extra: str = ""
-    modules: Sequence[str] = ()
-    about: str = ""
-
-    @property
-    def installed(self) -> bool:
-        """Whether the packages it needs are there."""
-        return all(find_spec(name) is not None for name in self.modules)
+_HOMES = {
+    "Backbone": "extract.backbones.base",
+    "Loader": "extract.backbones.base",
+    "TextRules": "extract.backbones.base",
+    "VideoBackbone": "extract.backbones.base",
+    "fit_frames": "extract.backbones.pixels",
+}
 
 
-_EXTRACT = ("av", "open_clip", "soxr", "torch", "transformers")
-_CLIP = "timm/vit_base_patch32_clip_224.openai"
+def __getattr__(name: str) -> Any:
+    """What authors of backbones need, imported when it is first asked for: it needs torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return found
 
-_BUILT_IN = {
-    "clip_clap": (
-        "extract.backbones.clip_clap.backbone:load",
-        BackboneInfo(
-            512, 512, (_CLIP, "laion/clap-htsat-unfused"), "av2a[extract]", _EXTRACT, "CLIP ViT-B/32 and CLAP"
-        ),
-    ),
-    "clip_laion_clap": (
-        "extract.backbones.clip_clap.laion_backbone:load",
-        BackboneInfo(
-            512, 512, (_CLIP, "lukewys/laion_clap 630k-audioset-best.pt"), "av2a[laion]", (*_EXTRACT, "laion_clap"),
-            "clip_clap with sound through the laion_clap package",
-        ),
-    ),
-    "language_bind": (
-        "extract.backbones.language_bind.backbone:load",
-        BackboneInfo(
-            768, 768,
-            tuple(f"LanguageBind/LanguageBind_{part}" for part in ("Image", "Video_FT", "Audio_FT")),
-            "av2a[extract]", _EXTRACT, "LanguageBind: a video encoder, one text space",
-        ),
-    ),
-    "tiny": (
-        "extract.backbones.tiny:load",
-        BackboneInfo(64, 64, ("in the package",), "av2a[extract]", _EXTRACT, "a toy that knows the demo's clips"),
-    ),
-}  # fmt: skip
+
+def __dir__() -> list[str]:
+    """What can be imported."""
+    return sorted({*globals(), *__all__})
+
+
+_FOLDERS = ("clip_clap", "language_bind", "tiny")
+"""The packages below this one; each says in ``BACKBONES`` what it has."""
+
+
+def _built_in() -> dict[str, BuiltIn]:
+    found: dict[str, BuiltIn] = {}
+    for folder in _FOLDERS:
+        found |= import_module(f"extract.backbones.{folder}").BACKBONES
+    return found
 
 
 def backbone_names() -> list[str]:
     """Names that :func:`load_backbone` knows, sorted."""
-    return sorted({*_BUILT_IN, *entry_points(group=GROUP).names})
+    return sorted({*_built_in(), *entry_points(group=GROUP).names})
 
 
 def describe_backbone(name: str) -> BackboneInfo:
@@ -92,8 +77,9 @@ def describe_backbone(name: str) -> BackboneInfo:
     Raises:
         ExtractError: unknown name.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name][1]
+    built_in = _built_in()
+    if name in built_in:
+        return built_in[name].info
     entry = _entry(name)
     home = "" if entry.dist is None else entry.dist.name
     try:
@@ -141,8 +127,9 @@ def load_backbone(
 
 
 def _find(name: str) -> "Loader":
-    if name in _BUILT_IN:
-        module, function = _BUILT_IN[name][0].split(":")
+    built_in = _built_in()
+    if name in built_in:
+        module, function = built_in[name].loader.split(":")
         return cast("Loader", getattr(import_module(module), function))
     entry = _entry(name)
     try:

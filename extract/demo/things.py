@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extract.demo import drawings as drawings_a
-from extract.demo import drawings_b, sounds_b
-from extract.demo import sounds as sounds_a
+from extract.demo import drawings, sounds
 from extract.demo.look import Look
 from extract.demo.pen import Pen
 from extract.demo.synth import Wave
@@ -30,37 +28,37 @@ class Thing:
 
 
 THINGS: tuple[Thing, ...] = (
-    Thing("Bell", ("church bell", "hand bell", "ringing bell", "bell tolling"), drawings_a.bell, sounds_a.bell),
+    Thing("Bell", ("church bell", "hand bell", "ringing bell", "bell tolling"), drawings.bell, sounds.bell),
     Thing(
         "Siren",
         ("police siren", "ambulance siren", "fire engine siren", "warning light", "emergency vehicle"),
-        drawings_a.siren,
-        sounds_a.siren,
+        drawings.siren,
+        sounds.siren,
     ),
-    Thing("Drum", ("snare drum", "drum kit", "drummer", "drum beat"), drawings_a.drum, sounds_a.drum),
-    Thing("Clock", ("wall clock", "ticking clock", "alarm clock", "watch"), drawings_a.clock, sounds_a.clock),
-    Thing("Rain", ("rainfall", "raining", "rain cloud", "rain shower"), drawings_a.rain, sounds_a.rain),
-    Thing("Bird", ("singing bird", "bird song", "chirping bird", "sparrow"), drawings_a.bird, sounds_a.bird),
-    Thing("Car", ("car engine", "automobile", "motor car", "vehicle"), drawings_a.car, sounds_a.car),
-    Thing("Kettle", ("tea kettle", "whistling kettle", "boiling kettle", "teapot"), drawings_a.kettle, sounds_a.kettle),
-    Thing("Piano", ("grand piano", "piano keyboard", "pianist", "piano music"), drawings_b.piano, sounds_b.piano),
+    Thing("Drum", ("snare drum", "drum kit", "drummer", "drum beat"), drawings.drum, sounds.drum),
+    Thing("Clock", ("wall clock", "ticking clock", "alarm clock", "watch"), drawings.clock, sounds.clock),
+    Thing("Rain", ("rainfall", "raining", "rain cloud", "rain shower"), drawings.rain, sounds.rain),
+    Thing("Bird", ("singing bird", "bird song", "chirping bird", "sparrow"), drawings.bird, sounds.bird),
+    Thing("Car", ("car engine", "automobile", "motor car", "vehicle"), drawings.car, sounds.car),
+    Thing("Kettle", ("tea kettle", "whistling kettle", "boiling kettle", "teapot"), drawings.kettle, sounds.kettle),
+    Thing("Piano", ("grand piano", "piano keyboard", "pianist", "piano music"), drawings.piano, sounds.piano),
     Thing(
         "Telephone",
         ("phone", "ringing telephone", "telephone bell ringing", "desk phone"),
-        drawings_b.telephone,
-        sounds_b.telephone,
+        drawings.telephone,
+        sounds.telephone,
     ),
     Thing(
         "Helicopter",
         ("chopper", "helicopter rotor", "flying helicopter", "rotorcraft"),
-        drawings_b.helicopter,
-        sounds_b.helicopter,
+        drawings.helicopter,
+        sounds.helicopter,
     ),
-    Thing("Fire", ("campfire", "burning fire", "flames", "crackling fire"), drawings_b.fire, sounds_b.fire),
-    Thing("Ball", ("bouncing ball", "basketball", "football"), drawings_b.ball, sounds_b.ball, in_demo=False),
-    Thing("Fan", ("electric fan", "desk fan", "ventilator"), drawings_b.fan, sounds_b.fan, in_demo=False),
-    Thing("Frog", ("croaking frog", "toad", "bullfrog"), drawings_b.frog, sounds_b.frog, in_demo=False),
-    Thing("Train", ("steam train", "locomotive", "railway engine"), drawings_b.train, sounds_b.train, in_demo=False),
+    Thing("Fire", ("campfire", "burning fire", "flames", "crackling fire"), drawings.fire, sounds.fire),
+    Thing("Ball", ("bouncing ball", "basketball", "football"), drawings.ball, sounds.ball, in_demo=False),
+    Thing("Fan", ("electric fan", "desk fan", "ventilator"), drawings.fan, sounds.fan, in_demo=False),
+    Thing("Frog", ("croaking frog", "toad", "bullfrog"), drawings.frog, sounds.frog, in_demo=False),
+    Thing("Train", ("steam train", "locomotive", "railway engine"), drawings.train, sounds.train, in_demo=False),
 )
 
 DEMO_THINGS: tuple[Thing, ...] = tuple(thing for thing in THINGS if thing.in_demo)

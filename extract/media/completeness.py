@@ -15,7 +15,7 @@ from av.container import InputContainer
 from extract.errors import MediaError
 
 _MAY_MISS, _MAY_MISS_SECONDS, _MAY_MISS_OF_A_FILE = 0.05, 0.25, 0.5
-_CONTAINER_TICK = 1e-6
+CONTAINER_TICK = 1e-6
 _BY_TRACK = ("aiff", "asf", "au", "avi", "caf", "flac", "w64", "wav")
 """Formats whose header gives the length of a track; AVI's and WAV's sizes are looked at in bytes, too."""
 _BOXES = frozenset(
@@ -176,7 +176,7 @@ class Coverage:
         if name == "flv":
             return _flv_seconds(path)
         if "matroska" in name or name == "asf":
-            return max(0.0, (self._container.duration or 0) * _CONTAINER_TICK)
+            return max(0.0, (self._container.duration or 0) * CONTAINER_TICK)
         return 0.0
 
     def _counted_seconds(self, stream: Any, path: Path) -> float:

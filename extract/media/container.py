@@ -15,10 +15,9 @@ from av.container import InputContainer
 
 from extract.errors import MediaError
 from extract.media.clock import Clock, SampleClock, counts_samples, packet_time
-from extract.media.completeness import declared_bytes
+from extract.media.completeness import CONTAINER_TICK, declared_bytes
 from extract.media.limits import MOST_PIXELS, TimeLimit, check_picture
 
-_CONTAINER_TICK = 1e-6
 _FORMATS = (
     "3gp,aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,dv,eac3,flac,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mov,mp3,mp4,mpeg,"
     "mpegts,mpegvideo,mxf,nut,ogg,rm,tta,w64,wav,webm,wv"
@@ -203,7 +202,7 @@ def stretch(
 def start_time(container: InputContainer, streams: Iterable[Any]) -> float:
     """When the first of some streams begins, in seconds of the file's clock."""
     starts = [float(s.start_time * s.time_base) for s in streams if s.start_time is not None and s.time_base]
-    return min(starts, default=(container.start_time or 0) * _CONTAINER_TICK)
+    return min(starts, default=(container.start_time or 0) * CONTAINER_TICK)
 
 
 def _sought(container: InputContainer, stream: Any, seconds: float) -> bool:

@@ -38,7 +38,7 @@ class Cut:
         Raises:
             ExtractError: one is.
         """
-        for name, value in (("clip_seconds", self.clip_seconds), ("stride", self.step)):
+        for name, value in (("`clip_seconds`", self.clip_seconds), ("`stride`", self.step)):
             if not 0.1 <= value <= 3600:
                 raise ExtractError(f"{name} must be from 0.1 to 3600 seconds, got {value:g}")
         if self.tail not in TAILS:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from extract import ExtractError, backbone_names, load_backbone
-from extract.backbones import tiny
 from extract.backbones.clip_clap import backbone as clip_clap
 from extract.backbones.clip_clap.log_mel import MelConfig
+from extract.backbones.tiny import backbone as tiny
 from extract.label_embeddings import encode_labels
 from tests.extraction import heard
 from tests.models import make_checkpoint

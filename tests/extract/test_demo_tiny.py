@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from extract import load_backbone
 from extract.backbones.base import Backbone
-from extract.backbones.tiny import WEIGHTS
+from extract.backbones.tiny.backbone import WEIGHTS
 from extract.demo import DEMO_LABELS
 from extract.demo.scene import Scene
 from extract.demo.soundtrack import soundtrack

@@ -82,7 +82,7 @@ def test_hub(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     message = str(caught.value)
     assert "LanguageBind/LanguageBind_Video_FT and LanguageBind/LanguageBind_Audio_FT here" in message
     assert "DIR/LanguageBind_Image/" in message
-    assert "--checkpoint DIR" in message
+    assert "`checkpoint='DIR'`" in message
     assert "\n" not in message
 
 

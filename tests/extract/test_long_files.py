@@ -168,8 +168,8 @@ def test_two_clips_of_one_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"clip_seconds": 0}, "clip-seconds must be from"), ({"stride": -1}, "stride must be from"),
-        ({"clip_seconds": float("nan")}, "clip-seconds"), ({"tail": "x"}, "tail 'x'"),
+        ({"clip_seconds": 0}, "clip_seconds` must be from"), ({"stride": -1}, "stride` must be from"),
+        ({"clip_seconds": float("nan")}, "clip_seconds"), ({"tail": "x"}, "tail 'x'"),
     ],
 )  # fmt: skip
 def test_wrong_cuts(options: dict[str, Any], said: str) -> None:

@@ -354,12 +354,12 @@ def test_sound_from_another_folder(tmp_path: Path) -> None:
     assert {clip: sound for clip, sound in found.items() if isinstance(sound, Path)} == {
         "x/a": sounds / "x/a.wav", "b": sounds / "deep/b.WAV", "c": sounds / "c.wav", "e.mp4": sounds / "e.mp4.wav",
     }  # fmt: skip
-    assert found["d"] == "no d.wav in --audio-dir; put it there"
-    assert "no y/a.wav in --audio-dir" in str(found["y/a"])
-    assert "no f.mkv.wav in --audio-dir, and f.wav may be another's" in str(found["f.mkv"])
-    assert "1/g.wav, 2/g.wav in --audio-dir are all called so" in str(found["g"])
+    assert found["d"] == "no d.wav in `audio_dir`; put it there"
+    assert "no y/a.wav in `audio_dir`" in str(found["y/a"])
+    assert "no f.mkv.wav in `audio_dir`, and f.wav may be another's" in str(found["f.mkv"])
+    assert "1/g.wav, 2/g.wav in `audio_dir` are all called so" in str(found["g"])
     (sounds / "d.wav").symlink_to("nowhere")
-    assert "d.wav in --audio-dir: its link leads to nothing" in str(find_sounds(sounds, videos)["d"])
+    assert "d.wav in `audio_dir`: its link leads to nothing" in str(find_sounds(sounds, videos)["d"])
 
 
 def test_sound_from_another_folder_is_heard(tmp_path: Path, checkpoint: Path) -> None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from extract.media.audio_windows import SoundWindows, gather, share_frames
+from extract.backbones.clip_clap.shared_frames import gather, share_frames
+from extract.media.audio_windows import SoundWindows
 
 _FLOOR = 1e-10
 

@@ -7,7 +7,7 @@ import torch
 
 from extract.demo.training.train import train_clap, train_clip
 
-_WEIGHTS = Path(__file__).parents[2] / "backbones" / "tiny_weights"
+_WEIGHTS = Path(__file__).parents[2] / "backbones" / "tiny" / "weights"
 
 
 def main() -> None:

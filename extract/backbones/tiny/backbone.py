@@ -7,7 +7,7 @@ import torch
 from extract.backbones.clip_clap.backbone import ClipClap
 from extract.errors import ExtractError
 
-WEIGHTS = Path(__file__).with_name("tiny_weights")
+WEIGHTS = Path(__file__).with_name("weights")
 
 
 def load(checkpoint: Path | None, device: torch.device, precision: str) -> ClipClap:
