@@ -397,7 +397,7 @@ def test_flipped_bytes_of_an_export(cache: FeatureCache, tmp_path: Path) -> None
     """Wherever a byte is flipped, the cache is refused or equal."""
     export_hdf5(cache, tmp_path / "e.h5", compression="none")
     raw = (tmp_path / "e.h5").read_bytes()
-    values = cache._read("image", slice(0, 4))
+    values = cache.shards.read("image", slice(0, 4))
     random = np.random.default_rng(0)
     with h5py.File(tmp_path / "e.h5") as file:
         chunk = file["image"].id.get_chunk_info(0)
@@ -419,10 +419,10 @@ def test_exports_take_no_options(cache: FeatureCache, tmp_path: Path) -> None:
 
 
 def test_a_damaged_cache_is_not_exported(cache: FeatureCache, tmp_path: Path) -> None:
-    from feature_cache import layout
+    from feature_cache.arrays import array
 
     writable = FeatureCache.open(cache.path, "r+")
-    layout.array(writable._group, "image")[5] = 1
+    array(writable.shards.group, "image")[5] = 1
     with pytest.raises(CacheError, match="array data of clip clip 5 ä differ from their digest"):
         export_hdf5(writable, tmp_path / "e.h5")
     assert names_in(tmp_path) == ["c.zarr"]
