@@ -170,7 +170,7 @@ class Sources:
             if not Path(path).exists():
                 raise CacheError(f"{path} is not there")
             if Path(path).is_dir():
-                raise CacheError(f'{path} is a folder: name it in an argument, as `image="{path}"`')
+                raise CacheError(f'{path} is a folder: name it as `image="{path}"`')
             other = other_kind(path)
             if other is not None:
                 raise CacheError(other)
