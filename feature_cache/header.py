@@ -26,6 +26,7 @@ from feature_cache.layout import (
     probability_shapes,
     window_rows,
 )
+from feature_cache.names import why_not_a_name
 from feature_cache.windows import windows
 
 _MOST = 1 << 31
@@ -141,6 +142,9 @@ class Header:
         for name in ("kind", "backbone", "dtype"):
             if not isinstance(stored[name], str):
                 raise CacheError(f"{name} {_short(stored[name])} is no text")
+        why = why_not_a_name(stored["backbone"]) if stored["backbone"] else None
+        if why is not None:
+            raise CacheError(f"backbone {_short(stored['backbone'])} is no name: {why}")
         for name, known in (("kind", KINDS), ("dtype", DTYPES)):
             if stored[name] not in known:
                 raise CacheError(f"{name} {_short(stored[name])}: use one of {', '.join(known)}")
