@@ -1,6 +1,6 @@
 """FeatureCache: create, open, read and write the embeddings of a set of clips (docs/design.md 3)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Self
 
@@ -12,23 +12,22 @@ from feature_cache import text
 from feature_cache.arrays import ArrayTemplates
 from feature_cache.checks import check_clip_ids
 from feature_cache.errors import CacheError
-from feature_cache.facts import CacheFacts
-from feature_cache.features import Features
 from feature_cache.fit import given_embeddings, given_probabilities
 from feature_cache.header import Header
 from feature_cache.layout import embedding_shapes
+from feature_cache.readable import ReadableCache
 from feature_cache.resize import add_rows, drop_rows
 from feature_cache.shards import Shards
 from feature_cache.storage.group import clear, finish, open_group, set_attributes, store_of
 from feature_cache.storage.urls import shown
 
 
-class FeatureCache(CacheFacts):
+class FeatureCache(ReadableCache):
     """A cache on disk. Make one with :meth:`create`, :meth:`open` or :meth:`from_arrays`.
 
     Attributes:
         path: where it is.
-        header: what it says of itself; :class:`CacheFacts` has it all by name.
+        header: what it says of itself; :class:`ReadableCache` has it all by name.
         shards: its rows, a shard at a time.
     """
 
@@ -36,10 +35,6 @@ class FeatureCache(CacheFacts):
         """Wrap an open group; for the class methods' use. ``finished``: whether the group has its header already."""
         super().__init__(Shards(path, group, header))
         self._finished = finished
-
-    def __repr__(self) -> str:
-        """One line with path, backbone and size."""
-        return f"FeatureCache({self.path!r}, backbone={self.backbone!r}, clips={len(self)})"
 
     # --- making and opening ---------------------------------------------------------------------------
 
@@ -88,6 +83,11 @@ class FeatureCache(CacheFacts):
 
         Raises:
             CacheError: a value is out of its range, or something is at ``path`` already.
+
+        Example::
+
+            cache = FeatureCache.create("c.zarr", clip_ids=["a"], backbone="mine", visual_dim=512, audio_dim=512)
+            cache.write_shard(0, image, video, audio, status=[DONE])
         """
         shapes = embedding_shapes(
             segments=segments,
@@ -139,6 +139,11 @@ class FeatureCache(CacheFacts):
 
         Raises:
             CacheError: there is none, it is no av2a cache, half made, damaged, or of another format version.
+
+        Example::
+
+            cache = FeatureCache.open("llp.zarr")
+            features = cache.read([0, 1])
         """
         return cls(shown(path), *open_group(path, mode))
 
@@ -180,6 +185,11 @@ class FeatureCache(CacheFacts):
 
         Raises:
             CacheError: shapes do not fit each other, or values do not fit the dtype.
+
+        Example::
+
+            cache = FeatureCache.from_arrays("c.zarr", clip_ids=ids, backbone="mine", image=image, audio=audio)
+            cache.add_text("llp", labels=labels, visual=text)
         """
         given = given_embeddings(clip_ids, image, video, audio, audio_segments, missing, dtype)
         header = Header.of_rows(
@@ -254,19 +264,7 @@ class FeatureCache(CacheFacts):
         begun.shards.write_all(given.arrays, given.missing)
         return begun.finish()
 
-    # --- embeddings -----------------------------------------------------------------------------------
-
-    def read(self, rows: Sequence[int] | NDArray[np.integer[Any]] | slice | None = None) -> Features:
-        """Embeddings of the given rows, in the given order; of all done rows if None.
-
-        Raises:
-            CacheError: a row is out of range or not done, or a chunk's checksum is wrong.
-        """
-        return self.shards.select(rows)
-
-    def iter_shards(self, *, read_ahead: int = 2) -> Iterator[Features]:
-        """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile."""
-        return self.shards.iterate(read_ahead)
+    # --- writing --------------------------------------------------------------------------------------
 
     def write_shard(
         self,
@@ -324,8 +322,6 @@ class FeatureCache(CacheFacts):
         """
         self.shards.write_rows(shard, inside, tables, status, reasons, missing)
 
-    # --- clips ----------------------------------------------------------------------------------------
-
     def add_clips(self, clip_ids: Sequence[str]) -> None:
         """Append rows for clips that are not there yet; they are pending. A kill leaves all of them or none.
 
@@ -362,8 +358,6 @@ class FeatureCache(CacheFacts):
         if self._finished:
             set_attributes(self.shards.group, header.to_dict())
         self.shards = Shards(self.path, self.shards.group, header)
-
-    # --- text -----------------------------------------------------------------------------------------
 
     def add_text(
         self,

@@ -28,7 +28,13 @@ class Progress(NamedTuple):
 
 
 def by_shard(cache: FeatureCache) -> list[Progress]:
-    """One entry a shard, in order."""
+    """One entry a shard, in order.
+
+    Example::
+
+        for shard in by_shard(FeatureCache.open("llp.zarr")):
+            print(shard.name, shard.done, shard.pending)
+    """
     status, found = cache.status(), []
     for shard in range(cache.n_shards):
         rows = cache.shard_rows(shard)
@@ -43,6 +49,11 @@ def by_worker(cache: FeatureCache, count: int) -> list[Progress]:
 
     Raises:
         CacheError: fewer than one worker.
+
+    Example::
+
+        for worker in by_worker(FeatureCache.open("llp.zarr"), 4):
+            print(worker.name, worker.pending)
     """
     if count < 1:
         raise CacheError(f"{count} workers: at least 1 is needed")

@@ -96,6 +96,11 @@ def verify(
 
     Raises:
         CacheError: there is no cache, its attributes cannot be read, or the store cannot be reached.
+
+    Example::
+
+        found = verify("llp.zarr", repair=True)
+        print(found.intact, found.damage)
     """
     cache = FeatureCache.open(path, "r+" if repair else "r")
     group = cache.shards.group

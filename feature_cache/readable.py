@@ -1,6 +1,7 @@
-"""What an open cache says of itself: its header, its rows' status, its label sets."""
+"""What is read of an open cache: its header, its rows' status, its embeddings, its label sets."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from feature_cache import text
 from feature_cache.errors import CacheError
+from feature_cache.features import Features
 from feature_cache.header import Header
 from feature_cache.layout import (
     FAILED,
@@ -23,8 +25,8 @@ from feature_cache.shards import Shards
 from feature_cache.text import TextSet
 
 
-class CacheFacts:
-    """The part of :class:`feature_cache.FeatureCache` that tells what is there, without embeddings."""
+class ReadableCache:
+    """The half of :class:`feature_cache.FeatureCache` that reads."""
 
     def __init__(self, shards: Shards) -> None:
         """Wrap the rows of an open cache."""
@@ -39,6 +41,10 @@ class CacheFacts:
     def __len__(self) -> int:
         """Number of rows, whatever their status."""
         return len(self.header)
+
+    def __repr__(self) -> str:
+        """One line with path, backbone and size."""
+        return f"FeatureCache({self.path!r}, backbone={self.backbone!r}, clips={len(self)})"
 
     @property
     def kind(self) -> str:
@@ -185,6 +191,18 @@ class CacheFacts:
             "text_sets": {name: list(self.text(name).labels) for name in self.text_names},
             "attributes": self.attributes,
         }
+
+    def read(self, rows: Sequence[int] | NDArray[np.integer[Any]] | slice | None = None) -> Features:
+        """Embeddings of the given rows, in the given order; of all done rows if None.
+
+        Raises:
+            CacheError: a row is out of range or not done, or a chunk's checksum is wrong.
+        """
+        return self.shards.select(rows)
+
+    def iter_shards(self, *, read_ahead: int = 2) -> Iterator[Features]:
+        """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile."""
+        return self.shards.iterate(read_ahead)
 
     @property
     def text_names(self) -> list[str]:
