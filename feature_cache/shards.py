@@ -127,6 +127,20 @@ class ShardRows:
         for row in np.flatnonzero(self.differing() & (self.status == DONE)).tolist():
             raise CacheError(f"{where} of clip {clip_ids[row]} differ from their digest (damaged): {mend} again")
 
+    def check_values(self, clip_ids: Sequence[str]) -> None:
+        """Refuse rows that are done with values that a cache may not have, or neither picture nor sound.
+
+        Raises:
+            CacheError: a row of the ``clip_ids``, n names, is such a one.
+        """
+        done = np.flatnonzero(self.status == DONE)
+        names = [clip_ids[row] for row in done.tolist()]
+        missing = check_missing(self.missing[done], names)
+        for name, values in self.arrays.items():
+            there = missing & MISSING_BIT[name] == 0
+            kept = [clip for clip, is_there in zip(names, there.tolist(), strict=True) if is_there]
+            check_values(name, values[done][there], str(values.dtype), kept)
+
 
 @dataclass(frozen=True)
 class Shards:

@@ -82,18 +82,21 @@ def _write_facts(file: h5py.File, cache: FeatureCache, identity: str) -> None:
     file.attrs["hdf5_version"] = HDF5_VERSION
     file.attrs["identity"] = identity
     for name, value in facts.items():
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | int | float) and _fits(name, value):
             file.attrs[name] = value
     readable = file.create_group("attributes")
     for name, value in cache.attributes.items():
         plain = value if isinstance(value, str | bool | int | float) else json.dumps(value, ensure_ascii=False)
-        if name and "\0" not in name and _fits(plain):
+        if _fits(name, plain):
             readable.attrs[name] = plain
     write_strings(file, "facts", [json.dumps(facts)])
     write_strings(file, "clip_ids", cache.clip_ids)
 
 
-def _fits(value: Any) -> bool:
+def _fits(name: str, value: Any) -> bool:
+    """Whether HDF5 takes a value as an attribute of that name."""
+    if not name or "\0" in name:
+        return False
     if isinstance(value, str):
         return len(value.encode(errors="replace")) <= LONGEST_ATTRIBUTE and "\0" not in value
     return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.cache import FeatureCache
-from feature_cache.checks import check_clip_ids, check_missing, check_values
+from feature_cache.checks import check_clip_ids
 from feature_cache.digests import text_digest
 from feature_cache.errors import CacheError
 from feature_cache.exchange.hdf5_export import HDF5_VERSION
@@ -18,11 +18,9 @@ from feature_cache.exchange.hdf5_files import Hdf5Table, find_dataset, read_stri
 from feature_cache.header import Header
 from feature_cache.layout import (
     DIGEST_BYTES,
-    DONE,
     FAILED,
     FORMAT,
     FORMAT_VERSION,
-    MISSING_BIT,
     TEXT_GROUP,
     encode_reason,
 )
@@ -132,14 +130,8 @@ def _check(cache: FeatureCache, stored: ShardRows, ids: Sequence[str], file: str
     if (stored.status > FAILED).any():
         raise CacheError(f"{file}: dataset 'status': {stored.status.max()} is no status")
     stored.check_digests(ids, f"{file}: array data", "export")
-    done = np.flatnonzero(stored.status == DONE)
-    names = [ids[row] for row in done.tolist()]
     try:
-        missing = check_missing(stored.missing[done], names)
-        for name, values in stored.arrays.items():
-            there = missing & MISSING_BIT[name] == 0
-            kept = [clip for clip, is_there in zip(names, there.tolist(), strict=True) if is_there]
-            check_values(name, values[done][there], cache.dtype, kept)
+        stored.check_values(ids)
     except CacheError as error:
         raise CacheError(f"{file}: {error}") from error
 
