@@ -20,6 +20,7 @@ from extract import extract_videos
 from extract.demo import make_demo
 from extract.demo.note import notes_beside
 from feature_cache import FeatureCache
+from feature_cache.storage.atomic import write_outputs
 from score import ScoreConfig, SearchResult, Space, evaluate, read_annotations, score, search
 
 PUBLISHED = Path(__file__).parents[1] / "score" / "published.json"
@@ -87,7 +88,7 @@ def tune(folder: Path, weights: Path | None, validation_only: bool, write: bool)
     if write:
         published = json.loads(PUBLISHED.read_text())
         published["tiny"] = {name: getattr(config, name) for name in SPACE.numbers}
-        PUBLISHED.write_text(json.dumps(published, indent=2) + "\n")
+        write_outputs({PUBLISHED: json.dumps(published, indent=2) + "\n"})
 
 
 if __name__ == "__main__":

@@ -1,26 +1,55 @@
 """The contract between extraction and scoring: embeddings of clips in a Zarr v3 group (docs/design.md 3).
 
-Needs numpy and zarr only: neither torch nor numba is imported from here.
+Nothing heavy is imported before a name is used: neither zarr nor h5py; torch and numba never are.
 """
 
-from feature_cache.cache import FeatureCache
-from feature_cache.errors import CacheError
-from feature_cache.features import Features
-from feature_cache.layout import (
-    DONE,
-    FAILED,
-    FORMAT_VERSION,
-    MISSING_NAMES,
-    NO_PICTURE,
-    NO_SOUND,
-    PENDING,
-    STATUS_NAMES,
-)
-from feature_cache.text import TextSet
-from feature_cache.verification import Damage, Verification, verify
-from feature_cache.windows import window_count, window_index, windows
+from typing import TYPE_CHECKING, Any
+
+from feature_cache.errors import Av2aError, CacheError
+from feature_cache.windows import window_count, window_index, windows  # now: the module is called as the function
+
+if TYPE_CHECKING:
+    from feature_cache.cache import FeatureCache
+    from feature_cache.exchange.hdf5_export import COMPRESSIONS, export_hdf5
+    from feature_cache.exchange.import_features import import_features
+    from feature_cache.features import Features
+    from feature_cache.header import Header
+    from feature_cache.layout import (
+        DONE,
+        FAILED,
+        FORMAT_VERSION,
+        MISSING_NAMES,
+        NO_PICTURE,
+        NO_SOUND,
+        PENDING,
+        STATUS_NAMES,
+    )
+    from feature_cache.text import TextSet
+    from feature_cache.verification import Damage, Verification, verify
+
+_HOMES = {
+    "COMPRESSIONS": "feature_cache.exchange",
+    "DONE": "feature_cache.layout",
+    "Damage": "feature_cache.verification",
+    "FAILED": "feature_cache.layout",
+    "FORMAT_VERSION": "feature_cache.layout",
+    "FeatureCache": "feature_cache.cache",
+    "Features": "feature_cache.features",
+    "Header": "feature_cache.header",
+    "MISSING_NAMES": "feature_cache.layout",
+    "NO_PICTURE": "feature_cache.layout",
+    "NO_SOUND": "feature_cache.layout",
+    "PENDING": "feature_cache.layout",
+    "STATUS_NAMES": "feature_cache.layout",
+    "TextSet": "feature_cache.text",
+    "Verification": "feature_cache.verification",
+    "export_hdf5": "feature_cache.exchange",
+    "import_features": "feature_cache.exchange",
+    "verify": "feature_cache.verification",
+}
 
 __all__ = [
+    "COMPRESSIONS",
     "DONE",
     "FAILED",
     "FORMAT_VERSION",
@@ -29,14 +58,34 @@ __all__ = [
     "NO_SOUND",
     "PENDING",
     "STATUS_NAMES",
+    "Av2aError",
     "CacheError",
     "Damage",
     "FeatureCache",
     "Features",
+    "Header",
     "TextSet",
     "Verification",
+    "export_hdf5",
+    "import_features",
     "verify",
     "window_count",
     "window_index",
     "windows",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is heavy when it is first asked for."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """What can be imported, loaded or not."""
+    return sorted({*globals(), *__all__})

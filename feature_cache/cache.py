@@ -1,11 +1,6 @@
 """FeatureCache: create, open, read and write the embeddings of a set of clips (docs/design.md 3)."""
 
-import hashlib
-import json
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, Self
 
@@ -13,51 +8,33 @@ import numpy as np
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
-from feature_cache import layout, text
-from feature_cache.checks import check_clip_ids, check_values
+from feature_cache import text
+from feature_cache.arrays import ArrayTemplates
+from feature_cache.checks import check_clip_ids
 from feature_cache.errors import CacheError
-from feature_cache.features import Features
-from feature_cache.given_arrays import Given, given_embeddings, given_probabilities
-from feature_cache.layout import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, STATUS_NAMES
+from feature_cache.fit import given_embeddings, given_probabilities
+from feature_cache.header import Header
+from feature_cache.layout import embedding_shapes
+from feature_cache.readable import ReadableCache
 from feature_cache.resize import add_rows, drop_rows
-from feature_cache.shapes import (
-    WINDOWS_KEPT,
-    Shapes,
-    embedding_shapes,
-    kept_name,
-    probability_shapes,
-    window_rows,
-)
-from feature_cache.shards import ShardRows
-from feature_cache.skeleton import Template
-from feature_cache.storage.group import clear, finish, open_group, set_attributes, shown, store_of
-from feature_cache.text import TextSet
-from feature_cache.windows import windows as every_window
-
-_NO_CONTENT = {"shard_size", layout.SEAL}
+from feature_cache.shards import Shards
+from feature_cache.storage.group import clear, finish, open_group, set_attributes, store_of
+from feature_cache.storage.urls import shown
 
 
-class FeatureCache:
-    """A cache on disk. Make one with :meth:`create`, :meth:`open` or :meth:`from_arrays`."""
+class FeatureCache(ReadableCache):
+    """A cache on disk. Make one with :meth:`create`, :meth:`open` or :meth:`from_arrays`.
 
-    def __init__(self, path: str, group: zarr.Group, facts: dict[str, Any] | None = None) -> None:
-        """Wrap an open group; for the class methods' use. ``facts``: the attributes that it is still without."""
-        self.path = path
-        self._group = group
-        self._facts = facts
-        stored: dict[str, Any] = dict(group.attrs) if facts is None else facts
-        self.kind: str = stored["kind"]
-        self.backbone: str = stored["backbone"]
-        self.clip_ids: list[str] = stored["clip_ids"]
-        self.segments: int = stored["segments"]
-        self.segment_seconds: float = stored["segment_seconds"]
-        self.frames_per_window: int = stored["frames_per_window"]
-        self.visual_dim: int = stored["visual_dim"]
-        self.audio_dim: int = stored["audio_dim"]
-        self.dtype: str = stored["dtype"]
-        self.shard_size: int = stored["shard_size"]
-        self.attributes: dict[str, Any] = stored["attributes"]
-        self._shapes: Shapes = {name: tuple(shape) for name, shape in stored["arrays"].items()}
+    Attributes:
+        path: where it is.
+        header: what it says of itself; :class:`ReadableCache` has it all by name.
+        shards: its rows, a shard at a time.
+    """
+
+    def __init__(self, path: str, group: zarr.Group, header: Header, *, finished: bool = True) -> None:
+        """Wrap an open group; for the class methods' use. ``finished``: whether the group has its header already."""
+        super().__init__(Shards(path, group, header))
+        self._finished = finished
 
     # --- making and opening ---------------------------------------------------------------------------
 
@@ -106,6 +83,11 @@ class FeatureCache:
 
         Raises:
             CacheError: a value is out of its range, or something is at ``path`` already.
+
+        Example::
+
+            cache = FeatureCache.create("c.zarr", clip_ids=["a"], backbone="mine", visual_dim=512, audio_dim=512)
+            cache.write_shard(0, image, video, audio, status=[DONE])
         """
         shapes = embedding_shapes(
             segments=segments,
@@ -116,49 +98,29 @@ class FeatureCache:
             audio_windows=windows if audio_windows is None else audio_windows,
             audio_per_segment=audio_per_segment,
         )
-        sizes = {
-            "visual_dim": visual_dim,
-            "audio_dim": audio_dim,
-            "frames_per_window": frames_per_window,
-            "shard_size": shard_size,
-        }
-        for name, value in sizes.items():
-            if value < 1:
-                raise CacheError(f"{name} must be at least 1, got {value}")
-        facts = {"kind": "embeddings", "backbone": backbone, "segment_seconds": segment_seconds, **sizes}
-        begun = cls._begin(path, clip_ids, segments, shapes, facts, dtype, attributes, overwrite)
+        header = Header.of_rows(
+            shapes,
+            clip_ids=clip_ids,
+            backbone=backbone,
+            segment_seconds=segment_seconds,
+            dtype=dtype,
+            shard_size=shard_size,
+            attributes=attributes,
+            frames_per_window=frames_per_window,
+        )
+        begun = cls.begin(path, header, overwrite=overwrite)
         return begun.finish() if finished else begun
 
     @classmethod
-    def _begin(
-        cls,
-        path: str | PathLike[str],
-        clip_ids: Sequence[str],
-        segments: int,
-        shapes: Shapes,
-        facts: Mapping[str, Any],
-        dtype: str,
-        attributes: Mapping[str, Any] | None,
-        overwrite: bool,
-    ) -> Self:
-        ids = check_clip_ids(clip_ids)
-        if dtype not in layout.DTYPES:
-            raise CacheError(f"dtype {dtype!r}: use one of {', '.join(layout.DTYPES)}")
-        stretches = every_window(segments)[: window_rows(shapes, "video")]
-        stored = {
-            "format": layout.FORMAT,
-            "format_version": layout.FORMAT_VERSION,
-            **facts,
-            "segments": segments,
-            "windows": stretches.tolist(),
-            "arrays": {name: list(shape) for name, shape in shapes.items()},
-            "dtype": dtype,
-            "attributes": json.loads(json.dumps(dict(attributes or {}))),
-            "clip_ids": ids,
-        }
+    def begin(cls, path: str | PathLike[str], header: Header, *, overwrite: bool = False) -> Self:
+        """Make a cache of this header, every row pending, that is none until :meth:`finish`.
+
+        Raises:
+            CacheError: something is at ``path`` already.
+        """
         group = clear(path, overwrite=overwrite)
-        Template(len(ids), shapes, dtype, int(facts["shard_size"])).write(store_of(group))
-        return cls(shown(path), group, stored)
+        ArrayTemplates(len(header), header.shapes, header.dtype, header.shard_size).write(store_of(group))
+        return cls(shown(path), group, header, finished=False)
 
     def finish(self) -> Self:
         """Declare a cache whole that was made unfinished.
@@ -166,9 +128,9 @@ class FeatureCache:
         Raises:
             CacheError: another process has begun to make the same cache meanwhile.
         """
-        if self._facts is not None:
-            finish(self._group, self._facts)
-            self._facts = None
+        if not self._finished:
+            finish(self.shards.group, self.header.to_dict())
+            self._finished = True
         return self
 
     @classmethod
@@ -176,14 +138,14 @@ class FeatureCache:
         """Open a cache to read ("r") or to add to ("r+").
 
         Raises:
-            CacheError: there is none, it is no av2a cache, half made, or of another format version.
+            CacheError: there is none, it is no av2a cache, half made, damaged, or of another format version.
+
+        Example::
+
+            cache = FeatureCache.open("llp.zarr")
+            features = cache.read([0, 1])
         """
-        found = cls(shown(path), open_group(path, mode))
-        try:
-            check_clip_ids(found.clip_ids)
-        except (CacheError, TypeError) as error:
-            raise CacheError(f"{shown(path)} is damaged ({error}): extract again, overwriting it") from error
-        return found
+        return cls(shown(path), *open_group(path, mode))
 
     @classmethod
     def from_arrays(
@@ -223,29 +185,25 @@ class FeatureCache:
 
         Raises:
             CacheError: shapes do not fit each other, or values do not fit the dtype.
+
+        Example::
+
+            cache = FeatureCache.from_arrays("c.zarr", clip_ids=ids, backbone="mine", image=image, audio=audio)
+            cache.add_text("llp", labels=labels, visual=text)
         """
         given = given_embeddings(clip_ids, image, video, audio, audio_segments, missing, dtype)
-        found = given.arrays
-        sound = found["audio"] if "audio" in found else found["audio_segments"]
-        cache = cls.create(
-            path,
+        header = Header.of_rows(
+            given.shapes,
             clip_ids=clip_ids,
             backbone=backbone,
-            visual_dim=found["image"].shape[2],
-            audio_dim=sound.shape[2],
-            frames_per_window=found["video"].shape[2] if "video" in found else 1,
-            segments=given.segments,
             segment_seconds=segment_seconds,
             dtype=dtype,
             shard_size=shard_size,
-            windows=given.kept("video"),
-            audio_windows=given.kept("audio"),
-            audio_per_segment="audio_segments" in found,
             attributes=attributes,
-            overwrite=overwrite,
-            finished=False,
         )
-        return cache._filled(given)
+        begun = cls.begin(path, header, overwrite=overwrite)
+        begun.shards.write_all(given.arrays, given.missing)
+        return begun.finish()
 
     @classmethod
     def from_probabilities(
@@ -291,196 +249,22 @@ class FeatureCache:
         """
         names = text.check_labels(labels)
         given = given_probabilities(clip_ids, len(names), visual, audio, image, missing, dtype)
-        visual_dim = given.arrays["image"].shape[2] if "image" in given.arrays else 0
-        facts = {
-            "kind": "probabilities",
-            "backbone": source,
-            "segment_seconds": segment_seconds,
-            "visual_dim": visual_dim,
-            "audio_dim": 0,
-            "frames_per_window": 1,
-            "shard_size": shard_size,
-        }
-        if shard_size < 1:
-            raise CacheError(f"shard_size must be at least 1, got {shard_size}")
-        shapes = probability_shapes(given.segments, len(names), visual_dim)
-        cache = cls._begin(path, clip_ids, given.segments, shapes, facts, dtype, attributes, overwrite)
+        header = Header.of_rows(
+            given.shapes,
+            clip_ids=clip_ids,
+            backbone=source,
+            segment_seconds=segment_seconds,
+            dtype=dtype,
+            shard_size=shard_size,
+            attributes=attributes,
+        )
+        begun = cls.begin(path, header, overwrite=overwrite)
         none = np.zeros((len(names), 0), dtype=np.float32)
-        text.write_text(cache._group, text_name, names, none, None, {}, dims=(0, 0), overwrite=False)
-        return cache._filled(given)
+        text.write_text(begun.shards.group, text_name, names, none, None, {}, dims=header.text_dims, overwrite=False)
+        begun.shards.write_all(given.arrays, given.missing)
+        return begun.finish()
 
-    def _filled(self, given: Given) -> Self:
-        for shard in range(self.n_shards):
-            rows = self.shard_rows(shard)
-            part = slice(rows.start, rows.stop)
-            status = np.full(len(rows), DONE, dtype=np.uint8)
-            values = {name: table[part] for name, table in given.arrays.items()}
-            self._write(shard, values, status, None, given.missing[part])
-        return self.finish()
-
-    # --- facts ----------------------------------------------------------------------------------------
-
-    def __len__(self) -> int:
-        """Number of rows, whatever their status."""
-        return len(self.clip_ids)
-
-    def __repr__(self) -> str:
-        """One line with path, backbone and size."""
-        return f"FeatureCache({self.path!r}, backbone={self.backbone!r}, clips={len(self)})"
-
-    @property
-    def n_shards(self) -> int:
-        """Number of shards."""
-        return -(-len(self) // self.shard_size)
-
-    def shard_rows(self, shard: int) -> range:
-        """Rows of a shard."""
-        if not 0 <= shard < self.n_shards:
-            raise CacheError(f"{self.path}: shard {shard} of {self.n_shards}")
-        return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
-
-    @property
-    def arrays(self) -> tuple[str, ...]:
-        """Names of the arrays with a row's embeddings or probabilities, in the order in which they are written."""
-        return tuple(self._shapes)
-
-    @property
-    def video_windows(self) -> str:
-        """Which windows' visual embeddings are kept: "all", "whole" (window 0) or "none"."""
-        return kept_name(window_rows(self._shapes, "video"), self.segments)
-
-    @property
-    def audio_windows(self) -> str:
-        """Which windows' audio embeddings are kept: "all", "whole" (window 0) or "none"."""
-        return kept_name(window_rows(self._shapes, "audio"), self.segments)
-
-    @property
-    def windows_kept(self) -> str:
-        """Which windows have both: "all", "whole" (window 0) or "none"; refinement as such needs all."""
-        return max(self.video_windows, self.audio_windows, key=WINDOWS_KEPT.index)
-
-    @property
-    def has_images(self) -> bool:
-        """Whether there is an image embedding for each segment, as the label shift by `cosine` needs."""
-        return "image" in self._shapes
-
-    @property
-    def row_shapes(self) -> Shapes:
-        """The shape of one row of each array, by name."""
-        return dict(self._shapes)
-
-    def status(self) -> NDArray[np.uint8]:
-        """uint8 (N,): PENDING, DONE or FAILED, read anew at each call."""
-        found: NDArray[np.uint8] = self._read("status", slice(None))
-        return found
-
-    def missing(self) -> NDArray[np.uint8]:
-        """uint8 (N,): what each clip that is done does not have: 0, NO_PICTURE or NO_SOUND; read anew at each call."""
-        absent = self._read("missing", slice(None))
-        found: NDArray[np.uint8] = np.where(self.status() == DONE, absent, 0).astype(np.uint8)
-        return found
-
-    def reasons(self) -> dict[str, str]:
-        """Why each failed row failed, by clip id."""
-        failed = np.flatnonzero(self.status() == FAILED)
-        if not len(failed):
-            return {}
-        raw = self._read("reason", slice(None))
-        return {self.clip_ids[row]: layout.decode_reason(raw[row]) for row in failed}
-
-    @cached_property
-    def _fixed(self) -> bytes:
-        facts = {name: value for name, value in (self._facts or self._group.attrs).items() if name not in _NO_CONTENT}
-        return json.dumps(facts, sort_keys=True).encode()
-
-    @property
-    def identity(self) -> str:
-        """16 hex digits that change with the clips, their embeddings, their status or the attributes."""
-        state = hashlib.sha256(self._fixed)
-        state.update(self.status().tobytes())
-        state.update(self._read("digest", slice(None)).tobytes())
-        return state.hexdigest()[:16]
-
-    def describe(self) -> dict[str, Any]:
-        """What the cache holds, JSON-able."""
-        status = self.status()
-        counts = {name: int((status == code).sum()) for code, name in enumerate(STATUS_NAMES)}
-        missing = self.missing()
-        return {
-            "path": self.path,
-            "format_version": layout.FORMAT_VERSION,
-            "identity": self.identity,
-            "kind": self.kind,
-            "backbone": self.backbone,
-            "clips": len(self),
-            **counts,
-            "without_picture": int((missing == NO_PICTURE).sum()),
-            "without_sound": int((missing == NO_SOUND).sum()),
-            "segments": self.segments,
-            "segment_seconds": self.segment_seconds,
-            "windows": window_rows(self._shapes, "video"),
-            "windows_kept": self.windows_kept,
-            "audio_per_segment": "audio_segments" in self._shapes,
-            "frames_per_window": self.frames_per_window,
-            "visual_dim": self.visual_dim,
-            "audio_dim": self.audio_dim,
-            "dtype": self.dtype,
-            "shards": self.n_shards,
-            "shard_size": self.shard_size,
-            "text_sets": {name: list(self.text(name).labels) for name in self.text_names},
-            "attributes": self.attributes,
-        }
-
-    # --- embeddings -----------------------------------------------------------------------------------
-
-    def read(self, rows: Sequence[int] | NDArray[np.integer[Any]] | slice | None = None) -> Features:
-        """Embeddings of the given rows, in the given order; of all done rows if None.
-
-        Raises:
-            CacheError: a row is out of range or not done, or a chunk's checksum is wrong.
-        """
-        status = self.status()
-        if rows is None:
-            wanted = np.flatnonzero(status == DONE)
-        elif isinstance(rows, slice):
-            wanted = np.arange(len(self))[rows]
-        else:
-            wanted = np.asarray(rows, dtype=np.int64).reshape(-1)
-        outside = (wanted < 0) | (wanted >= len(self))
-        if outside.any():
-            raise CacheError(f"{self.path}: row {wanted[outside][0]} of {len(self)}")
-        undone = wanted[status[wanted] != DONE]
-        if len(undone):
-            raise CacheError(
-                f"{self.path}: clip {self.clip_ids[undone[0]]} is {STATUS_NAMES[status[undone[0]]]}, not done"
-            )
-        found = {name: np.empty((len(wanted), *shape), dtype=self.dtype) for name, shape in self._shapes.items()}
-        missing = self.missing()
-        home = wanted // self.shard_size
-        for shard in np.unique(home):
-            at = np.flatnonzero(home == shard)
-            inside = wanted[at] - shard * self.shard_size
-            for name, source in self._read_shard(int(shard)).items():
-                found[name][at] = source[inside]
-        return self._features(wanted.astype(np.int64), found, missing[wanted])
-
-    def iter_shards(self, *, read_ahead: int = 2) -> Iterator[Features]:
-        """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile."""
-        status, missing = self.status(), self.missing()
-        shards = deque(shard for shard in range(self.n_shards) if (self._of(status, shard) == DONE).any())
-        with ThreadPoolExecutor(max_workers=max(1, read_ahead)) as pool:
-            waiting: deque[tuple[int, Future[dict[str, NDArray[Any]]]]] = deque()
-            while shards or waiting:
-                while shards and len(waiting) <= read_ahead:
-                    shard = shards.popleft()
-                    waiting.append((shard, pool.submit(self._read_shard, shard)))
-                shard, future = waiting.popleft()
-                arrays = future.result()
-                done = np.flatnonzero(self._of(status, shard) == DONE)
-                if len(done) < len(self.shard_rows(shard)):
-                    arrays = {name: values[done] for name, values in arrays.items()}
-                rows = (done + self.shard_rows(shard).start).astype(np.int64)
-                yield self._features(rows, arrays, missing[rows])
+    # --- writing --------------------------------------------------------------------------------------
 
     def write_shard(
         self,
@@ -512,7 +296,7 @@ class FeatureCache:
         """
         tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments}
         given = {name: values for name, values in tables.items() if values is not None}
-        self._write(shard, given, status, reasons, missing)
+        self.shards.write(shard, given, status, reasons, missing)
 
     def write_rows(
         self,
@@ -536,59 +320,7 @@ class FeatureCache:
         Raises:
             CacheError: as :meth:`write_shard`.
         """
-        rows = self.shard_rows(shard)
-        if list(inside) == list(range(len(rows))):
-            self._write(shard, tables, status, reasons, missing)
-            return
-        part = slice(rows.start, rows.stop)
-        at = list(inside)
-        codes, absent = self._of(self.status(), shard).copy(), self._read("missing", part).copy()
-        raw = self._read("reason", part)
-        texts = [layout.decode_reason(row) for row in raw]
-        if (codes == DONE).any():
-            values = {name: table.copy() for name, table in self._read_shard(shard).items()}
-        else:
-            values = {name: np.zeros((len(rows), *shape), self.dtype) for name, shape in self._shapes.items()}
-        for name, table in tables.items():
-            check_values(name, table, self.dtype, [self.clip_ids[rows.start + row] for row in at])
-            values[name][at] = table
-        codes[at], absent[at] = np.asarray(status, np.uint8), np.asarray(missing, np.uint8)
-        for row, reason in zip(at, reasons, strict=True):
-            texts[row] = reason
-        self._write(shard, values, codes, texts, absent)
-
-    def _write(
-        self,
-        shard: int,
-        tables: Mapping[str, ArrayLike],
-        status: ArrayLike,
-        reasons: Sequence[str] | None,
-        missing: ArrayLike | None,
-    ) -> None:
-        rows = self.shard_rows(shard)
-        part = slice(rows.start, rows.stop)
-        made = ShardRows.checked(
-            f"{self.path}: shard {shard}",
-            self.clip_ids[part],
-            self._shapes,
-            self.dtype,
-            tables,
-            status,
-            reasons,
-            missing,
-        )
-        before = self._of(self.status(), shard)
-        if (before != PENDING).any():  # done again: meanwhile only rows that stay as they are are declared
-            same = before == made.status
-            for name in ("digest", "reason"):
-                same &= (self._read(name, part) == getattr(made, name)).all(axis=1)
-            layout.array(self._group, "status")[part] = np.where(same, before, PENDING).astype(np.uint8)
-        for name, stored in made.arrays.items():
-            layout.array(self._group, name)[part] = stored
-        for name in ("digest", "reason", "missing", "status"):
-            layout.array(self._group, name)[part] = getattr(made, name)
-
-    # --- clips ----------------------------------------------------------------------------------------
+        self.shards.write_rows(shard, inside, tables, status, reasons, missing)
 
     def add_clips(self, clip_ids: Sequence[str]) -> None:
         """Append rows for clips that are not there yet; they are pending. A kill leaves all of them or none.
@@ -596,9 +328,9 @@ class FeatureCache:
         Raises:
             CacheError: a name is there already or is none.
         """
-        more = check_clip_ids([*self.clip_ids, *clip_ids])[len(self) :]
-        add_rows(self._group, self.arrays, self.clip_ids, more)
-        self._renamed([*self.clip_ids, *more])
+        everyone = check_clip_ids([*self.clip_ids, *clip_ids])
+        add_rows(self.shards.group, self.header, len(everyone))
+        self._declare(self.header.with_clips(everyone))
 
     def drop_clips(self, clip_ids: Sequence[str]) -> None:
         """Remove the rows of some clips; rows from the end take their places. A kill leaves a cache with some of them.
@@ -611,45 +343,21 @@ class FeatureCache:
             raise CacheError(f"{self.path}: no clip {unknown[0]!r}")
         if len(set(clip_ids)) == len(self):
             raise CacheError(f"{self.path}: every clip would be removed; delete the cache instead")
-        for ids in drop_rows(self._group, self.arrays, self.clip_ids, clip_ids):
-            self._renamed(ids)
+        drop_rows(self.shards.group, self.header, clip_ids, lambda ids: self._declare(self.header.with_clips(ids)))
 
     def update_attributes(self, more: Mapping[str, Any]) -> None:
-        """Record further facts, JSON-able; those of the same name are replaced."""
-        self.attributes = {**self.attributes, **json.loads(json.dumps(dict(more)))}
-        set_attributes(self._group, {**self._group.attrs.asdict(), "attributes": self.attributes})
-        self.__dict__.pop("_fixed", None)
-
-    def _renamed(self, clip_ids: list[str]) -> None:
-        self.clip_ids = list(clip_ids)
-        self.__dict__.pop("_fixed", None)
-
-    # --- text -----------------------------------------------------------------------------------------
-
-    @property
-    def text_names(self) -> list[str]:
-        """Names of the text sets, sorted."""
-        return text.text_names(self._group)
-
-    def text(self, name: str | None = None) -> TextSet:
-        """A text set by name; without a name the only one.
+        """Record further facts, JSON-able; those of the same name are replaced.
 
         Raises:
-            CacheError: no such set, or no name given and not exactly one set there.
+            CacheError: one is not JSON-able, or paths are not of their form.
         """
-        names = self.text_names
-        if not names:
-            raise CacheError(f"{self.path} holds no text set: extract with labels, or add one")
-        if name is None:
-            if len(names) > 1:
-                raise CacheError(f"{self.path} holds text sets {', '.join(names)}: say which")
-            name = names[0]
-        if name not in names:
-            raise CacheError(f"{self.path} holds no text set {name!r}: it has {', '.join(names)}")
-        try:
-            return text.read_text(self._group, name)
-        except (ValueError, KeyError, RuntimeError, TypeError, CacheError) as error:
-            raise CacheError(f"{self.path}: text set {name!r} is damaged ({error}): add it again") from error
+        self._declare(self.header.with_attributes(more))
+
+    def _declare(self, header: Header) -> None:
+        """Another header takes this one's place, in one write; a cache that is unfinished gets it when it is whole."""
+        if self._finished:
+            set_attributes(self.shards.group, header.to_dict())
+        self.shards = Shards(self.path, self.shards.group, header)
 
     def add_text(
         self,
@@ -678,45 +386,12 @@ class FeatureCache:
         if self.kind == "probabilities":
             raise CacheError(f"{self.path} holds probabilities of its own labels: no label set can be added")
         text.write_text(
-            self._group,
+            self.shards.group,
             name,
             labels,
             np.asarray(visual),
             None if audio is None else np.asarray(audio),
             prompts or {},
-            dims=(self.visual_dim, self.audio_dim),
+            dims=self.header.text_dims,
             overwrite=overwrite,
         )
-
-    # --- inside ---------------------------------------------------------------------------------------
-
-    def _of(self, values: NDArray[np.uint8], shard: int) -> NDArray[np.uint8]:
-        rows = self.shard_rows(shard)
-        return values[rows.start : rows.stop]
-
-    def _read(self, name: str, part: slice) -> NDArray[Any]:
-        named = slice(part.start or 0, len(self) if part.stop is None else part.stop)
-        try:  # there may be more rows, of clips that are being added or were removed
-            return layout.read_rows(self._group, name, named)
-        except (ValueError, KeyError, RuntimeError) as error:
-            raise CacheError(
-                f"{self.path}: array {name!r} is damaged or missing in rows {part.start or 0} to "
-                f"{(part.stop or len(self)) - 1} ({str(error).splitlines()[0]}): "
-                f"`av2a verify {self.path} --repair` tells what, then extract again"
-            ) from error
-
-    def _read_shard(self, shard: int) -> dict[str, NDArray[Any]]:
-        rows = self.shard_rows(shard)
-        return {name: self._read(name, slice(rows.start, rows.stop)) for name in self._shapes}
-
-    def _features(
-        self, rows: NDArray[np.int64], arrays: dict[str, NDArray[Any]], missing: NDArray[np.uint8]
-    ) -> Features:
-        n = len(rows)
-        empty: Shapes = {
-            "image": (self.segments, 0),
-            "video": (0, self.frames_per_window, self.visual_dim),
-            "audio": (0, self.audio_dim),
-        }
-        none = {name: np.empty((n, *shape), self.dtype) for name, shape in empty.items() if name not in arrays}
-        return Features(rows, **none, **arrays, missing=missing)

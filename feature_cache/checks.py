@@ -14,6 +14,8 @@ from feature_cache.names import escaped, why_not_a_name
 MOST_LOST = 0.01
 """Share of a vector's norm that storing it may cost; float16 costs normal values 0.0005 at most."""
 
+_WIDER = 'store float32 (`dtype="float32"`)'
+
 
 def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
     """The names as a list, refused if there are none, one is doubled, or one is none (:mod:`feature_cache.names`)."""
@@ -45,9 +47,7 @@ def check_missing(missing: ArrayLike | None, clip_ids: Sequence[str]) -> NDArray
     return found.astype(np.uint8)
 
 
-def check_values(
-    name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str], mend: str = "store float32 (dtype float32)"
-) -> None:
+def check_values(name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str]) -> None:
     """Refuse values that are not finite, do not fit the dtype, or are no probabilities where they must be.
 
     Embeddings fit a dtype if no value overflows it, and no vector (last axis) loses more than MOST_LOST of its norm
@@ -59,7 +59,6 @@ def check_values(
         values: (n, ..., D).
         dtype: as stored.
         clip_ids: n names.
-        mend: how float32 is stored instead, for messages.
     """
     if dtype not in layout.DTYPES or not values.size:
         return  # the dtype is refused where the cache is made
@@ -76,14 +75,14 @@ def check_values(
         if unit:
             outside = flat[bad][(flat[bad] < 0) | (flat[bad] > 1)][0]
             raise CacheError(f"{what} of clip {clip_ids[bad]}: {outside:g} does not lie in [0, 1]")
-        mend = f": {mend}" if dtype == "float16" else ""
+        mend = f": {_WIDER}" if dtype == "float16" else ""
         raise CacheError(f"{what} of clip {clip_ids[bad]}: {worst[bad]:g} does not fit {dtype}{mend}")
     lost = None if unit else _lost_vector(values, dtype)
     if lost is not None:
         row, norm, share = lost
         raise CacheError(
             f"{what} of clip {clip_ids[row]}: a vector of norm {norm:.3g} is too small for {dtype}, which loses "
-            f"{share:.0%} of it: {mend if dtype == 'float16' else 'scale the embeddings up'}"
+            f"{share:.0%} of it: {_WIDER if dtype == 'float16' else 'scale the embeddings up'}"
         )
 
 

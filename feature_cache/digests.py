@@ -1,13 +1,14 @@
-"""Digests: whether rows and texts are what was written (docs/design.md 3)."""
+"""Digests: whether rows, attributes and texts are what was written (docs/design.md 3)."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache.layout import DIGEST_BYTES
+from feature_cache.layout import ATTRIBUTE_DIGEST, DIGEST_BYTES
 
 
 def row_digests(missing: NDArray[np.uint8], arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
@@ -26,7 +27,13 @@ def row_digests(missing: NDArray[np.uint8], arrays: Mapping[str, NDArray[Any]]) 
     return found
 
 
-def text_digest(texts: Sequence[str] | Iterable[str]) -> str:
+def attribute_digest(attributes: Mapping[str, Any]) -> str:
+    """32 hex digits over a group's attributes, their own digest aside."""
+    facts = {name: value for name, value in attributes.items() if name != ATTRIBUTE_DIGEST}
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def text_digest(texts: Iterable[str]) -> str:
     """32 hex digits of a list of texts."""
     digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for text in texts:

@@ -1,18 +1,20 @@
-"""Tables of features, fitted to each other: how many clips, segments and windows they speak of."""
+"""Features fitted to each other, as tables in files and as arrays in memory: clips, segments and windows.
+
+Which rows the arrays of a cache may have beside each other is said by :func:`feature_cache.layout.possible_rows`.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from feature_cache.checks import check_missing, check_values
 from feature_cache.errors import CacheError
-from feature_cache.exchange.clips import ClipsTable
-from feature_cache.exchange.pooling import PooledTable, pool_hint
-from feature_cache.layout import MISSING_BIT, NO_PICTURE, NO_SOUND
-from feature_cache.tables import Table, check_block, check_numbers
+from feature_cache.layout import MISSING_BIT, NO_PICTURE, NO_SOUND, Shapes, possible_rows
+from feature_cache.pooling import pool_hint
+from feature_cache.tables import Table, absent_rows, check_block, check_numbers
 from feature_cache.windows import window_count
 
 EXPECTED = {
@@ -29,6 +31,22 @@ CLIP_RANKS: dict[str, tuple[int, ...]] = {
 }  # fmt: skip
 """Axes that the array of one clip has (4: with a grid), by which a file with an array a clip is known."""
 _RANKS = {"video": (3, 4), "audio": (2, 3)}
+"""Axes of an array where they may be other than three; the first is the clips'."""
+
+
+def row_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a row of (N, ...) has in a cache: one vector a window is one frame, one a clip is one window.
+
+    Args:
+        name: as the array is called in a cache.
+        shape: of the array, whose number of axes :data:`EXPECTED` names.
+    """
+    if name == "video" and len(shape) == 3:
+        return (shape[1], 1, shape[2])
+    return (1, shape[1]) if name == "audio" and len(shape) == 2 else shape[1:]
+
+
+# --- tables in files ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -42,9 +60,8 @@ class Fitted:
     """
 
     tables: dict[str, Table]
-    shapes: dict[str, tuple[int, ...]]
+    shapes: Shapes
     segments: int
-    absent: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     def rows(self, name: str, start: int, stop: int, clip_ids: Sequence[str], there: Any, dtype: str) -> NDArray[Any]:
         """Rows of an array, in the cache's shape, checked where ``there``, a mask of them, says that they count.
@@ -57,7 +74,7 @@ class Fitted:
         kept = np.flatnonzero(there)
         try:
             ids = [clip_ids[start + row] for row in kept.tolist()]
-            check_values(name, found[kept], dtype, ids, mend="store float32 (--dtype float32)")
+            check_values(name, found[kept], dtype, ids)
         except CacheError as error:
             raise CacheError(f"{table.source}: {error}") from error
         return found
@@ -109,33 +126,22 @@ def fit_embeddings(tables: Mapping[str, Table], clip_ids: Sequence[str], shard_s
     found = _ranked(tables, clip_ids, shard_size)
     image = found["image"]
     segments, visual_dim = image.shape[1:]
-    if segments < 2:
-        raise CacheError(f"{image.source} is {image.shape}: a clip needs at least 2 segments")
-    shapes: dict[str, tuple[int, ...]] = {"image": (segments, visual_dim)}
-    if "video" in found:
-        shapes["video"] = _video_row(found["video"], image, pool_hint(found))
-    if "audio" in found:
-        audio = found["audio"]
-        rows = audio.shape[1] if len(audio.shape) == 3 else 1
-        if rows == segments != window_count(segments) and "audio_segments" not in found:
-            found["audio_segments"] = found.pop("audio")
-        elif rows not in (1, window_count(segments)):
-            hint = _turned(image, audio) or pool_hint(found)
-            kinds = f"; sound has a row a segment, as pictures, or a window ({window_count(segments)}), or a clip"
-            raise CacheError(_apart(image, audio) + (hint or kinds))
-        else:
-            shapes["audio"] = (rows, audio.shape[-1])
-    if "audio_segments" in found:
-        audio = found["audio_segments"]
-        if audio.shape[1] != segments:
-            raise CacheError(_apart(image, audio) + (_turned(image, audio) or pool_hint(found)))
-        shapes["audio_segments"] = (segments, audio.shape[2])
-        if "audio" in found and found["audio"].shape[-1] != audio.shape[2]:
-            raise CacheError(
-                f"{audio.source} is {audio.shape}: vectors of {audio.shape[2]}, expected {found['audio'].shape[-1]} as "
-                f"{found['audio'].source} has {found['audio'].shape}"
-            )
+    _check_segments(image)
+    shapes = {name: row_shape(name, table.shape) for name, table in found.items()}
+    sound = shapes.get("audio", shapes.get("audio_segments", (0,)))
+    possible = possible_rows(
+        segments,
+        visual_dim=visual_dim,
+        audio_dim=sound[-1],
+        frames_per_window=shapes["video"][1] if "video" in shapes else 1,
+    )
+    a_segment = "audio" in found and shapes["audio"] not in possible["audio"]
+    if a_segment and "audio_segments" not in found and shapes["audio"] in possible["audio_segments"]:
+        found["audio_segments"], shapes["audio_segments"] = found.pop("audio"), shapes.pop("audio")
     order = [name for name in EXPECTED if name in found]
+    for name in order:
+        if shapes[name] not in possible[name]:
+            raise CacheError(_misfit(name, found, shapes))
     return Fitted({name: found[name] for name in order}, {name: shapes[name] for name in order}, segments)
 
 
@@ -154,12 +160,14 @@ def fit_probabilities(tables: Mapping[str, Table], clip_ids: Sequence[str], labe
                 f"{table.source} is {table.shape}: {table.shape[2]} classes, expected {labels}, the labels"
             )
     segments = first.shape[1]
-    if segments < 2:
-        raise CacheError(f"{first.source} is {first.shape}: a clip needs at least 2 segments")
-    for table in found.values():
-        if table.shape[1] != segments:
+    _check_segments(first)
+    shapes = {name: row_shape(name, table.shape) for name, table in found.items()}
+    visual_dim = shapes["image"][-1] if "image" in shapes else 0
+    possible = possible_rows(segments, visual_dim=visual_dim, labels=labels)
+    for name, table in found.items():
+        if shapes[name] not in possible[name]:
             raise CacheError(_apart(first, table) + pool_hint(found))
-    return Fitted(found, {name: table.shape[1:] for name, table in found.items()}, segments)
+    return Fitted(found, shapes, segments)
 
 
 def missing_bits(fitted: Fitted, given: NDArray[np.uint8] | None, clip_ids: Sequence[str]) -> NDArray[np.uint8]:
@@ -172,11 +180,8 @@ def missing_bits(fitted: Fitted, given: NDArray[np.uint8] | None, clip_ids: Sequ
     none = np.zeros(len(clip_ids), dtype=bool)
     for bit in (NO_PICTURE, NO_SOUND):
         sides = [name for name in fitted.tables if MISSING_BIT[name] == bit]
-        absent = {
-            name: table.absent if isinstance(table := fitted.tables[name], ClipsTable | PooledTable) else none
-            for name in sides
-        }
-        every = np.logical_and.reduce([none | mask for mask in absent.values()]) if sides else none
+        absent = {name: absent_rows(fitted.tables[name]) for name in sides}
+        every = np.logical_and.reduce(list(absent.values())) if sides else none
         bits[every] |= np.uint8(bit)
         for name, mask in absent.items():
             for row in np.flatnonzero(mask & (bits & bit == 0)).tolist():
@@ -205,30 +210,50 @@ def _rank_hint(name: str, shape: tuple[int, ...]) -> str:
     if name == "image" and len(shape) == 2:
         return "; with one vector a clip alone, segments cannot be told apart"
     if name != "video" and len(shape) > 3:
-        return f"; --pool averages the {' × '.join(map(str, shape[2:-1]))} vectors of each"
+        return f"; `pool=True` averages the {' × '.join(map(str, shape[2:-1]))} vectors of each"
     return ""
 
 
-def _video_row(video: Table, image: Table, pooling: str) -> tuple[int, ...]:
+def _check_segments(table: Table) -> None:
+    if table.shape[1] < 2:
+        raise CacheError(f"{table.source} is {table.shape}: a clip needs at least 2 segments")
+
+
+def _misfit(name: str, tables: Mapping[str, Table], shapes: Shapes) -> str:
+    """Why a table's rows are none that may stand beside the image's."""
+    image, table = tables["image"], tables[name]
+    if name == "video":
+        return _video_misfit(table, image, pool_hint(tables))
+    segments, rows = image.shape[1], shapes[name][0]
+    if name == "audio_segments" and rows == segments:
+        audio = tables["audio"]
+        return (
+            f"{table.source} is {table.shape}: vectors of {table.shape[2]}, expected {audio.shape[-1]} as "
+            f"{audio.source} has {audio.shape}"
+        )
+    hint = _turned(image, table) or pool_hint(tables)
+    kinds = f"; sound has a row a segment, as pictures, or a window ({window_count(segments)}), or a clip"
+    return _apart(image, table) + (hint or (kinds if name == "audio" else ""))
+
+
+def _video_misfit(video: Table, image: Table, pooling: str) -> str:
     segments, visual_dim = image.shape[1:]
     rows = window_count(segments)
     if video.shape[-1] != visual_dim:
-        raise CacheError(
+        return (
             f"{video.source} is {video.shape}: vectors of {video.shape[-1]}, expected {visual_dim} as "
             f"{image.source} has {image.shape}"
         )
-    if video.shape[1] not in (1, rows):
-        if pooling:
-            raise CacheError(
-                f"{image.source} is {image.shape} and {video.source} is {video.shape}: {segments} segments have {rows} "
-                f"windows, not {video.shape[1]}{pooling}"
-            )
-        hint = ": features a segment are the image's" if video.shape[1] == segments else ""
-        raise CacheError(
-            f"{video.source} is {video.shape}: {video.shape[1]} windows, expected {rows} for {segments} segments, or "
-            f"1, the whole clip{hint}"
+    if pooling:
+        return (
+            f"{image.source} is {image.shape} and {video.source} is {video.shape}: {segments} segments have {rows} "
+            f"windows, not {video.shape[1]}{pooling}"
         )
-    return (video.shape[1], video.shape[2] if len(video.shape) == 4 else 1, visual_dim)
+    hint = ": features a segment are the image's" if video.shape[1] == segments else ""
+    return (
+        f"{video.source} is {video.shape}: {video.shape[1]} windows, expected {rows} for {segments} segments, or "
+        f"1, the whole clip{hint}"
+    )
 
 
 def _apart(one: Table, other: Table) -> str:
@@ -242,3 +267,126 @@ def _turned(one: Table, other: Table) -> str:
         if turned.shape[1] > turned.shape[2] == fellow.shape[1]:
             return f"; {turned.source} seems to have vectors before rows: turn it by numpy.swapaxes(values, 1, 2)"
     return ""
+
+
+# --- arrays in memory ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Given:
+    """Arrays of N clips, checked.
+
+    Attributes:
+        arrays: by name, (N, ...), as a cache has them.
+        missing: uint8 (N,).
+    """
+
+    arrays: dict[str, NDArray[Any]]
+    missing: NDArray[np.uint8]
+
+    @property
+    def shapes(self) -> Shapes:
+        """The shape of a row of each array."""
+        return {name: values.shape[1:] for name, values in self.arrays.items()}
+
+
+def given_embeddings(
+    clip_ids: Sequence[str],
+    image: ArrayLike,
+    video: ArrayLike | None,
+    audio: ArrayLike | None,
+    audio_segments: ArrayLike | None,
+    missing: ArrayLike | None,
+    dtype: str,
+) -> Given:
+    """Embeddings as :meth:`FeatureCache.from_arrays` takes them.
+
+    Raises:
+        CacheError: shapes do not fit each other, or values do not fit the dtype.
+    """
+    tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments}
+    found = {name: np.asarray(values) for name, values in tables.items() if values is not None}
+    if any(values.ndim not in _RANKS.get(name, (3,)) for name, values in found.items()):
+        raise CacheError(
+            "from_arrays needs image (N, T, Dv), video (N, W, F, Dv) and audio (N, W, Da) or audio_segments "
+            f"(N, T, Da), got {', '.join(f'{name} {values.shape}' for name, values in found.items())}"
+        )
+    found = {name: values.reshape(len(values), *row_shape(name, values.shape)) for name, values in found.items()}
+    n, (segments, visual_dim) = len(clip_ids), found["image"].shape[1:]
+    sound = found.get("audio", found.get("audio_segments"))
+    if sound is None:
+        raise CacheError("from_arrays needs audio (N, W, Da) or audio_segments (N, T, Da)")
+    possible = possible_rows(
+        segments,
+        visual_dim=visual_dim,
+        audio_dim=sound.shape[-1],
+        frames_per_window=found["video"].shape[2] if "video" in found else 1,
+    )
+    for name, values in found.items():
+        shapes = {row[0]: (n, *row) for row in possible[name]}
+        if values.shape not in shapes.values():
+            raise CacheError(
+                f"{name} is {values.shape}, expected {shapes.get(values.shape[1], (n, *possible[name][0]))} for {n} "
+                f"clips and {window_count(segments)} windows{_rows_hint(name, values, found['image'])}"
+            )
+    return _checked(found, clip_ids, missing, dtype)
+
+
+def _rows_hint(name: str, values: NDArray[Any], image: NDArray[Any]) -> str:
+    rows, segments = values.shape[1], image.shape[1]
+    if name == "audio" and rows == segments:
+        return ": give audio a segment as audio_segments"
+    if name != "video" and 1 < rows < segments and segments % rows == 0:
+        return f"; image {image.shape} has {segments // rows} rows for each of it: average them first"
+    if name != "video" and rows > segments and rows % segments == 0:
+        return f": average the {rows // segments} rows of each segment first"
+    return ""
+
+
+def given_probabilities(
+    clip_ids: Sequence[str],
+    labels: int,
+    visual: ArrayLike | None,
+    audio: ArrayLike | None,
+    image: ArrayLike | None,
+    missing: ArrayLike | None,
+    dtype: str,
+) -> Given:
+    """Probabilities as :meth:`FeatureCache.from_probabilities` takes them.
+
+    Raises:
+        CacheError: shapes do not fit each other, or values do not lie in [0, 1].
+    """
+    n = len(clip_ids)
+    bits = check_missing(missing, clip_ids)
+    some = visual if visual is not None else audio
+    if some is None:
+        raise CacheError("from_probabilities needs visual or audio probabilities (N, T, C)")
+    shape = np.asarray(some).shape
+    if len(shape) != 3 or shape[0] != n or shape[2] != labels or shape[1] < 2:
+        raise CacheError(f"probabilities are {shape}, expected ({n}, T, {labels}) for {n} clips and {labels} labels")
+    found: dict[str, NDArray[Any]] = {}
+    if image is not None:
+        found["image"] = np.asarray(image)
+        if found["image"].ndim != 3 or found["image"].shape[:2] != shape[:2]:
+            raise CacheError(f"image is {found['image'].shape}, expected ({n}, {shape[1]}, Dv)")
+    for name, values, bit in (
+        ("visual_probability", visual, NO_PICTURE),
+        ("audio_probability", audio, NO_SOUND),
+    ):
+        if values is None:  # all clips are without it
+            found[name] = np.zeros(shape, dtype=np.float32)
+            bits = bits | np.uint8(bit)
+            continue
+        found[name] = np.asarray(values)
+        if found[name].shape != shape:
+            raise CacheError(f"{name.replace('_', ' ')} is {found[name].shape}, expected {shape}")
+    return _checked(found, clip_ids, bits, dtype)
+
+
+def _checked(found: dict[str, NDArray[Any]], clip_ids: Sequence[str], missing: ArrayLike | None, dtype: str) -> Given:
+    bits = check_missing(missing, clip_ids)
+    for name, values in found.items():
+        there = np.flatnonzero(bits & MISSING_BIT[name] == 0)
+        check_values(name, values[there], dtype, [clip_ids[row] for row in there.tolist()])
+    return Given(found, bits)

@@ -1,17 +1,13 @@
-"""Names, versions and encodings of what a cache holds on disk (docs/design.md 3)."""
+"""Names, versions, codes and shapes of what a cache holds on disk (docs/design.md 3). Needs NumPy alone."""
 
-import hashlib
-import json
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.core.metadata import ArrayV3Metadata
 
+from feature_cache.errors import CacheError
 from feature_cache.names import escaped
+from feature_cache.windows import window_count
 
 FORMAT = "av2a-features"
 FORMAT_VERSION = 2
@@ -42,55 +38,94 @@ MISSING_BIT = {
 TEXT_GROUP = "text"
 UNFINISHED = "unfinished"
 """Attribute of a group that is being made."""
-SEAL = "seal"
+ATTRIBUTE_DIGEST = "seal"
 """Attribute with a digest of all the others."""
 DTYPES = ("float16", "float32")
+KINDS = ("embeddings", "probabilities")
+
+BESIDE = ("missing", "reason", "digest", "status")
+"""What is kept of each row beside its embeddings; the status is always written last."""
+
+WINDOWS_KEPT = ("all", "whole", "none")
+"""Which windows' embeddings a cache has: every one, that of the whole clip alone (window 0), or none."""
+
+DIMENSIONS = {
+    "image": ("segment", "dim"),
+    "video": ("window", "frame", "dim"),
+    "audio": ("window", "dim"),
+    "audio_segments": ("segment", "dim"),
+    "visual_probability": ("segment", "label"),
+    "audio_probability": ("segment", "label"),
+}
+
+Shapes = dict[str, tuple[int, ...]]
+"""By name, the shape of one row of each array, in the order in which arrays are written."""
 
 
-def add_array(
-    group: zarr.Group,
-    name: str,
-    *,
-    shape: tuple[int, ...],
-    dtype: str,
-    rows: int,
-    dimensions: tuple[str, ...],
-) -> None:
-    """Create an array cut along its first axis into chunks of ``rows`` rows, each one file.
+def kept_name(count: int, segments: int) -> str:
+    """Which windows are kept where there are ``count``: "all", "whole" (window 0) or "none"."""
+    return "none" if count == 0 else "all" if count == window_count(segments) else "whole"
 
-    zstd makes frames that several windows share cheap; the crc32c around it covers every stored byte.
-    Chunks of zeros are written too, so that a missing file is always a loss.
+
+def possible_rows(
+    segments: int, *, visual_dim: int = 0, audio_dim: int = 0, frames_per_window: int = 1, labels: int = 0
+) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """The shapes that a row of each array may have, by name: how arrays of a cache fit each other.
+
+    "video" and "audio" may have every window, or window 0 alone, in the order of :data:`WINDOWS_KEPT`.
     """
-    group.create_array(
-        name,
-        shape=shape,
-        dtype=dtype,
-        chunks=(rows, *shape[1:]),
-        compressors=[ZstdCodec(level=1), Crc32cCodec()],
-        fill_value=0,
-        dimension_names=dimensions,
-        config={"write_empty_chunks": True},
-    )
+    every = window_count(segments)
+    unit = ((segments, labels),)
+    return {
+        "image": ((segments, visual_dim),),
+        "video": tuple((rows, frames_per_window, visual_dim) for rows in (every, 1)),
+        "audio": tuple((rows, audio_dim) for rows in (every, 1)),
+        "audio_segments": ((segments, audio_dim),),
+        "visual_probability": unit,
+        "audio_probability": unit,
+    }
 
 
-def seal(attributes: Mapping[str, Any]) -> str:
-    """32 hex digits over attributes, their own digest aside."""
-    facts = {name: value for name, value in attributes.items() if name != SEAL}
-    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+def embedding_shapes(
+    *,
+    segments: int,
+    visual_dim: int,
+    audio_dim: int,
+    frames_per_window: int,
+    windows: str,
+    audio_windows: str,
+    audio_per_segment: bool,
+) -> Shapes:
+    """Rows of a cache of embeddings.
+
+    Raises:
+        CacheError: no such windows, or nothing of the sound is kept.
+    """
+    for kept in (windows, audio_windows):
+        if kept not in WINDOWS_KEPT:
+            raise CacheError(f"windows {kept!r}: use one of {', '.join(WINDOWS_KEPT)}")
+    if audio_windows == "none" and not audio_per_segment:
+        raise CacheError("a cache needs sound: audio windows, the whole clip's audio, or audio a segment")
+    possible = possible_rows(segments, visual_dim=visual_dim, audio_dim=audio_dim, frames_per_window=frames_per_window)
+    found = {"image": possible["image"][0]}
+    for name, kept in (("video", windows), ("audio", audio_windows)):
+        if kept != "none":
+            found[name] = possible[name][WINDOWS_KEPT.index(kept)]
+    if audio_per_segment:
+        found["audio_segments"] = possible["audio_segments"][0]
+    return found
 
 
-def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """The array of that name; KeyError where there is none."""
-    found = group[name]
-    if not isinstance(found, zarr.Array) or not isinstance(found.metadata, ArrayV3Metadata):
-        raise KeyError(name)
-    # as Array.with_config, which zarr 3.1.5 does not have: newer ones need numpy 2, and laion_clap an older one
-    return zarr.Array(zarr.AsyncArray(found.metadata, found.store_path, {"write_empty_chunks": True}))
+def probability_shapes(segments: int, labels: int, visual_dim: int) -> Shapes:
+    """Rows of a cache of probabilities; ``visual_dim`` is 0 where there are no image embeddings."""
+    possible = possible_rows(segments, visual_dim=visual_dim, labels=labels)
+    names = ("image", "visual_probability", "audio_probability") if visual_dim else tuple(possible)[-2:]
+    return {name: possible[name][0] for name in names}
 
 
-def read_rows(group: zarr.Group, name: str, rows: slice = slice(None)) -> NDArray[Any]:
-    """Rows of an array as NumPy."""
-    return np.asarray(array(group, name)[rows])
+def window_rows(shapes: Mapping[str, tuple[int, ...]], name: str) -> int:
+    """Number of windows that an array, "video" or "audio", has; 0 if it is not there."""
+    return shapes[name][0] if name in shapes else 0
 
 
 def encode_reason(reason: str) -> NDArray[np.uint8]:

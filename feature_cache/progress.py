@@ -7,8 +7,8 @@ from feature_cache.errors import CacheError
 from feature_cache.layout import DONE, FAILED, PENDING
 
 
-class Tally(NamedTuple):
-    """Rows by status.
+class Progress(NamedTuple):
+    """How far a shard is, or a worker's shards: rows by status.
 
     Attributes:
         name: the shard's number, or the worker's "i/n".
@@ -27,22 +27,33 @@ class Tally(NamedTuple):
     pending: int
 
 
-def by_shard(cache: FeatureCache) -> list[Tally]:
-    """One entry a shard, in order."""
+def by_shard(cache: FeatureCache) -> list[Progress]:
+    """One entry a shard, in order.
+
+    Example::
+
+        for shard in by_shard(FeatureCache.open("llp.zarr")):
+            print(shard.name, shard.done, shard.pending)
+    """
     status, found = cache.status(), []
     for shard in range(cache.n_shards):
         rows = cache.shard_rows(shard)
         codes = status[rows.start : rows.stop]
         done, failed, pending = (int((codes == code).sum()) for code in (DONE, FAILED, PENDING))
-        found.append(Tally(str(shard), 1, len(rows), done, failed, pending))
+        found.append(Progress(str(shard), 1, len(rows), done, failed, pending))
     return found
 
 
-def by_worker(cache: FeatureCache, count: int) -> list[Tally]:
+def by_worker(cache: FeatureCache, count: int) -> list[Progress]:
     """One entry for each of ``count`` workers that share the shards: worker i has shards i, i + count, …
 
     Raises:
         CacheError: fewer than one worker.
+
+    Example::
+
+        for worker in by_worker(FeatureCache.open("llp.zarr"), 4):
+            print(worker.name, worker.pending)
     """
     if count < 1:
         raise CacheError(f"{count} workers: at least 1 is needed")
@@ -51,5 +62,5 @@ def by_worker(cache: FeatureCache, count: int) -> list[Tally]:
         part = shards[worker::count]
         rows, done = sum(each.rows for each in part), sum(each.done for each in part)
         failed, pending = sum(each.failed for each in part), sum(each.pending for each in part)
-        found.append(Tally(f"{worker}/{count}", len(part), rows, done, failed, pending))
+        found.append(Progress(f"{worker}/{count}", len(part), rows, done, failed, pending))
     return found

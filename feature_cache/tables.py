@@ -1,6 +1,6 @@
 """Tables: arrays with one row a clip, wherever they lie, read a few rows at a time."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,22 @@ class Table(Protocol):
             CacheError: they cannot be read.
         """
         ...
+
+
+@runtime_checkable
+class PartialTable(Protocol):
+    """A table that may be without the rows of some clips.
+
+    Attributes:
+        absent: bool (N,), clips without a row; theirs are zeros.
+    """
+
+    absent: NDArray[np.bool_]
+
+
+def absent_rows(table: Table) -> NDArray[np.bool_]:
+    """bool (N,): clips of which a table has nothing."""
+    return table.absent if isinstance(table, PartialTable) else np.zeros(table.shape[0], dtype=np.bool_)
 
 
 def first_line(error: BaseException) -> str:

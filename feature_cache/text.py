@@ -9,8 +9,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from feature_cache.arrays import add_array, array, read_rows
 from feature_cache.errors import CacheError
-from feature_cache.layout import TEXT_GROUP, add_array, array, read_rows
+from feature_cache.layout import TEXT_GROUP
 from feature_cache.names import escaped, folded, why_not_a_name
 from feature_cache.storage.group import add_group, names_in, remove, set_attributes, store_of, write_group
 
@@ -104,15 +105,16 @@ def write_text(
         for kind, table, width in tables:
             if width == 0:
                 continue  # labels alone, of probabilities
-            place = names[kind]
-            add_array(entry, place, shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim"))
-            array(entry, place)[:] = np.asarray(table, dtype=np.float32)
+            add_array(
+                entry, names[kind], shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim")
+            )
+            array(entry, names[kind])[:] = np.asarray(table, dtype=np.float32)
         attributes: dict[str, Any] = {
             "labels": list(labels),
             "prompts": {kind: list(lines) for kind, lines in prompts.items()},
             "one_table": audio is None,
         }
-        if any(kind != place for kind, place in names.items()):
+        if any(kind != stored_as for kind, stored_as in names.items()):
             attributes["tables"] = names
         set_attributes(entry, attributes)
 
@@ -156,13 +158,13 @@ def read_text(group: zarr.Group, name: str) -> TextSet:
     assert isinstance(entry, zarr.Group)
     attributes: dict[str, Any] = dict(entry.attrs)
     labels = check_labels(attributes["labels"])
-    places = table_names(attributes)
-    there = places["visual"] in entry
-    visual = read_rows(entry, places["visual"]) if there else np.zeros((len(labels), 0), dtype=np.float32)
+    names = table_names(attributes)
+    there = names["visual"] in entry
+    visual = read_rows(entry, names["visual"]) if there else np.zeros((len(labels), 0), dtype=np.float32)
     return TextSet(
         name=name,
         labels=labels,
         visual=visual,
-        audio=visual if attributes.get("one_table") else read_rows(entry, places["audio"]),
+        audio=visual if attributes.get("one_table") else read_rows(entry, names["audio"]),
         prompts=attributes["prompts"],
     )

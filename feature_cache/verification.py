@@ -1,6 +1,5 @@
 """Is every byte of a cache as it was written: chunks against checksums, rows against their status and digest."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,18 +11,30 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.core.sync import sync
+from zarr.storage import MemoryStore
 
-from feature_cache import layout
+from feature_cache.arrays import ArrayTemplates, add_array, array, read_rows, same_kind
 from feature_cache.cache import FeatureCache
+from feature_cache.digests import attribute_digest
 from feature_cache.errors import CacheError
-from feature_cache.layout import DONE, FAILED, PENDING, SEAL, STATUS_NAMES, TEXT_GROUP, seal
-from feature_cache.skeleton import BESIDE, Template
+from feature_cache.layout import (
+    ATTRIBUTE_DIGEST,
+    BESIDE,
+    DONE,
+    FAILED,
+    PENDING,
+    STATUS_NAMES,
+    TEXT_GROUP,
+    decode_reason,
+)
+from feature_cache.shards import ShardRows
 from feature_cache.storage.durable import SafeStore
 from feature_cache.storage.group import add_group, names_in, remove, remove_partial, store_of
-from feature_cache.text_verification import check_text_set
+from feature_cache.tables import first_line
+from feature_cache.text import table_names
 
 _DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError)
-"""What Zarr and its codecs raise when they are given bytes like nobody's."""
+"""What Zarr and its codecs raise when they are given damaged bytes."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +96,19 @@ def verify(
 
     Raises:
         CacheError: there is no cache, its attributes cannot be read, or the store cannot be reached.
+
+    Example::
+
+        found = verify("llp.zarr", repair=True)
+        print(found.intact, found.damage)
     """
     cache = FeatureCache.open(path, "r+" if repair else "r")
-    group = cache._group
+    group = cache.shards.group
     store = store_of(group)
     found = list(_metadata(cache, group, store, repair))
     mendable = all(each.array != "zarr.json" for each in found)
-    for array in [each.array for each in found]:
-        if not repair and array.endswith("/zarr.json"):
+    for name in [each.array for each in found]:
+        if not repair and name.endswith("/zarr.json"):
             return Verification(cache.path, {}, tuple(found), False)  # nothing more can be read
     found += _texts(cache, group, store, repair)
     mendable &= repair and not (cache.kind == "probabilities" and any(d.array.startswith(TEXT_GROUP) for d in found))
@@ -118,14 +134,14 @@ def _counts(cache: FeatureCache) -> dict[str, int]:
 
 def _metadata(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: bool) -> Iterator[Damage]:
     attributes = group.attrs.asdict()
-    if attributes.get(SEAL) != seal(attributes):
+    if attributes.get(ATTRIBUTE_DIGEST) != attribute_digest(attributes):
         yield Damage(
-            "zarr.json", None, (), "its attributes are not as they were written", "extract again with --overwrite"
+            "zarr.json", None, (), "its attributes are not as they were written", "extract again with `overwrite=True`"
         )
-    template = Template(len(cache), cache.row_shapes, cache.dtype, cache.shard_size)
+    template = ArrayTemplates(len(cache), cache.row_shapes, cache.dtype, cache.shard_size)
     for name in (*cache.arrays, *BESIDE):
         try:
-            fits = template.fits(name, layout.array(group, name))
+            fits = template.fits(name, array(group, name))
         except _DAMAGE:
             fits = False
         if not fits:
@@ -148,17 +164,53 @@ def _texts(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: boo
         yield Damage(f"{TEXT_GROUP}/zarr.json", None, (), "it is missing or not as it was written", "written anew")
     for name in names:
         try:
-            wrong = check_text_set(group, store, name, (cache.visual_dim, cache.audio_dim))
+            wrong = _text_set(group, store, name, (cache.visual_dim, cache.audio_dim))
         except _DAMAGE as error:
-            wrong = f"it cannot be read ({_line(error)})"
+            wrong = f"it cannot be read ({first_line(error)[:120]})"
         if wrong is None:
             continue
-        mend = "removed; add it with `av2a text`, or extract again with the same labels"
+        mend = "removed; add it with `add_label_set(...)`, or extract again with the same labels"
         if cache.kind == "probabilities":
             mend = "import again: the labels belong to the probabilities"
         elif repair:
             remove(store, f"{TEXT_GROUP}/{name}")
         yield Damage(f"{TEXT_GROUP}/{name}", None, (), wrong, mend)
+
+
+def _text_set(group: zarr.Group, store: SafeStore, name: str, dims: tuple[int, int]) -> str | None:
+    """What is wrong with a text set; None if nothing is, or if it was cut off while it was written.
+
+    Args:
+        group: the cache's group.
+        store: its store.
+        name: the set's name.
+        dims: sizes of visual and audio embeddings.
+    """
+    folder = f"{TEXT_GROUP}/{name}"
+    if not sync(store.exists(f"{folder}/zarr.json")):
+        return None
+    entry = group[folder]
+    if not isinstance(entry, zarr.Group):
+        return "it is no group"
+    attributes: dict[str, Any] = entry.attrs.asdict()
+    if not attributes:
+        return None
+    if attributes.get(ATTRIBUTE_DIGEST) != attribute_digest(attributes):
+        return "its attributes are not as they were written"
+    sides = [("visual", dims[0])] if attributes["one_table"] else [("visual", dims[0]), ("audio", dims[1])]
+    labels, names = len(attributes["labels"]), table_names(attributes)
+    for side, width in sides:
+        if not width:
+            continue
+        table = array(entry, names[side])
+        template = zarr.open_group(MemoryStore(), mode="w", zarr_format=3)
+        add_array(template, side, shape=(labels, width), dtype="float32", rows=labels, dimensions=("label", "dim"))
+        if not same_kind(array(template, side), table) or table.shape[0] != labels:
+            return f"{side}/zarr.json is not as it was written"
+        if not sync(store.exists(f"{folder}/{names[side]}/{table.metadata.encode_chunk_key((0, 0))}")):
+            return f"the {side} table is missing"
+        read_rows(entry, names[side])
+    return None
 
 
 @dataclass
@@ -176,7 +228,7 @@ class _Shard:
         known = any(key.startswith("status/") for key in self.chunks)
         if not known and self.spoiled.any():
             after = np.where(self.spoiled, PENDING, self.status).astype(np.uint8)
-            layout.array(group, "status")[self.rows.start : self.rows.stop] = after
+            array(group, "status")[self.rows.start : self.rows.stop] = after
         for key in sorted(self.chunks, key=lambda key: not key.startswith("status/")):
             remove(store, key)
 
@@ -188,12 +240,12 @@ def _shard(cache: FeatureCache, group: zarr.Group, store: SafeStore, shard: int)
     keys: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for name in ("status", "missing", "digest", "reason", *cache.arrays):
-        array = layout.array(group, name)
-        keys[name] = f"{name}/{array.metadata.encode_chunk_key((shard, *[0] * (array.ndim - 1)))}"
+        stored = array(group, name)
+        keys[name] = f"{name}/{stored.metadata.encode_chunk_key((shard, *[0] * (stored.ndim - 1)))}"
         try:
-            tables[name] = np.asarray(array[rows.start : rows.stop])
+            tables[name] = np.asarray(stored[rows.start : rows.stop])
         except _DAMAGE as error:
-            wrong[name] = f"its checksum is wrong ({_line(error)})"
+            wrong[name] = f"its checksum is wrong ({first_line(error)[:120]})"
         else:
             if not sync(store.exists(keys[name])):
                 wrong[name] = "its chunk is missing"
@@ -225,20 +277,10 @@ def _rows(
     cache: FeatureCache, status: NDArray[np.uint8], tables: dict[str, NDArray[Any]]
 ) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """What is wrong with single rows, and with which."""
-    missing, digests = tables["missing"], tables["digest"]
-    texts = [layout.decode_reason(raw).strip() for raw in tables["reason"]]
+    beside = {name: tables[name] for name in ("digest", "reason", "missing")}
+    stored = ShardRows({name: tables[name] for name in cache.arrays}, **beside, status=status)
     yield "the status is none of pending, done, failed", status > FAILED
-    without = np.array([not text for text in texts])
+    without = np.array([not decode_reason(raw).strip() for raw in stored.reason])
     yield "the status is failed, without a reason", (status == FAILED) & without
-    yield "the status is done, with neither picture nor sound", (status == DONE) & (missing > 2)
-    differing = np.zeros(len(status), dtype=np.bool_)
-    for row in np.flatnonzero((status == DONE) | (status == FAILED)).tolist():
-        digest = hashlib.blake2b(bytes([missing[row]]), digest_size=layout.DIGEST_BYTES)
-        for name in cache.arrays:
-            digest.update(tables[name][row].tobytes())
-        differing[row] = digest.digest() != digests[row].tobytes()
-    yield "the values are not those that were written", differing
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    yield "the status is done, with neither picture nor sound", (status == DONE) & (stored.missing > 2)
+    yield "the values are not those that were written", ((status == DONE) | (status == FAILED)) & stored.differing()

@@ -7,7 +7,13 @@ from feature_cache.errors import CacheError
 
 
 def window_count(segments: int) -> int:
-    """Number of windows of a clip of ``segments`` segments: 1 + T(T-1)/2."""
+    """Number of windows of a clip of ``segments`` segments: 1 + T(T-1)/2.
+
+    Example::
+
+        window_count(10)  # 46
+        window_count(2)  # 2
+    """
     return 1 + segments * (segments - 1) // 2
 
 
@@ -23,6 +29,11 @@ def windows(segments: int = 10) -> NDArray[np.int64]:
 
     Raises:
         CacheError: T is under 2.
+
+    Example::
+
+        windows(3).tolist()  # [[0, 3], [0, 2], [0, 3], [1, 3]]
+        start, end = windows(10)[window_index(2, 5)]
     """
     if segments < 2:
         raise CacheError(f"a clip needs at least 2 segments, got {segments}")
@@ -36,6 +47,11 @@ def window_index(start: int, end: int, segments: int = 10) -> int:
 
     Raises:
         CacheError: no such window (under two segments long, or outside the clip).
+
+    Example::
+
+        row = window_index(2, 5)
+        embeddings = cache.read([0]).video[0, row]
     """
     if not (start >= 0 and start + 2 <= end <= segments):
         raise CacheError(f"no window [{start}, {end}) in a clip of {segments} segments")

@@ -57,7 +57,7 @@ def assert_equal(found: FeatureCache, expected: FeatureCache) -> None:
     assert found.clip_ids == expected.clip_ids
     assert found.reasons() == expected.reasons()
     for name in (*expected.arrays, "status", "missing", "digest", "reason"):
-        both = [cache._read(name, slice(None)) for cache in (found, expected)]
+        both = [cache.shards.read(name, slice(None)) for cache in (found, expected)]
         assert both[0].dtype == both[1].dtype
         np.testing.assert_array_equal(both[0], both[1], err_msg=name)
     for name in expected.text_names:
@@ -72,7 +72,7 @@ def assert_same_arrays(found: FeatureCache, expected: FeatureCache) -> None:
     """Equal features of equal clips, whatever they are said to be from."""
     assert (found.arrays, found.clip_ids, found.dtype) == (expected.arrays, expected.clip_ids, expected.dtype)
     for name in (*expected.arrays, "status", "missing", "digest"):
-        np.testing.assert_array_equal(found._read(name, slice(None)), expected._read(name, slice(None)), err_msg=name)
+        np.testing.assert_array_equal(found.shards.read(name), expected.shards.read(name), err_msg=name)
 
 
 def kept(folder: Path, table: Any, clips: list[str]) -> dict[str, str]:

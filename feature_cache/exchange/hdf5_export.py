@@ -9,15 +9,12 @@ from typing import Any
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from feature_cache import layout
 from feature_cache.cache import FeatureCache
-from feature_cache.digests import row_digests, text_digest
+from feature_cache.digests import text_digest
 from feature_cache.errors import CacheError
-from feature_cache.layout import DONE, MISSING_NAMES, PENDING, STATUS_NAMES
-from feature_cache.shapes import DIMENSIONS
-from feature_cache.storage.outputs import new_file
+from feature_cache.layout import DIGEST_BYTES, DIMENSIONS, MISSING_NAMES, STATUS_NAMES, TEXT_GROUP, decode_reason
+from feature_cache.storage.atomic import new_file
 from feature_cache.tables import first_line
 
 HDF5_VERSION = 1
@@ -55,6 +52,11 @@ def export_hdf5(
     Raises:
         CacheError: the cache cannot be read, a row is not what its digest says, the cache changes meanwhile, or the
             file cannot be written.
+
+    Example::
+
+        cache = FeatureCache.open("llp.zarr")
+        export_hdf5(cache, "llp.h5")
     """
     if compression not in COMPRESSIONS:
         raise CacheError(f"compression {compression!r}: use one of {', '.join(COMPRESSIONS)}")
@@ -76,22 +78,25 @@ def export_hdf5(
 
 
 def _write_facts(file: h5py.File, cache: FeatureCache, identity: str) -> None:
-    facts = {name: value for name, value in cache._group.attrs.items() if name not in ("clip_ids", layout.SEAL)}
+    facts = {name: value for name, value in cache.header.to_dict().items() if name != "clip_ids"}
     file.attrs["hdf5_version"] = HDF5_VERSION
     file.attrs["identity"] = identity
     for name, value in facts.items():
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | int | float) and _fits(name, value):
             file.attrs[name] = value
     readable = file.create_group("attributes")
     for name, value in cache.attributes.items():
         plain = value if isinstance(value, str | bool | int | float) else json.dumps(value, ensure_ascii=False)
-        if name and "\0" not in name and _fits(plain):
+        if _fits(name, plain):
             readable.attrs[name] = plain
     write_strings(file, "facts", [json.dumps(facts)])
     write_strings(file, "clip_ids", cache.clip_ids)
 
 
-def _fits(value: Any) -> bool:
+def _fits(name: str, value: Any) -> bool:
+    """Whether HDF5 takes a value as an attribute of that name."""
+    if not name or "\0" in name:
+        return False
     if isinstance(value, str):
         return len(value.encode(errors="replace")) <= LONGEST_ATTRIBUTE and "\0" not in value
     return not isinstance(value, int) or -(1 << 63) <= value < 1 << 63
@@ -100,7 +105,7 @@ def _fits(value: Any) -> bool:
 def _write_texts(file: h5py.File, cache: FeatureCache, compression: str) -> None:
     for name in cache.text_names:
         found = cache.text(name)
-        group = file.create_group(f"{layout.TEXT_GROUP}/{name}")
+        group = file.create_group(f"{TEXT_GROUP}/{name}")
         group.attrs["one_table"] = found.audio is found.visual
         write_strings(group, "labels", found.labels)
         write_strings(group, "prompts", [json.dumps(dict(found.prompts))])
@@ -116,10 +121,10 @@ def _write_texts(file: h5py.File, cache: FeatureCache, compression: str) -> None
 def _write_rows(file: h5py.File, cache: FeatureCache, compression: str, progress: Progress | None) -> None:
     n = len(cache)
     shapes: dict[str, tuple[tuple[int, ...], str, tuple[str, ...]]] = {
-        name: (shape, cache.dtype, DIMENSIONS[name]) for name, shape in cache._shapes.items()
+        name: (shape, cache.dtype, DIMENSIONS[name]) for name, shape in cache.row_shapes.items()
     }
     shapes |= {"status": ((), "uint8", ()), "missing": ((), "uint8", ())}
-    shapes["digest"] = ((layout.DIGEST_BYTES,), "uint8", ("byte",))
+    shapes["digest"] = ((DIGEST_BYTES,), "uint8", ("byte",))
     targets = {
         name: _dataset(file, name, (n, *shape), np.dtype(dtype), cache.shard_size, compression, ("clip", *dimensions))
         for name, (shape, dtype, dimensions) in shapes.items()
@@ -128,32 +133,17 @@ def _write_rows(file: h5py.File, cache: FeatureCache, compression: str, progress
     targets["missing"].attrs["meaning"] = ["0 nothing", *(f"{bit} {name}" for bit, name in MISSING_NAMES.items())]
     status, reasons = cache.status(), []
     for shard in range(cache.n_shards):
-        part = slice(cache.shard_rows(shard).start, cache.shard_rows(shard).stop)
-        values = {name: cache._read(name, part) for name in (*cache.arrays, "missing", "digest", "reason")}
-        reasons += [layout.decode_reason(raw) for raw in values.pop("reason")]
-        check_rows(values, status[part], cache.clip_ids[part], cache.arrays, f"{cache.path}: array data", "extract")
-        if (status[part] != PENDING).any() or values["digest"].any():  # else nothing was ever written there
-            for name, rows in values.items():
+        part = cache.shards.part(shard)
+        stored = cache.shards.stored(shard, status)
+        reasons += [decode_reason(raw) for raw in stored.reason]
+        stored.check_digests(cache.clip_ids[part], f"{cache.path}: array data", "extract")
+        if stored.ever_written:
+            for name, rows in {**stored.arrays, "missing": stored.missing, "digest": stored.digest}.items():
                 targets[name][part] = rows
-            targets["status"][part] = status[part]
+            targets["status"][part] = stored.status
         if progress is not None:
             progress(part.stop, n)
     write_strings(file, "reason", reasons)
-
-
-def check_rows(
-    values: dict[str, NDArray[Any]],
-    status: NDArray[np.uint8],
-    clip_ids: Sequence[str],
-    arrays: Sequence[str],
-    where: str,
-    mend: str,
-) -> None:
-    """Refuse rows that are done and not what their digest says."""
-    found = row_digests(values["missing"], {name: values[name] for name in arrays})
-    wrong = (found != values["digest"]).any(axis=1) & (status == DONE)
-    for row in np.flatnonzero(wrong).tolist():
-        raise CacheError(f"{where} of clip {clip_ids[row]} differ from their digest (damaged): {mend} again")
 
 
 def _dataset(

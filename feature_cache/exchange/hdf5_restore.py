@@ -1,7 +1,7 @@
 """A cache again, from the HDF5 file that :func:`export_hdf5` wrote."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -9,29 +9,33 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import layout
 from feature_cache.cache import FeatureCache
-from feature_cache.checks import check_clip_ids, check_missing, check_values
+from feature_cache.checks import check_clip_ids
 from feature_cache.digests import text_digest
 from feature_cache.errors import CacheError
-from feature_cache.exchange.hdf5_export import HDF5_VERSION, check_rows
+from feature_cache.exchange.hdf5_export import HDF5_VERSION
 from feature_cache.exchange.hdf5_files import Hdf5Table, find_dataset, read_strings
-from feature_cache.layout import DIGEST_BYTES, DONE, FAILED, MISSING_BIT, PENDING
-from feature_cache.shapes import Shapes, embedding_shapes, kept_name, probability_shapes, window_rows
-from feature_cache.storage.outputs import whole_cache
+from feature_cache.header import Header
+from feature_cache.layout import (
+    DIGEST_BYTES,
+    FAILED,
+    FORMAT,
+    FORMAT_VERSION,
+    TEXT_GROUP,
+    encode_reason,
+)
+from feature_cache.shards import ShardRows
+from feature_cache.storage.group import whole_cache
 from feature_cache.tables import check_block
 from feature_cache.text import write_text
 
 Progress = Callable[[int, int], None]
 
-_OWN = {"format", "format_version", "segments", "windows", "arrays", "dtype", "attributes"}
-"""Facts that a cache is made from or states by itself; the others are handed on as they are."""
-
 
 def is_export(file: h5py.File) -> bool:
     """Whether :func:`export_hdf5` wrote a file."""
     try:
-        return bool(file.attrs.get("format") == layout.FORMAT)
+        return bool(file.attrs.get("format") == FORMAT)
     except (OSError, RuntimeError, ValueError, TypeError):
         return False
 
@@ -53,36 +57,25 @@ def restore_hdf5(
     name = file.filename
     for what, found, read in (
         ("HDF5 export version", file.attrs.get("hdf5_version"), HDF5_VERSION),
-        ("cache format", file.attrs.get("format_version"), layout.FORMAT_VERSION),
+        ("cache format", file.attrs.get("format_version"), FORMAT_VERSION),
     ):
         if found != read:
             raise CacheError(f"{name} has {what} {found}, this av2a reads {read}: use the av2a that made it")
     try:
-        facts = json.loads(_texts(file, "facts")[0])
-        if facts["format"] != layout.FORMAT or facts["format_version"] != layout.FORMAT_VERSION:
-            raise ValueError("format differs from the file's")
-        shapes = _shapes(facts)
-        identity = str(file.attrs["identity"])
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as error:
-        raise CacheError(f"{name}: its facts are damaged ({type(error).__name__}: {error}): export it again") from error
-    try:
         ids = check_clip_ids(_texts(file, "clip_ids"))
     except CacheError as error:
         raise CacheError(f"{name}: {error}" if name not in str(error) else str(error)) from error
-    tables = _tables(file, facts["dtype"], len(ids), shapes)
+    stated = _texts(file, "facts")
+    try:
+        header = Header.from_dict({**json.loads(stated[0]), "clip_ids": ids})
+        identity = str(file.attrs["identity"])
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError, CacheError) as error:
+        raise CacheError(f"{name}: its facts are damaged ({error}): export it again") from error
+    tables = _tables(file, header)
     for table in tables.values():
-        check_block(table, min(facts["shard_size"], len(ids)))
-    with whole_cache(path, overwrite=overwrite) as place:
-        cache = FeatureCache._begin(
-            place,
-            ids,
-            facts["segments"],
-            shapes,
-            {key: value for key, value in facts.items() if key not in _OWN},
-            facts["dtype"],
-            facts["attributes"],
-            overwrite,
-        )
+        check_block(table, min(header.shard_size, len(header)))
+    with whole_cache(path, overwrite=overwrite) as target:
+        cache = FeatureCache.begin(target, header, overwrite=overwrite)
         _copy_rows(file, cache, tables, progress)
         _copy_texts(file, cache)
         if cache.identity != identity:
@@ -94,44 +87,11 @@ def restore_hdf5(
     return FeatureCache.open(path)
 
 
-def _shapes(facts: Mapping[str, Any]) -> Shapes:
-    """The arrays' shapes as facts state them, refused if their kind has others."""
-    stated = {name: tuple(int(size) for size in shape) for name, shape in facts["arrays"].items()}
-    for name, least in (
-        ("segments", 2),
-        ("shard_size", 1),
-        ("frames_per_window", 1),
-        ("visual_dim", 0),
-        ("audio_dim", 0),
-    ):
-        if not isinstance(facts[name], int) or isinstance(facts[name], bool) or not least <= facts[name] < 1 << 31:
-            raise ValueError(f"{name} is {facts[name]!r}")
-    if not isinstance(facts["backbone"], str) or facts["dtype"] not in layout.DTYPES:
-        raise ValueError(f"backbone {facts['backbone']!r}, dtype {facts['dtype']!r}")
-    if not isinstance(facts["segment_seconds"], int | float) or not isinstance(facts["attributes"], dict):
-        raise ValueError("segment_seconds is no number, or attributes no table")
-    segments = facts["segments"]
-    if facts["kind"] == "embeddings":
-        expected = embedding_shapes(
-            segments=segments,
-            visual_dim=facts["visual_dim"],
-            audio_dim=facts["audio_dim"],
-            frames_per_window=facts["frames_per_window"],
-            windows=kept_name(window_rows(stated, "video"), segments),
-            audio_windows=kept_name(window_rows(stated, "audio"), segments),
-            audio_per_segment="audio_segments" in stated,
-        )
-    elif facts["kind"] == "probabilities":
-        expected = probability_shapes(segments, stated["visual_probability"][1], facts["visual_dim"])
-    else:
-        raise ValueError(f"kind {facts['kind']!r}")
-    if stated != expected:
-        raise ValueError(f"arrays are {stated}, expected {expected}")
-    return expected
-
-
-def _tables(file: h5py.File, dtype: str, n: int, shapes: Shapes) -> dict[str, Hdf5Table]:
-    expected: dict[str, tuple[tuple[int, ...], str]] = {name: ((n, *shape), dtype) for name, shape in shapes.items()}
+def _tables(file: h5py.File, header: Header) -> dict[str, Hdf5Table]:
+    n = len(header)
+    expected: dict[str, tuple[tuple[int, ...], str]] = {
+        name: ((n, *shape), header.dtype) for name, shape in header.shapes.items()
+    }
     expected |= {"status": ((n,), "uint8"), "missing": ((n,), "uint8"), "digest": ((n, DIGEST_BYTES), "uint8")}
     found = {}
     for name, (shape, kind) in expected.items():
@@ -156,47 +116,33 @@ def _copy_rows(
         rows = cache.shard_rows(shard)
         part = slice(rows.start, rows.stop)
         values = {name: table.rows(rows.start, rows.stop) for name, table in tables.items()}
-        status = values.pop("status")
-        if (status != PENDING).any() or values["digest"].any():  # else nothing was ever written there
-            _check(cache, values, status, part, file.filename)
-            for name, found in values.items():
-                layout.array(cache._group, name)[part] = found
-            layout.array(cache._group, "reason")[part] = np.stack(
-                [layout.encode_reason(text) for text in reasons[part]]
-            )
-            layout.array(cache._group, "status")[part] = status
+        beside = {name: values.pop(name) for name in ("digest", "missing", "status")}
+        reason = np.stack([encode_reason(text) for text in reasons[part]])
+        stored = ShardRows(values, reason=reason, **beside)
+        if stored.ever_written:
+            _check(cache, stored, cache.clip_ids[part], file.filename)
+            cache.shards.put(shard, stored)
         if progress is not None:
             progress(rows.stop, len(cache))
 
 
-def _check(
-    cache: FeatureCache, values: dict[str, NDArray[Any]], status: NDArray[np.uint8], part: slice, file: str
-) -> None:
-    ids = cache.clip_ids[part]
-    if (status > FAILED).any():
-        raise CacheError(f"{file}: dataset 'status': {status.max()} is no status")
-    done = np.flatnonzero(status == DONE)
-    check_rows(values, status, ids, cache.arrays, f"{file}: array data", "export")
-    names = [ids[row] for row in done.tolist()]
+def _check(cache: FeatureCache, stored: ShardRows, ids: Sequence[str], file: str) -> None:
+    if (stored.status > FAILED).any():
+        raise CacheError(f"{file}: dataset 'status': {stored.status.max()} is no status")
+    stored.check_digests(ids, f"{file}: array data", "export")
     try:
-        missing = check_missing(values["missing"][done], names)
-        for name in cache.arrays:
-            there = missing & MISSING_BIT[name] == 0
-            kept = [clip for clip, is_there in zip(names, there.tolist(), strict=True) if is_there]
-            check_values(name, values[name][done][there], cache.dtype, kept)
+        stored.check_values(ids)
     except CacheError as error:
         raise CacheError(f"{file}: {error}") from error
 
 
 def _copy_texts(file: h5py.File, cache: FeatureCache) -> None:
-    texts = (
-        file.get(layout.TEXT_GROUP) if isinstance(file.get(layout.TEXT_GROUP, getlink=True), h5py.HardLink) else None
-    )
+    texts = file.get(TEXT_GROUP) if isinstance(file.get(TEXT_GROUP, getlink=True), h5py.HardLink) else None
     if not isinstance(texts, h5py.Group):
         return
-    dims = (0, 0) if cache.kind == "probabilities" else (cache.visual_dim, cache.audio_dim)
+    dims = cache.header.text_dims
     for name in texts:
-        where = f"{layout.TEXT_GROUP}/{name}"
+        where = f"{TEXT_GROUP}/{name}"
         labels = _texts(file, f"{where}/labels")
         sides: dict[str, NDArray[Any]] = {}
         for side, width in zip(("visual", "audio"), dims, strict=True):
@@ -211,7 +157,9 @@ def _copy_texts(file: h5py.File, cache: FeatureCache) -> None:
         visual = sides.get("visual", np.zeros((len(labels), 0), dtype=np.float32))
         try:
             prompts = json.loads(_texts(file, f"{where}/prompts")[0])
-            write_text(cache._group, name, labels, visual, sides.get("audio"), prompts, dims=dims, overwrite=False)
+            write_text(
+                cache.shards.group, name, labels, visual, sides.get("audio"), prompts, dims=dims, overwrite=False
+            )
         except (ValueError, IndexError, TypeError, AttributeError, RecursionError, CacheError) as error:
             if isinstance(error, CacheError) and file.filename in str(error):
                 raise

@@ -41,12 +41,14 @@ def clip_names(sources: Sources, clips: str | None, arrays: Mapping[str, Table |
     Raises:
         CacheError: there are none.
     """
-    found = sources.strings("--clips", clips, USUAL_NAMES["clips"])
+    found = sources.strings("`clips`", clips, USUAL_NAMES["clips"])
     origin = clips or "the clip ids"
     if found is None:
         folders = [table for table in arrays.values() if isinstance(table, Clips)]
         if len(folders) < len(arrays):
-            raise CacheError("no clip ids: name a list of them with --clips FILE, one a line in the order of the rows")
+            raise CacheError(
+                'no clip ids: name a list of them with `clips="FILE"`, one a line in the order of the rows'
+            )
         found = sorted(_together(folder.stems for folder in folders))
         origin = folders[0].source
     return _ave_ids(found), origin
@@ -80,7 +82,7 @@ def label_names(sources: Sources, labels: str | None) -> tuple[str, ...] | None:
     Raises:
         CacheError: they cannot be read, are fewer than two or doubled.
     """
-    found = sources.strings("--labels", labels, USUAL_NAMES["labels"])
+    found = sources.strings("`labels`", labels, USUAL_NAMES["labels"])
     if found is None:
         return None
     try:
@@ -104,11 +106,11 @@ def given_missing(sources: Sources, missing: str | None, n: int) -> NDArray[np.u
     Raises:
         CacheError: its shape or values are not as they must be.
     """
-    found = sources.table("--missing", missing, USUAL_NAMES["missing"])
+    found = sources.table("`missing`", missing, USUAL_NAMES["missing"])
     if found is None:
         return None
     if isinstance(found, Clips):
-        raise CacheError(f"{found.source} is a folder: --missing needs one array (N,)")
+        raise CacheError(f"{found.source} is a folder: `missing` needs one array (N,)")
     check_numbers(found)
     if found.shape != (n,):
         raise CacheError(f"{found.source} is {found.shape}, expected ({n},): 0, 1 (no picture) or 2 (no sound) a clip")
@@ -134,8 +136,8 @@ def text_tables(
     Args:
         sources: where to look.
         labels: C labels.
-        visual: what --text-visual says.
-        audio: what --text-audio says.
+        visual: what the argument of that name says.
+        audio: likewise.
         fitted: the clips' embeddings.
         needed: whether the labels were asked for, and so must have text embeddings.
 
@@ -148,14 +150,14 @@ def text_tables(
     }
     found = {}
     for side, value in (("visual", visual), ("audio", audio)):
-        option = f"--text-{side}"
-        table = sources.table(option, value, USUAL_NAMES[f"text_{side}"])
+        argument = f"`text_{side}`"
+        table = sources.table(argument, value, USUAL_NAMES[f"text_{side}"])
         if table is None:
             continue
         if isinstance(table, Clips):
-            raise CacheError(f"{table.source} is a folder: {option} needs one array (C, D)")
+            raise CacheError(f"{table.source} is a folder: {argument} needs one array (C, D)")
         if labels is None:
-            raise CacheError(f"{table.source}: text embeddings need the labels' names: --labels FILE, one a line")
+            raise CacheError(f'{table.source}: text embeddings need the labels\' names: `labels="FILE"`, one a line')
         check_numbers(table)
         expected = (len(labels), widths[side])
         if table.shape != expected:
@@ -167,9 +169,9 @@ def text_tables(
             raise CacheError(f"{table.source}: a value of label {labels[row]!r} is not finite, or does not fit float32")
         found[side] = values
     if (needed or found) and "visual" not in found:
-        raise CacheError("labels of embeddings need their text embeddings: --text-visual (C, Dv), --text-audio (C, Da)")
+        raise CacheError("labels of embeddings need their text embeddings: `text_visual` (C, Dv), `text_audio` (C, Da)")
     if "visual" in found and "audio" not in found and widths["visual"] != widths["audio"]:
         raise CacheError(
-            f"text embeddings of the sound are needed, too: --text-audio ({len(labels or ())}, {widths['audio']})"
+            f"text embeddings of the sound are needed, too: `text_audio` ({len(labels or ())}, {widths['audio']})"
         )
     return found

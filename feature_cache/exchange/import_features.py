@@ -1,15 +1,19 @@
 """A cache of what was computed elsewhere: embeddings, or a detector's probabilities (docs/exchange.md)."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from feature_cache.cache import FeatureCache
 from feature_cache.checks import check_clip_ids
 from feature_cache.errors import CacheError
 from feature_cache.exchange.clips import Clips
-from feature_cache.exchange.foreign_cache import create_embeddings, write_embeddings, write_probabilities
 from feature_cache.exchange.hdf5_restore import is_export, restore_hdf5
 from feature_cache.exchange.ids_and_labels import (
     USUAL_NAMES,
@@ -19,23 +23,20 @@ from feature_cache.exchange.ids_and_labels import (
     set_name,
     text_tables,
 )
-from feature_cache.exchange.pooling import pooled
 from feature_cache.exchange.repeated import SelectedTable, check_equal, distinct_ids
 from feature_cache.exchange.sources import Sources
-from feature_cache.fit import (
-    CLIP_RANKS,
-    check_counts,
-    fit_embeddings,
-    fit_probabilities,
-    missing_bits,
-)
-from feature_cache.storage.outputs import whole_cache
+from feature_cache.fit import CLIP_RANKS, Fitted, check_counts, fit_embeddings, fit_probabilities, missing_bits
+from feature_cache.header import Header
+from feature_cache.layout import DONE, MISSING_BIT
+from feature_cache.pooling import pooled
+from feature_cache.storage.group import whole_cache
+from feature_cache.tables import Table
 
 Progress = Callable[[int, int], None]
 
 _EMBEDDINGS = ("image", "video", "audio", "audio_segments")
 _PROBABILITIES = ("visual_probability", "audio_probability")
-_OPTIONS = {"visual_probability": "--visual-probabilities", "audio_probability": "--audio-probabilities"}
+_ARGUMENTS = {"visual_probability": "visual_probabilities", "audio_probability": "audio_probabilities"}
 
 
 def import_features(
@@ -69,7 +70,7 @@ def import_features(
 
     An array is named by its name in one of the files, as a .npy file, as a folder with one .npy a clip (the stem is
     the clip's id), as a file that holds one array, or one a clip (its name is the clip's id), or as FILE:NAME, where
-    NAME may be a group of arrays a clip; without an option it is looked for in the files under its own name. Rows are
+    NAME may be a group of arrays a clip; without an argument it is looked for in the files under its own name. Rows are
     read a shard at a time; the cache is there when it is whole.
 
     Args:
@@ -105,6 +106,11 @@ def import_features(
 
     Raises:
         CacheError: something is not there, does not fit, or is damaged; the message names file, array and shape.
+
+    Example::
+
+        cache = import_features("ave.zarr", ["ave.h5"], clips="ids.txt", pool=True)
+        print(cache.describe())
     """
     wanted = {
         "image": image, "video": video, "audio": audio, "audio_segments": audio_segments,
@@ -114,82 +120,112 @@ def import_features(
     with Sources(files) as sources:
         exported = sources.only_hdf5()
         if exported is not None and is_export(exported):
-            facts: dict[str, object] = {
-                **wanted, "text_name": text_name, "backbone": backbone, "dtype": dtype, "pool": pool or None,
+            more: dict[str, object] = {
+                "text_name": text_name, "backbone": backbone, "dtype": dtype, "pool": pool or None,
                 "segments": segments, "repeated_clips": None if repeated_clips == "refuse" else repeated_clips,
             }  # fmt: skip
-            for name, value in facts.items():
-                if value is not None:
-                    raise CacheError(
-                        f"{exported.filename} is an export and has all of its own: leave {_option(name)} out"
-                    )
+            _check_alone(exported, {**wanted, **more})
             return restore_hdf5(exported, path, overwrite=overwrite, progress=progress)
         if shard_size < 1:
             raise CacheError(f"shard_size must be at least 1, got {shard_size}")
         if segments is not None and (segments < 2 or not pool):
-            raise CacheError(f"--segments {segments}: it goes with --pool, from 2 on")
-        found = {
-            name: sources.table(_option(name), wanted[name], USUAL_NAMES[name], CLIP_RANKS[name])
-            for name in (*_EMBEDDINGS, *_PROBABILITIES)
-        }
-        arrays = {name: table for name, table in found.items() if table is not None}
-        _check_kind(arrays, sources)
-        rows_of, origin = clip_names(sources, clips, arrays)
-        ids, chosen = distinct_ids(rows_of, origin, repeated_clips)
-        try:
-            check_clip_ids(ids)
-        except CacheError as error:
-            raise CacheError(f"{origin}: {error}") from error
-        flat = {name: table for name, table in arrays.items() if not isinstance(table, Clips)}
-        check_counts(flat, rows_of, origin)
-        bits = given_missing(sources, missing, len(rows_of))
-        if len(ids) < len(rows_of):
-            check_equal(flat, rows_of, shard_size)
-            flat = {name: SelectedTable(table, chosen) for name, table in flat.items()}
-            bits = None if bits is None else bits[chosen]
-        by_row = [rows_of[row] for row in chosen]
-        tables = {
-            name: table.table(by_row, allow_missing=allow_missing) if isinstance(table, Clips) else flat[name]
-            for name, table in arrays.items()
-        }
-        attributes: dict[str, Any] = {"imported": {name: _file_name(table.source) for name, table in tables.items()}}
+            raise CacheError(f"`segments={segments}`: it goes with `pool=True`, from 2 on")
+        found = _rows(sources, wanted, repeated_clips, shard_size, allow_missing=allow_missing)
+        tables, attributes = found.tables, found.attributes
         if pool:
             tables, each = pooled(tables, segments, shard_size)
             attributes |= {"pooled": each} if each else {}
-        if ids != rows_of:
-            attributes["repeated_clips"] = {"kept": repeated_clips, "rows": len(rows_of), "ids": len(set(rows_of))}
         label_set = label_names(sources, labels)
-        common: dict[str, Any] = {
-            "clip_ids": ids,
+        texts: dict[str, NDArray[Any]] = {}
+        probabilities = any(name in tables for name in _PROBABILITIES)
+        if probabilities:
+            if label_set is None:
+                raise CacheError('probabilities need the labels\' names: `labels="FILE"`, one a line')
+            fitted = fit_probabilities(tables, found.clip_ids, len(label_set), shard_size)
+        else:
+            fitted = fit_embeddings(tables, found.clip_ids, shard_size)
+            texts = text_tables(sources, label_set, text_visual, text_audio, fitted, needed=labels is not None)
+        absent = missing_bits(fitted, found.missing, found.clip_ids)
+        facts: dict[str, Any] = {
+            "clip_ids": found.clip_ids,
             "segment_seconds": segment_seconds,
             "shard_size": shard_size,
             "attributes": attributes,
             "overwrite": overwrite,
         }
         name = text_name or set_name(labels)
-        if any(part in tables for part in _PROBABILITIES):
-            if label_set is None:
-                raise CacheError("probabilities need the labels' names: --labels FILE, one a line")
-            fitted = fit_probabilities(tables, ids, len(label_set), shard_size)
-            absent = missing_bits(fitted, bits, ids)
-            with whole_cache(path, overwrite=overwrite) as place:
-                write_probabilities(
-                    place, fitted, absent, ids, label_set, name, backbone, dtype or "float32", common, progress
-                )
-            return FeatureCache.open(path)
-        fitted = fit_embeddings(tables, ids, shard_size)
-        absent = missing_bits(fitted, bits, ids)
-        texts = text_tables(sources, label_set, text_visual, text_audio, fitted, needed=labels is not None)
-        with whole_cache(path, overwrite=overwrite) as place:
-            cache = create_embeddings(place, fitted, backbone or "imported", dtype or "float16", common)
-            if label_set is not None and texts:
-                cache.add_text(name, labels=label_set, visual=texts["visual"], audio=texts.get("audio"))
-            write_embeddings(cache, fitted, absent, progress)
+        with whole_cache(path, overwrite=overwrite) as target:
+            if probabilities and label_set is not None:
+                given = {"source": backbone or "probabilities", "dtype": dtype or "float32", "text_name": name, **facts}
+                _write_probabilities(target, fitted, absent, label_set, given, progress)
+            else:
+                given = {"backbone": backbone or "imported", "dtype": dtype or "float16", **facts}
+                cache = _begin_embeddings(target, fitted, given)
+                if label_set is not None and texts:
+                    cache.add_text(name, labels=label_set, visual=texts["visual"], audio=texts.get("audio"))
+                _write_embeddings(cache, fitted, absent, progress)
         return FeatureCache.open(path)
 
 
-def _option(name: str) -> str:
-    return _OPTIONS.get(name, "--" + name.replace("_", "-"))
+@dataclass(frozen=True)
+class _Rows:
+    """What files have of the clips.
+
+    Attributes:
+        clip_ids: N names, none of them twice.
+        tables: by the name that the array has in a cache, N rows each.
+        missing: uint8 (N,), as is given; None if nothing is.
+        attributes: where it comes from, for the cache.
+    """
+
+    clip_ids: list[str]
+    tables: dict[str, Table]
+    missing: NDArray[np.uint8] | None
+    attributes: dict[str, Any]
+
+
+def _rows(
+    sources: Sources, wanted: Mapping[str, str | None], repeated: str, shard_size: int, *, allow_missing: bool
+) -> _Rows:
+    found = {
+        name: sources.table(_argument(name), wanted[name], USUAL_NAMES[name], CLIP_RANKS[name])
+        for name in (*_EMBEDDINGS, *_PROBABILITIES)
+    }
+    arrays = {name: table for name, table in found.items() if table is not None}
+    _check_kind(arrays, sources)
+    rows_of, origin = clip_names(sources, wanted["clips"], arrays)
+    ids, chosen = distinct_ids(rows_of, origin, repeated)
+    try:
+        check_clip_ids(ids)
+    except CacheError as error:
+        raise CacheError(f"{origin}: {error}") from error
+    flat = {name: table for name, table in arrays.items() if not isinstance(table, Clips)}
+    check_counts(flat, rows_of, origin)
+    bits = given_missing(sources, wanted["missing"], len(rows_of))
+    if len(ids) < len(rows_of):
+        check_equal(flat, rows_of, shard_size)
+        flat = {name: SelectedTable(table, chosen) for name, table in flat.items()}
+        bits = None if bits is None else bits[chosen]
+    by_row = [rows_of[row] for row in chosen]
+    tables = {
+        name: table.table(by_row, allow_missing=allow_missing) if isinstance(table, Clips) else flat[name]
+        for name, table in arrays.items()
+    }
+    attributes: dict[str, Any] = {"imported": {name: _file_name(table.source) for name, table in tables.items()}}
+    if ids != rows_of:
+        attributes["repeated_clips"] = {"kept": repeated, "rows": len(rows_of), "ids": len(set(rows_of))}
+    return _Rows(ids, tables, bits, attributes)
+
+
+def _check_alone(exported: h5py.File, given: Mapping[str, object]) -> None:
+    """An export needs no arguments, and takes none."""
+    for name, value in given.items():
+        if value is not None:
+            raise CacheError(f"{exported.filename} is an export and has all of its own: leave {_argument(name)} out")
+
+
+def _argument(name: str) -> str:
+    return f"`{_ARGUMENTS.get(name, name)}`"
 
 
 def _file_name(source: str) -> str:
@@ -203,12 +239,58 @@ def _check_kind(arrays: Mapping[str, object], sources: Sources) -> None:
     probabilities = [name for name in _PROBABILITIES if name in arrays]
     extra = [name for name in ("video", "audio", "audio_segments") if name in arrays]
     if probabilities and extra:
-        raise CacheError(
-            f"{_option(probabilities[0])} and {_option(extra[0])}: a cache holds probabilities or embeddings, not both"
-        )
+        both = f"{_argument(probabilities[0])} and {_argument(extra[0])}"
+        raise CacheError(f"{both}: a cache holds probabilities or embeddings, not both")
     if probabilities:
         return
     if "image" not in arrays:
-        raise CacheError(f"no image embeddings (N, T, Dv): name them with --image{offers}")
+        raise CacheError(f"no image embeddings (N, T, Dv): name them with `image`{offers}")
     if not extra or extra == ["video"]:
-        raise CacheError(f"no audio embeddings (N, W, Da), (N, T, Da) or (N, Da): name them with --audio{offers}")
+        raise CacheError(f"no audio embeddings (N, W, Da), (N, T, Da) or (N, Da): name them with `audio`{offers}")
+
+
+def _begin_embeddings(target: str | PathLike[str], fitted: Fitted, given: dict[str, Any]) -> FeatureCache:
+    overwrite = given.pop("overwrite")
+    return FeatureCache.begin(target, Header.of_rows(fitted.shapes, **given), overwrite=overwrite)
+
+
+def _write_embeddings(
+    cache: FeatureCache, fitted: Fitted, missing: NDArray[np.uint8], progress: Progress | None
+) -> None:
+    """Fill a cache shard by shard, so that memory does not grow with the number of clips, and finish it."""
+    for shard in range(cache.n_shards):
+        rows = cache.shard_rows(shard)
+        bits = missing[rows.start : rows.stop]
+        values = {
+            name: fitted.rows(name, rows.start, rows.stop, cache.clip_ids, bits & MISSING_BIT[name] == 0, cache.dtype)
+            for name in fitted.tables
+        }
+        cache.shards.write(shard, values, np.full(len(rows), DONE, dtype=np.uint8), None, bits)
+        if progress is not None:
+            progress(rows.stop, len(cache))
+    cache.finish()
+
+
+def _write_probabilities(
+    target: str | PathLike[str],
+    fitted: Fitted,
+    missing: NDArray[np.uint8],
+    labels: Sequence[str],
+    given: dict[str, Any],
+    progress: Progress | None,
+) -> None:
+    """Make a cache of probabilities, all at once: they are small."""
+    ids, dtype = given["clip_ids"], given["dtype"]
+    n = len(ids)
+    values = {name: fitted.rows(name, 0, n, ids, missing & MISSING_BIT[name] == 0, dtype) for name in fitted.tables}
+    FeatureCache.from_probabilities(
+        target,
+        labels=labels,
+        visual=values.get("visual_probability"),
+        audio=values.get("audio_probability"),
+        image=values.get("image"),
+        missing=missing,
+        **given,
+    )
+    if progress is not None:
+        progress(n, n)

@@ -74,7 +74,7 @@ def distinct_ids(clip_ids: Sequence[str], origin: str, how: str) -> tuple[list[s
     times = "twice" if len(found) == 2 else f"{len(found)} times"
     raise CacheError(
         f"{origin}: clip id {clip!r} occurs {times} (rows {found[0] + 1} and {found[1] + 1}; {len(clip_ids)} rows, "
-        f"{len(rows)} ids): --repeated-clips first takes one row of each, if they are equal; number names them "
+        f'{len(rows)} ids): `repeated_clips="first"` takes one row of each, if they are equal; number names them '
         f"{clip}, {clip}~2"
     )
 
@@ -106,7 +106,7 @@ def _check_some(table: Table, repeated: Sequence[Sequence[int]], clip_ids: Seque
         if not _close(values, first):
             raise CacheError(
                 f"{table.source}: rows {firsts[row] + 1} and {row + 1} of clip id {clip_ids[row]!r} differ: keep both "
-                "with --repeated-clips number, or remove one"
+                'with `repeated_clips="number"`, or remove one'
             )
 
 

@@ -1,4 +1,4 @@
-"""Where features come from: files given by position, and what options name in them or elsewhere."""
+"""Where features come from: files given by position, and what arguments name in them or elsewhere."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -17,7 +17,7 @@ from feature_cache.tables import Table, first_line
 
 
 class Sources:
-    """What files and options offer; a context manager that closes the files."""
+    """What files and arguments offer; a context manager that closes the files."""
 
     def __init__(self, files: Sequence[str | PathLike[str]]) -> None:
         """Open the files given by position.
@@ -51,14 +51,14 @@ class Sources:
         return only.file if isinstance(only, Hdf5Archive) else None
 
     def table(
-        self, option: str, value: str | None, names: Sequence[str], clip_ranks: Sequence[int] = ()
+        self, argument: str, value: str | None, names: Sequence[str], clip_ranks: Sequence[int] = ()
     ) -> Table | Clips | None:
-        """The table, or the arrays a clip, that an option names, or that a file has under one of the usual names.
+        """The table, or the arrays a clip, that an argument names, or that a file has under one of the usual names.
 
         Args:
-            option: as errors name it.
+            argument: as errors name it.
             value: the name of an array, or of a group with an array a clip, in the files; a .npy file, a folder of
-                them, a file with one array or with one a clip, or FILE:NAME; None if the option is not given.
+                them, a file with one array or with one a clip, or FILE:NAME; None if it is not given.
             names: usual names.
             clip_ranks: numbers of axes that a clip's array may have; none: arrays a clip are not looked for.
 
@@ -68,22 +68,22 @@ class Sources:
         looked_for = names if value is None else (value,)
         found = [(archive, name) for name in looked_for for archive in self.archives if archive.has(name)]
         if found:
-            return self._table(option, *self._one(option, found))
+            return self._table(argument, *self._one(argument, found))
         if clip_ranks:
             groups = [(archive, name) for name in looked_for for archive in self.archives if archive.members(name)]
             if groups:
-                return self._clips(*self._one(option, groups))
+                return self._clips(*self._one(argument, groups))
         if value is None:
             return None
         if Path(value).is_dir():
             return Clips.in_folder(value)
-        archive, name = self._named(option, value, names, clip_ranks)
+        archive, name = self._named(argument, value, names, clip_ranks)
         if archive.has(name):
             return archive.table(name)
         return self._clips(archive, name, hint="" if value != archive.path else f"; or name one as {value}:NAME")
 
-    def strings(self, option: str, value: str | None, names: Sequence[str]) -> list[str] | None:
-        """The texts that an option names, likewise; any other file is read as text, one a line, blank lines aside.
+    def strings(self, argument: str, value: str | None, names: Sequence[str]) -> list[str] | None:
+        """The texts that an argument names, likewise; any other file is read as text, one a line, blank lines aside.
 
         Raises:
             CacheError: there is nothing of that name, several, or no list of texts.
@@ -98,13 +98,13 @@ class Sources:
         else:
             found = [(archive, value) for archive in self.archives if archive.has(value)]
         if found:
-            archive, name = self._one(option, found)
+            archive, name = self._one(argument, found)
             return archive.strings(name)
         if value is None:
             return None
         if Path(value).is_file() and not _is_array_file(value):
             return text_lines(value)
-        archive, name = self._named(option, value, names)
+        archive, name = self._named(argument, value, names)
         return archive.strings(name)
 
     def offers(self) -> str:
@@ -122,24 +122,24 @@ class Sources:
         except CacheError:
             return f"{name} (not readable)"
 
-    def _table(self, option: str, archive: Archive, name: str) -> Table:
+    def _table(self, argument: str, archive: Archive, name: str) -> Table:
         if not archive.has(name):
             held = ", ".join(archive.names()[:12]) or "nothing"
-            raise CacheError(f"{option}: {archive.path} has no {name!r}; it has {held}")
+            raise CacheError(f"{argument}: {archive.path} has no {name!r}; it has {held}")
         return archive.table(name)
 
     def _clips(self, archive: Archive, name: str, hint: str = "") -> Clips:
         inside = "" if name == "/" else f": group {name.strip('/')!r}"
         return Clips(f"{archive.path}{inside}", archive.members(name), archive.member, hint)
 
-    def _one(self, option: str, found: Sequence[tuple[Archive, str]]) -> tuple[Archive, str]:
+    def _one(self, argument: str, found: Sequence[tuple[Archive, str]]) -> tuple[Archive, str]:
         if len(found) > 1:
             both = " and ".join(f"{archive.path}:{name}" for archive, name in found[:2])
-            raise CacheError(f"{option}: {both} are both there: name one as FILE:NAME")
+            raise CacheError(f"{argument}: {both} are both there: name one as FILE:NAME")
         return found[0]
 
     def _named(
-        self, option: str, value: str, names: Sequence[str], clip_ranks: Sequence[int] = ()
+        self, argument: str, value: str, names: Sequence[str], clip_ranks: Sequence[int] = ()
     ) -> tuple[Archive, str]:
         """An array, or a group, as FILE:NAME; or a file's only one; or "/", if a file has an array a clip."""
         if Path(value).is_file():
@@ -155,22 +155,22 @@ class Sources:
             groups = [name for name in names if clip_ranks and archive.members(name)]
             if groups:
                 return archive, groups[0]
-            raise CacheError(f"{option}: {value} has {', '.join(held[:12]) or 'no arrays'}: name one as {value}:NAME")
+            raise CacheError(f"{argument}: {value} has {', '.join(held[:12]) or 'no arrays'}: name one as {value}:NAME")
         for place, letter in enumerate(value):
             if letter == ":" and Path(value[:place]).is_file():
                 archive, name = self._archive(value[:place]), value[place + 1 :]
                 if not (clip_ranks and archive.members(name)):
-                    self._table(option, archive, name)
+                    self._table(argument, archive, name)
                 return archive, name
         offers = f"; {self.offers()}" if self.archives else ""
-        raise CacheError(f"{option}: {value} is not there, as a file or as an array's name{offers}")
+        raise CacheError(f"{argument}: {value} is not there, as a file or as an array's name{offers}")
 
     def _archive(self, path: str) -> Archive:
         if path not in self._open:
             if not Path(path).exists():
                 raise CacheError(f"{path} is not there")
             if Path(path).is_dir():
-                raise CacheError(f"{path} is a folder: name it in an option, as --image {path}")
+                raise CacheError(f'{path} is a folder: name it as `image="{path}"`')
             other = other_kind(path)
             if other is not None:
                 raise CacheError(other)

@@ -8,9 +8,11 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from os import PathLike
 from pathlib import Path
+
+from feature_cache.errors import CacheError
 
 PARTIAL = ".partial"
 """Ending of a file that was being written when its process was killed."""
@@ -57,6 +59,26 @@ def write_outputs(files: Mapping[Path, str | bytes]) -> None:
     _put(found)
     for file, data in special.items():
         file.write_bytes(data)
+
+
+def new_file(path: str | PathLike[str], *, overwrite: bool) -> AbstractContextManager[Path]:
+    """A name to write a file under; it becomes ``path`` when the block ends without an error.
+
+    Args:
+        path: the file to make.
+        overwrite: replace a file that is there.
+
+    Raises:
+        CacheError: something is at ``path`` already, or its folder is not there.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise CacheError(f"{target} is a folder: name a file to write")
+    if target.exists() and not overwrite:
+        raise CacheError(f"{target} is there already: choose another output or overwrite it")
+    if not target.parent.is_dir():
+        raise CacheError(f"{target}: no folder {target.parent}: make it first")
+    return whole_file(target)
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """The Zarr group of a cache: made, opened, emptied, listed (docs/design.md 3)."""
 
 import json
+import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Literal
 
@@ -12,30 +14,15 @@ from zarr.core.sync import sync
 from zarr.errors import ContainsArrayError, GroupNotFoundError
 from zarr.storage import MemoryStore
 
+from feature_cache.digests import attribute_digest
 from feature_cache.errors import CacheError
-from feature_cache.layout import FORMAT, FORMAT_VERSION, SEAL, UNFINISHED, seal
-from feature_cache.storage.atomic import PARTIAL
+from feature_cache.header import Header
+from feature_cache.layout import ATTRIBUTE_DIGEST, FORMAT, FORMAT_VERSION, UNFINISHED
+from feature_cache.storage.atomic import PARTIAL, sync_folder
 from feature_cache.storage.durable import SafeStore
 from feature_cache.storage.urls import local_folder, shown, store_at
 
-__all__ = [
-    "add_group",
-    "attributes_at",
-    "check_replaceable",
-    "clear",
-    "empty",
-    "finish",
-    "is_there",
-    "names_in",
-    "open_group",
-    "remove",
-    "remove_partial",
-    "set_attributes",
-    "set_json",
-    "shown",
-    "store_of",
-    "write_group",
-]
+_MAKER = "maker"
 
 
 def clear(path: str | PathLike[str], *, overwrite: bool) -> zarr.Group:
@@ -71,6 +58,44 @@ def check_replaceable(path: str | PathLike[str], *, overwrite: bool) -> None:
             raise CacheError(f"{name} is a Zarr store, but no av2a cache: choose another output")
         if not overwrite:
             raise CacheError(f"{name} is there already: choose another output or overwrite it")
+
+
+@contextmanager
+def whole_cache(path: str | PathLike[str], *, overwrite: bool) -> Iterator[str | PathLike[str]]:
+    """A place to make a cache in; a folder becomes ``path`` when the block ends without an error.
+
+    A cache that is there stays until then. A URL cannot be renamed: there the cache is made where it stays.
+
+    Args:
+        path: the cache to make.
+        overwrite: replace a cache that is there; anything else is never replaced.
+
+    Raises:
+        CacheError: something is at ``path`` already.
+    """
+    target = local_folder(path)
+    if target is None:
+        yield path
+        return
+    partial, replaced = (target.with_name(f".{target.name[:40]}{ending}") for ending in (PARTIAL, ".replaced"))
+    if replaced.exists() and not target.exists():  # killed in between
+        replaced.rename(target)
+    check_replaceable(path, overwrite=overwrite)
+    for left in (partial, replaced):
+        if left.is_dir():
+            shutil.rmtree(left)
+    try:
+        yield partial
+        if target.exists():
+            target.rename(replaced)
+        partial.rename(target)
+        sync_folder(target.parent)
+        if replaced.exists():
+            replaced.rename(partial)  # no name of a cache that is whole
+    finally:
+        if replaced.exists() and not target.exists():
+            replaced.rename(target)
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def empty(store: SafeStore, format: str) -> None:
@@ -131,9 +156,6 @@ def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
     return {"zarr_format": 3, "node_type": "group", "attributes": attributes}
 
 
-_MAKER = "maker"
-
-
 def is_there(path: str | PathLike[str]) -> bool:
     """Whether a group is there that is more than the beginning of a cache.
 
@@ -144,45 +166,34 @@ def is_there(path: str | PathLike[str]) -> bool:
     return found is not None and UNFINISHED not in found
 
 
-def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> zarr.Group:
-    """The group of a cache of this format version."""
+def open_group(path: str | PathLike[str], mode: Literal["r", "r+"]) -> tuple[zarr.Group, Header]:
+    """The group of a cache of this format version, and its header.
+
+    Raises:
+        CacheError: there is none, it is no av2a cache, half made, of another format version, or its header is damaged.
+    """
     found = attributes_at(path)
     name, folder = shown(path), local_folder(path)
     if found is None:
         if folder is not None and folder.exists():
-            raise CacheError(f"{name} is no av2a cache: make one with `av2a extract`")
-        raise CacheError(f"{name} is not there: make it with `av2a extract`")
+            raise CacheError(f"{name} is no av2a cache: make one with `extract_videos(...)`")
+        raise CacheError(f"{name} is not there: make it with `extract_videos(...)`")
     if UNFINISHED in found:
         raise CacheError(f"{name} is half written (cut off while it was made): extract again")
     if not found:
         raise CacheError(f"{name} is half written (cut off while it was made): extract again, overwriting it")
     if found.get("format") != FORMAT:
-        raise CacheError(f"{name} is a Zarr store, but no av2a cache: make one with `av2a extract`")
+        raise CacheError(f"{name} is a Zarr store, but no av2a cache: make one with `extract_videos(...)`")
     if found.get("format_version") != FORMAT_VERSION:
         raise CacheError(
             f"{name} has cache format {found.get('format_version')}, this av2a reads {FORMAT_VERSION}: "
             "extract again, or use the av2a that made it"
         )
-    missing = _REQUIRED - found.keys()
-    if missing:
-        raise CacheError(f"{name} is damaged (no {', '.join(sorted(missing))}): extract again, overwriting it")
-    return zarr.open_group(store_at(path, read_only=mode == "r"), mode=mode, zarr_format=3)
-
-
-_REQUIRED = {
-    "arrays",
-    "attributes",
-    "audio_dim",
-    "backbone",
-    "clip_ids",
-    "dtype",
-    "frames_per_window",
-    "kind",
-    "segment_seconds",
-    "segments",
-    "shard_size",
-    "visual_dim",
-}
+    try:
+        header = Header.from_dict(found)
+    except CacheError as error:
+        raise CacheError(f"{name} is damaged ({error}): extract again, overwriting it") from error
+    return zarr.open_group(store_at(path, read_only=mode == "r"), mode=mode, zarr_format=3), header
 
 
 def attributes_at(path: str | PathLike[str]) -> dict[str, Any] | None:
@@ -202,7 +213,7 @@ def attributes_at(path: str | PathLike[str]) -> dict[str, Any] | None:
 
 def set_attributes(group: zarr.Group, attributes: dict[str, Any]) -> None:
     """Replace a group's attributes in one write, with a digest of them all."""
-    group.attrs.put({**attributes, SEAL: seal(attributes)})
+    group.attrs.put({**attributes, ATTRIBUTE_DIGEST: attribute_digest(attributes)})
 
 
 def store_of(group: zarr.Group) -> SafeStore:

@@ -62,13 +62,14 @@ def test_numbers_that_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["h5", "npz"])
 def test_repeated_ids_of_different_rows(way: str, tmp_path: Path) -> None:
     files, options, _, _ = _ave(tmp_path, way, same=False)
-    assert "clip id 'a' occurs 3 times (rows 1 and 3; 6 rows, 3 ids): --repeated-clips first takes one row" in refused(
-        tmp_path, *files, **options
+    assert (
+        "clip id 'a' occurs 3 times (rows 1 and 3; 6 rows, 3 ids): `repeated_clips=\"first\"` takes one row"
+        in refused(tmp_path, *files, **options)
     )
     for shard_size in (1, 4, 32):
         message = refused(tmp_path, *files, **options, repeated_clips="first", shard_size=shard_size)
         assert message.endswith(
-            "'audio': rows 1 and 6 of clip id 'a' differ: keep both with --repeated-clips number, or remove one"
+            "'audio': rows 1 and 6 of clip id 'a' differ: keep both with `repeated_clips=\"number\"`, or remove one"
         )
 
 

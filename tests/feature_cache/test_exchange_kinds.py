@@ -79,7 +79,7 @@ def test_tables_are_not_taken_for_clips(tmp_path: Path) -> None:
     sounds = write_hdf5(tmp_path / "s.h5", {"mfcc": normal(5, 6), "vggish": normal(5, 6)})
     np.save(tmp_path / "image.npy", normal(5, T, 4))
     options = {"audio": str(sounds), "clips": str(write_lines(tmp_path / "ids.txt", ids()))}
-    assert refused(tmp_path, image=str(tables), **options) == "--image: t.h5 has resnet, vit: name one as t.h5:NAME"
+    assert refused(tmp_path, image=str(tables), **options) == "`image`: t.h5 has resnet, vit: name one as t.h5:NAME"
     assert refused(tmp_path, image=str(tmp_path / "image.npy"), **options) == (
         "s.h5: no array for any of 5 clips; there are mfcc, vggish; or name one as s.h5:NAME"
     )
@@ -112,7 +112,7 @@ def test_pooled_frames(tmp_path: Path) -> None:
     sides = _llp(tmp_path)
     assert refused(tmp_path, **sides) == (
         "res152 is (4, 80, 8) and vggish is (4, 10, 6): 80 and 10 rows a clip, expected as many; of 10 segments, "
-        "res152 has 8 rows a segment: --pool averages them"
+        "res152 has 8 rows a segment: `pool=True` averages them"
     )
     done = av2a("import", "--image", "res152", "--audio", "vggish", "--pool", "-o", "c.zarr", cwd=tmp_path)
     assert done.code == 0
@@ -200,8 +200,8 @@ def test_pooled_probabilities_and_missing_clips(tmp_path: Path) -> None:
         ((80, 4), (12, 6), {}, "i.npy is (3, 80, 4) and s.npy is (3, 12, 6): 80 and 12 rows a clip, expected as many"),
         ((83, 4), (10, 6), {"pool": True}, "rows of a clip that cannot be cut into 10 segments, nor into the fewest"),
         ((80, 4), (10, 6), {"pool": True, "segments": 7}, "rows of a clip that cannot be cut into 7 segments: i"),
-        ((80, 4), (10, 6), {"segments": 10}, "--segments 10: it goes with --pool, from 2 on"),
-        ((10, 7, 7, 32), (10, 6), {}, "one vector a segment; --pool averages the 7 × 7 vectors of each"),
+        ((80, 4), (10, 6), {"segments": 10}, "`segments=10`: it goes with `pool=True`, from 2 on"),
+        ((10, 7, 7, 32), (10, 6), {}, "one vector a segment; `pool=True` averages the 7 × 7 vectors of each"),
         ((10, 32, 7, 7), (10, 6), {"pool": True}, "vectors of 7 on a grid of 32 × 7? Move the axis of the vectors to"),
         ((64, 10), (10, 6), {}, "i.npy seems to have vectors before rows: turn it by numpy.swapaxes(values, 1, 2)"),
         ((10, 4), (64, 10), {}, "s.npy seems to have vectors before rows: turn it by numpy.swapaxes(values, 1, 2)"),
@@ -222,7 +222,7 @@ def test_frames_beside_windows(tmp_path: Path) -> None:
     file = write_hdf5(tmp_path / "f.h5", given)
     assert refused(tmp_path, file) == (
         "f.h5: dataset 'image' is (3, 80, 4) and f.h5: dataset 'video' is (3, 46, 4): 80 segments have 3161 windows, "
-        "not 46; of 10 segments, f.h5: dataset 'image' has 8 rows a segment: --pool averages them"
+        "not 46; of 10 segments, f.h5: dataset 'image' has 8 rows a segment: `pool=True` averages them"
     )
     made = import_features(tmp_path / "c.zarr", [file], pool=True)
     assert (made.segments, made.windows_kept) == (10, "all")

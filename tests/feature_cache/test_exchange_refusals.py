@@ -37,29 +37,29 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"video": normal(5, 3, 4)}, {}, "f.h5: dataset 'video' is (5, 3, 4): 3 windows, expected 4 for 3 segments, or 1"),
     ({"video": normal(5, 4, 5)}, {}, "f.h5: dataset 'video' is (5, 4, 5): vectors of 5, expected 4 as f.h5: dataset"),
     ({"audio": normal(5, 6, 6)}, {}, "audio' is (5, 6, 6): 3 and 6 rows a clip, expected as many; of 3 segments, f.h5"),
-    ({"audio": normal(5, 6, 6)}, {}, "f.h5: dataset 'audio' has 2 rows a segment: --pool averages them"),
+    ({"audio": normal(5, 6, 6)}, {}, "f.h5: dataset 'audio' has 2 rows a segment: `pool=True` averages them"),
     ({"audio": normal(5, 5, 6)}, {}, "expected as many; sound has a row a segment, as pictures, or a window (4), or a"),
     ({"audio_segments": normal(5, 2, 6)}, {}, "dataset 'audio_segments' is (5, 2, 6): 3 and 2 rows a clip, expected"),
     ({"audio_segments": normal(5, 3, 7)}, {}, "dataset 'audio_segments' is (5, 3, 7): vectors of 7, expected 6"),
     ({"image": normal(5, 1, 4)}, {}, "f.h5: dataset 'image' is (5, 1, 4): a clip needs at least 2 segments"),
     ({"image": np.zeros((5, 3, 0))}, {}, "f.h5: dataset 'image' is (5, 3, 0): it holds nothing"),
     ({"image": np.full((5, 3, 4), "a", dtype="S1")}, {}, "f.h5: dataset 'image' holds |S1, expected numbers"),
-    ({"image": None}, {}, "no image embeddings (N, T, Dv): name them with --image; f.h5 has audio (5, 4, 6), clip_ids"),
-    ({"audio": None}, {}, "no audio embeddings (N, W, Da), (N, T, Da) or (N, Da): name them with --audio; f.h5 has"),
-    ({"clip_ids": None}, {}, "no clip ids: name a list of them with --clips FILE"),
+    ({"image": None}, {}, "no image embeddings (N, T, Dv): name them with `image`; f.h5 has audio (5, 4, 6), clip_ids"),
+    ({"audio": None}, {}, "no audio embeddings (N, W, Da), (N, T, Da) or (N, Da): name them with `audio`; f.h5 has"),
+    ({"clip_ids": None}, {}, 'no clip ids: name a list of them with `clips="FILE"`'),
     ({"clip_ids": ["a", "b", "a", "c", "d"]}, {}, "the clip ids: clip id 'a' occurs twice"),
     ({"clip_ids": [b"\xff"] * 5}, {}, "f.h5: dataset 'clip_ids' is no UTF-8 text"),
     ({"labels": ["a", "A", "b"]}, {}, "labels: label 'A' occurs twice (as 'a' before)"),
     ({"labels": ["a", "b"]}, {}, "f.h5: dataset 'text_visual' is (3, 4), expected (2, 4) for 2 labels"),
     ({"text_audio": normal(3, 4)}, {}, "f.h5: dataset 'text_audio' is (3, 4), expected (3, 6) for 3 labels"),
-    ({"text_audio": None}, {}, "text embeddings of the sound are needed, too: --text-audio (3, 6)"),
-    ({"text_visual": None}, {}, "labels of embeddings need their text embeddings: --text-visual"),
+    ({"text_audio": None}, {}, "text embeddings of the sound are needed, too: `text_audio` (3, 6)"),
+    ({"text_visual": None}, {}, "labels of embeddings need their text embeddings: `text_visual`"),
     ({"text_visual": np.full((3, 4), np.nan)}, {}, "f.h5: dataset 'text_visual': a value of label 'dog' is not finite"),
     ({"missing": [0, 1]}, {}, "f.h5: dataset 'missing' is (2,), expected (5,)"),
     ({"missing": [0, 1, 2, 3, 4]}, {}, "f.h5: dataset 'missing': values other than 0, 1 (no picture) and 2"),
     ({"visual_probability": np.ones((5, 3, 3))}, {}, "a cache holds probabilities or embeddings, not both"),
-    ({}, {"image": "x.npy"}, "--image: x.npy is not there, as a file or as an array's name; f.h5 has audio (5, 4, 6)"),
-    ({}, {"image": "f.h5:nothing"}, "--image: f.h5 has no 'nothing'; it has audio, clip_ids, image"),
+    ({}, {"image": "x.npy"}, "`image`: x.npy is not there, as a file or as an array's name; f.h5 has audio (5, 4, 6)"),
+    ({}, {"image": "f.h5:nothing"}, "`image`: f.h5 has no 'nothing'; it has audio, clip_ids, image"),
     ({}, {"shard_size": 0}, "shard_size must be at least 1"),
     ({}, {"dtype": "float64"}, "dtype 'float64': use one of float16, float32"),
     ({"image": 1e5 * normal(5, 3, 4)}, {}, "does not fit float16: store float32"),
@@ -113,7 +113,7 @@ def test_values_that_are_not_finite(kind: str, value: float, tmp_path: Path) -> 
         (np.ones((5, 6, 3)), LABELS, "v.npy is (5, 6, 3) and a.npy is (5, 3, 3): 6 and 3 rows a clip"),
         (np.ones((5, 3)), LABELS, "v.npy is (5, 3), expected visual probability (N, T, C)"),
         (np.ones((4, 3, 3)), LABELS, "v.npy is (4, 3, 3): 4 clips, expected 5 as in ids.txt"),
-        (np.ones((5, 3, 3)), None, "probabilities need the labels' names: --labels FILE, one a line"),
+        (np.ones((5, 3, 3)), None, "probabilities need the labels' names: `labels=\"FILE\"`, one a line"),
     ],
 )  # fmt: skip
 def test_wrong_probabilities(visual: Any, labels: Any, message: str, tmp_path: Path) -> None:
@@ -227,12 +227,12 @@ def test_folders(tmp_path: Path) -> None:
     assert refused(tmp_path, image=str(tmp_path / "empty"), audio=sides["audio"]).startswith("empty: no .npy file")
     clips = write_lines(tmp_path / "ids.txt", ["c", "d"])
     assert refused(tmp_path, **sides, clips=str(clips)) == "image: no file for any of 2 clips; there are a, b"
-    assert "is a folder: name it in an option" in refused(tmp_path, tmp_path / "image")
+    assert "is a folder: name it as `image=" in refused(tmp_path, tmp_path / "image")
 
 
 def test_names_in_two_files(tmp_path: Path) -> None:
     one, two = (write_hdf5(tmp_path / f"{k}.h5", {**arrays(), "clip_ids": ids(), "labels": LABELS}) for k in (1, 2))
-    assert refused(tmp_path, one, two).startswith("--image: 1.h5:image and 2.h5:image are both there: name one as")
+    assert refused(tmp_path, one, two).startswith("`image`: 1.h5:image and 2.h5:image are both there: name one as")
     assert "name one as" in refused(tmp_path, image=str(write_hdf5(tmp_path / "3.h5", {"a": [1], "b": [2]})))
 
 
@@ -397,7 +397,7 @@ def test_flipped_bytes_of_an_export(cache: FeatureCache, tmp_path: Path) -> None
     """Wherever a byte is flipped, the cache is refused or equal."""
     export_hdf5(cache, tmp_path / "e.h5", compression="none")
     raw = (tmp_path / "e.h5").read_bytes()
-    values = cache._read("image", slice(0, 4))
+    values = cache.shards.read("image", slice(0, 4))
     random = np.random.default_rng(0)
     with h5py.File(tmp_path / "e.h5") as file:
         chunk = file["image"].id.get_chunk_info(0)
@@ -413,16 +413,16 @@ def test_flipped_bytes_of_an_export(cache: FeatureCache, tmp_path: Path) -> None
 def test_exports_take_no_options(cache: FeatureCache, tmp_path: Path) -> None:
     export_hdf5(cache, tmp_path / "e.h5")
     message = refused(tmp_path, tmp_path / "e.h5", backbone="clip_clap")
-    assert message == "e.h5 is an export and has all of its own: leave --backbone out"
+    assert message == "e.h5 is an export and has all of its own: leave `backbone` out"
     for options in ({"pool": True}, {"repeated_clips": "first"}):
-        assert "has all of its own: leave --" in refused(tmp_path, tmp_path / "e.h5", **options)
+        assert "has all of its own: leave `" in refused(tmp_path, tmp_path / "e.h5", **options)
 
 
 def test_a_damaged_cache_is_not_exported(cache: FeatureCache, tmp_path: Path) -> None:
-    from feature_cache import layout
+    from feature_cache.arrays import array
 
     writable = FeatureCache.open(cache.path, "r+")
-    layout.array(writable._group, "image")[5] = 1
+    array(writable.shards.group, "image")[5] = 1
     with pytest.raises(CacheError, match="array data of clip clip 5 ä differ from their digest"):
         export_hdf5(writable, tmp_path / "e.h5")
     assert names_in(tmp_path) == ["c.zarr"]

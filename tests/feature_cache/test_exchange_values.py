@@ -134,7 +134,7 @@ def test_vectors_that_float16_loses(scale: float, rows: str, tmp_path: Path) -> 
     message = refused(tmp_path, file)
     clip = "v0" if rows == "all" else "v4"
     assert message.startswith(f"f.h5: dataset 'image': image embedding of clip {clip}: a vector of norm ")
-    assert message.endswith("% of it: store float32 (--dtype float32)")
+    assert message.endswith('% of it: store float32 (`dtype="float32"`)')
     made = import_features(tmp_path / "c.zarr", [file], dtype="float32")
     np.testing.assert_array_equal(made.read().image, image)
 

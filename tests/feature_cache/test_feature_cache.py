@@ -213,7 +213,7 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
 
 
 def test_not_a_cache(tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match=r"is not there: make it with `av2a extract`"):
+    with pytest.raises(CacheError, match=r"is not there: make it with `extract_videos\(\.\.\.\)`"):
         FeatureCache.open(tmp_path / "none.zarr")
     (tmp_path / "file").write_text("x")
     with pytest.raises(CacheError, match="is no av2a cache"):

@@ -11,7 +11,7 @@ from zarr.storage import LocalStore
 from extract.media.clip import decode_clip
 from extract.run import worker
 from feature_cache import PENDING, CacheError, FeatureCache, verify
-from feature_cache.storage import urls as places
+from feature_cache.storage import urls
 from feature_cache.storage.durable import SafeStore, StoreError
 from tests.command import av2a
 from tests.extraction import GOOD, extract
@@ -104,7 +104,7 @@ def test_damage_is_found_and_repaired(place: str) -> None:
     from zarr.core.sync import sync
 
     cache = make(place)
-    store = places.store_at(place, read_only=False)
+    store = urls.store_at(place, read_only=False)
     sync(store.set("video/c/1/0/0/0", default_buffer_prototype().buffer.from_bytes(b"not this")))
     assert [(each.array, each.shard) for each in verify(place).damage] == [("video", 1)]
     assert verify(place, repair=True).repaired
@@ -227,7 +227,7 @@ def test_unknown_urls() -> None:
 
 
 def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "find_spec", lambda name: None)
+    monkeypatch.setattr(urls, "find_spec", lambda name: None)
     for url in ("s3://bucket/c.zarr", "ftp://host/c.zarr"):
         with pytest.raises(CacheError, match=r"URLs need obstore .* pip install 'av2a\[cloud\]'"):
             FeatureCache.open(url)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from feature_cache import DONE, FAILED, PENDING, CacheError, FeatureCache, Verification, layout, verify
+from feature_cache import DONE, FAILED, PENDING, CacheError, FeatureCache, Verification, verify
+from feature_cache.arrays import array
 from tests.command import av2a
 from tests.extraction import extract
 from tests.stores import contents
@@ -138,7 +139,7 @@ def test_values_that_are_not_those_of_their_digest(tmp_path: Path) -> None:
     """A row that was replaced by another sound one: its checksum is right, its digest is not."""
     path = tmp_path / "c.zarr"
     cache = make(path)
-    audio = layout.array(cache._group, "audio")
+    audio = array(cache.shards.group, "audio")
     audio[4:6] = np.asarray(audio[1:3])
     found = verify(path, repair=True)
     assert [(each.array, each.shard, each.clips) for each in found.damage] == [("digest", 1, ("e", "f"))]

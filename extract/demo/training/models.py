@@ -11,6 +11,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizerFast
 
 from extract.demo.training.words import every_prompt
+from feature_cache.storage.atomic import write_outputs
 
 DIM = 64
 """Length of all embeddings."""
@@ -35,7 +36,7 @@ def start_clip(folder: Path) -> tuple[Any, Any]:
     """An untrained CLIP and its tokenizer, made by open_clip from the configuration written to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     described = {"model_cfg": CLIP_MODEL, "preprocess_cfg": CLIP_PIXELS}
-    (folder / "open_clip_config.json").write_text(json.dumps(described, indent=2) + "\n")
+    write_outputs({folder / "open_clip_config.json": json.dumps(described, indent=2) + "\n"})
     name = f"local-dir:{folder}"
     return open_clip.create_model(name, load_weights=False), open_clip.get_tokenizer(name)
 

@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
-from feature_cache.exchange.clips import ClipsTable
-from feature_cache.tables import Table, check_block, check_numbers
+from feature_cache.tables import Table, absent_rows, check_block, check_numbers
 from feature_cache.windows import window_count
 
 SEGMENTS = 10
-"""Of a clip of LLP and AVE, and of those that `av2a extract` makes."""
+"""Of a clip of LLP and AVE, and of those that extraction makes."""
 
 
 class PooledTable:
@@ -28,7 +27,7 @@ class PooledTable:
         self.source = table.source
         self.shape: tuple[int, ...] = (table.shape[0], segments, table.shape[-1])
         self.dtype: np.dtype[Any] = np.dtype(np.float64)
-        self.absent = table.absent if isinstance(table, ClipsTable) else np.zeros(table.shape[0], dtype=bool)
+        self.absent = absent_rows(table)
         self.each = int(np.prod(table.shape[1:-1], dtype=object)) // segments
         self._table = table
 
@@ -61,7 +60,7 @@ def pooled(tables: Mapping[str, Table], segments: int | None, rows: int) -> tupl
     if found is None:
         counts = ", ".join(f"{table.source} {table.shape}" for table in tables.values() if len(table.shape) > 2)
         into = f"{segments} segments" if segments else f"{SEGMENTS} segments, nor into the fewest"
-        raise CacheError(f"rows of a clip that cannot be cut into {into}: {counts}: name --segments")
+        raise CacheError(f"rows of a clip that cannot be cut into {into}: {counts}: name `segments`")
     made, each = dict(tables), {}
     for name, table in tables.items():
         if name == "video" or len(table.shape) < 3 or (len(table.shape) == 3 and _fits(name, table, found)):
@@ -84,7 +83,7 @@ def pool_hint(tables: Mapping[str, Table]) -> str:
     ]
     if not several:
         return ""
-    return f"; of {segments} segments, {' and '.join(several)}: --pool averages them"
+    return f"; of {segments} segments, {' and '.join(several)}: `pool=True` averages them"
 
 
 def _segments(tables: Mapping[str, Table], wanted: int | None) -> int | None:

@@ -1,0 +1,374 @@
+"""Header: what a cache says of itself, every value checked; the one home of what a cache may hold (docs/design.md 3).
+
+A header is read from the attributes of a cache's group, or made for a new cache; either way nothing is taken that is of
+a wrong type, out of range, or does not agree with the rest.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+from feature_cache.checks import check_clip_ids
+from feature_cache.errors import CacheError
+from feature_cache.layout import (
+    ATTRIBUTE_DIGEST,
+    DTYPES,
+    FEATURE_ARRAYS,
+    FORMAT,
+    FORMAT_VERSION,
+    KINDS,
+    WINDOWS_KEPT,
+    Shapes,
+    embedding_shapes,
+    kept_name,
+    probability_shapes,
+    window_rows,
+)
+from feature_cache.names import why_not_a_name
+from feature_cache.windows import windows
+
+_MOST = 1 << 31
+"""No size reaches it."""
+_MOST_SECONDS = 1e9
+_NEEDED = (
+    "kind", "backbone", "segment_seconds", "visual_dim", "audio_dim", "frames_per_window", "shard_size", "segments",
+    "arrays", "dtype", "attributes", "clip_ids",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a cache says of itself.
+
+    Attributes:
+        kind: "embeddings" or "probabilities".
+        backbone: name of the encoders, or of the detector.
+        segment_seconds: length of a segment in seconds.
+        visual_dim: Dv; 0 in a cache of probabilities without image embeddings.
+        audio_dim: Da; 0 in a cache of probabilities.
+        frames_per_window: F.
+        shard_size: rows a shard.
+        segments: T.
+        shapes: by array, the shape of a row, in the order in which arrays are written.
+        dtype: "float16" or "float32".
+        attributes: what else is needed to trust the embeddings; ``files`` and ``clips_from`` are of a known form.
+        clip_ids: N names, in the order of the rows.
+        windows: the stretches [start, end) of the video windows that are kept; None where a cache does not list them.
+        more: further keys, of other versions perhaps; kept as they are.
+    """
+
+    kind: str
+    backbone: str
+    segment_seconds: float
+    visual_dim: int
+    audio_dim: int
+    frames_per_window: int
+    shard_size: int
+    segments: int
+    shapes: Shapes
+    dtype: str
+    attributes: dict[str, Any]
+    clip_ids: list[str]
+    windows: list[list[int]] | None
+    more: dict[str, Any]
+
+    # --- made ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def of_rows(
+        cls,
+        shapes: Shapes,
+        *,
+        clip_ids: Sequence[str],
+        backbone: str,
+        segment_seconds: float,
+        dtype: str,
+        shard_size: int,
+        attributes: Mapping[str, Any] | None,
+        frames_per_window: int | None = None,
+    ) -> Self:
+        """The header of a new cache whose rows have these shapes.
+
+        Args:
+            shapes: by array, as :func:`feature_cache.layout.embedding_shapes` or ``probability_shapes`` says.
+            clip_ids: N names.
+            backbone: name of the encoders, or of the detector.
+            segment_seconds: length of a segment in seconds.
+            dtype: "float16" or "float32".
+            shard_size: rows a shard.
+            attributes: what else is recorded, JSON-able.
+            frames_per_window: F, where no array says it; None: the array's, or 1.
+
+        Raises:
+            CacheError: a value is not one that a cache may have.
+        """
+        found = frames_per_window if frames_per_window is not None else shapes.get("video", (1, 1))[1]
+        return cls.from_dict(
+            {
+                "format": FORMAT,
+                "format_version": FORMAT_VERSION,
+                "kind": "probabilities" if "visual_probability" in shapes else "embeddings",
+                "backbone": backbone,
+                "segment_seconds": segment_seconds,
+                "visual_dim": shapes.get("image", (0,))[-1],
+                "audio_dim": shapes.get("audio", shapes.get("audio_segments", (0,)))[-1],
+                "frames_per_window": found,
+                "shard_size": shard_size,
+                "segments": next(shape[0] for name, shape in shapes.items() if name not in ("video", "audio")),
+                "windows": _stretches(shapes),
+                "arrays": {name: list(shape) for name, shape in shapes.items()},
+                "dtype": dtype,
+                "attributes": _plain(attributes or {}),
+                "clip_ids": check_clip_ids(clip_ids),
+            }
+        )
+
+    # --- read and written -----------------------------------------------------------------------------------
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """A header from the attributes of a cache's group.
+
+        Raises:
+            CacheError: a value is missing, of a wrong type, out of range, or does not agree with the others; the
+                message is one line and says which and why.
+        """
+        _check_format(stored)
+        absent = sorted(name for name in _NEEDED if name not in stored)
+        if absent:
+            raise CacheError(f"no {', '.join(absent)}")
+        for name in ("kind", "backbone", "dtype"):
+            if not isinstance(stored[name], str):
+                raise CacheError(f"{name} {_short(stored[name])} is no text")
+        why = why_not_a_name(stored["backbone"]) if stored["backbone"] else None
+        if why is not None:
+            raise CacheError(f"backbone {_short(stored['backbone'])} is no name: {why}")
+        for name, known in (("kind", KINDS), ("dtype", DTYPES)):
+            if stored[name] not in known:
+                raise CacheError(f"{name} {_short(stored[name])}: use one of {', '.join(known)}")
+        seconds = stored["segment_seconds"]
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _MOST_SECONDS:
+            raise CacheError(f"segment_seconds must be a number of seconds above 0, got {_short(seconds)}")
+        least = 1 if stored["kind"] == "embeddings" else 0
+        sizes = {"segments": 2, "frames_per_window": 1, "shard_size": 1, "visual_dim": least, "audio_dim": least}
+        for name, smallest in sizes.items():
+            _check_size(name, stored[name], smallest)
+        shapes = _shapes(stored)
+        stretches = stored.get("windows")
+        if "windows" in stored:
+            _check_windows(stretches, shapes)
+        ids = stored["clip_ids"]
+        if not isinstance(ids, list) or not all(isinstance(clip, str) for clip in ids):
+            raise CacheError("clip_ids must be a list of texts")
+        attributes = stored["attributes"]
+        check_attributes(attributes)
+        return cls(
+            kind=stored["kind"],
+            backbone=stored["backbone"],
+            segment_seconds=seconds,
+            visual_dim=stored["visual_dim"],
+            audio_dim=stored["audio_dim"],
+            frames_per_window=stored["frames_per_window"],
+            shard_size=stored["shard_size"],
+            segments=stored["segments"],
+            shapes=shapes,
+            dtype=stored["dtype"],
+            attributes=attributes,
+            clip_ids=check_clip_ids(ids),
+            windows=stretches,
+            more={name: value for name, value in stored.items() if name not in _KNOWN},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What :meth:`from_dict` makes an equal header of; JSON-able."""
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "kind": self.kind,
+            "backbone": self.backbone,
+            "segment_seconds": self.segment_seconds,
+            "visual_dim": self.visual_dim,
+            "audio_dim": self.audio_dim,
+            "frames_per_window": self.frames_per_window,
+            "shard_size": self.shard_size,
+            "segments": self.segments,
+            **({} if self.windows is None else {"windows": self.windows}),
+            "arrays": {name: list(shape) for name, shape in self.shapes.items()},
+            "dtype": self.dtype,
+            "attributes": self.attributes,
+            "clip_ids": self.clip_ids,
+            **self.more,
+        }
+
+    def with_clips(self, clip_ids: Sequence[str]) -> Self:
+        """The same of other clips, which :func:`feature_cache.checks.check_clip_ids` would take."""
+        return replace(self, clip_ids=list(clip_ids))
+
+    def with_attributes(self, more: Mapping[str, Any]) -> Self:
+        """The same with further attributes, JSON-able; those of the same name are replaced.
+
+        Raises:
+            CacheError: one is not JSON-able, or paths are not of their form.
+        """
+        attributes = {**self.attributes, **_plain(more)}
+        check_attributes(attributes)
+        return replace(self, attributes=attributes)
+
+    # --- said -----------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.clip_ids)
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards."""
+        return -(-len(self) // self.shard_size)
+
+    def shard_rows(self, shard: int) -> range:
+        """Rows of a shard.
+
+        Raises:
+            CacheError: there is no such shard.
+        """
+        if not 0 <= shard < self.n_shards:
+            raise CacheError(f"shard {shard} of {self.n_shards}")
+        return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
+
+    def kept(self, name: str) -> str:
+        """Which windows the array "video" or "audio" has: "all", "whole" (window 0) or "none"."""
+        return kept_name(window_rows(self.shapes, name), self.segments)
+
+    @property
+    def windows_kept(self) -> str:
+        """Which windows have both: "all", "whole" (window 0) or "none"."""
+        return max(self.kept("video"), self.kept("audio"), key=WINDOWS_KEPT.index)
+
+    @property
+    def text_dims(self) -> tuple[int, int]:
+        """Sizes of visual and audio text embeddings; 0 where labels have none, as beside probabilities."""
+        return (0, 0) if self.kind == "probabilities" else (self.visual_dim, self.audio_dim)
+
+    @cached_property
+    def content(self) -> bytes:
+        """What of a cache's identity is its header's: everything but the size of shards."""
+        facts = {name: value for name, value in self.to_dict().items() if name != "shard_size"}
+        return json.dumps(facts, sort_keys=True).encode()
+
+
+_KNOWN = {*_NEEDED, "format", "format_version", "windows", ATTRIBUTE_DIGEST}
+
+
+def check_attributes(attributes: Any) -> None:
+    """Refuse attributes that are no table, or whose paths are not of their form.
+
+    Args:
+        attributes: the value of a cache's ``attributes``. Its ``files`` gives by file id the path below the folder;
+            its ``clips_from`` by clip id [file, begin] or [file, begin, end], seconds from 0 on.
+
+    Raises:
+        CacheError: they are something else.
+    """
+    if not isinstance(attributes, dict) or not all(isinstance(name, str) for name in attributes):
+        raise CacheError("attributes must be a table of facts by name")
+    files, origins = attributes.get("files", {}), attributes.get("clips_from", {})
+    if not isinstance(files, dict):
+        raise CacheError("attributes: files must give a path by file id")
+    for name, path in files.items():
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise CacheError(f"attributes: files of {_short(name)} is {_short(path)}: expected a path")
+    if not isinstance(origins, dict):
+        raise CacheError("attributes: clips_from must give a file and the second at which the clip begins, by clip id")
+    for clip, entry in origins.items():
+        good = isinstance(entry, list) and len(entry) in (2, 3) and isinstance(entry[0], str)
+        if not good or not all(_is_second(number) for number in entry[1:]) or entry[1] < 0:
+            raise CacheError(
+                f"attributes: clips_from of clip {_short(clip)} is {_short(entry)}: expected [file, begin] or "
+                "[file, begin, end]"
+            )
+
+
+def _is_second(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_MOST_SECONDS < value < _MOST_SECONDS
+
+
+def _check_format(stored: Mapping[str, Any]) -> None:
+    if stored.get("format") != FORMAT:
+        raise CacheError("it is no av2a cache")
+    if stored.get("format_version") != FORMAT_VERSION:
+        raise CacheError(f"cache format {_short(stored.get('format_version'))}, this av2a reads {FORMAT_VERSION}")
+
+
+def _check_size(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CacheError(f"{name} must be a whole number, got {_short(value)}")
+    if not least <= value < _MOST:
+        raise CacheError(
+            f"{name} must be {f'at least {least}' if value < least else f'below {_MOST}'}, got {_short(value)}"
+        )
+
+
+def _shapes(stored: Mapping[str, Any]) -> Shapes:
+    """The arrays' shapes as stated, refused if a cache of such sizes has others."""
+    arrays = stored["arrays"]
+    if not isinstance(arrays, dict) or not all(name in FEATURE_ARRAYS for name in arrays):
+        raise CacheError(f"arrays must give shapes of {', '.join(FEATURE_ARRAYS)}, got {_short(arrays)}")
+    for name, shape in arrays.items():
+        if not isinstance(shape, list) or not shape:
+            raise CacheError(f"arrays: {name} must have a shape, got {_short(shape)}")
+        for size in shape:
+            _check_size(f"arrays: a size of {name}", size, 1)
+    stated = {name: tuple(shape) for name, shape in arrays.items()}
+    segments, visual_dim = stored["segments"], stored["visual_dim"]
+    if stored["kind"] == "probabilities":
+        labels = stated.get("visual_probability", (0,))[-1]
+        expected = probability_shapes(segments, labels, visual_dim)
+        if stored["audio_dim"]:
+            raise CacheError(f"audio_dim must be 0 in a cache of probabilities, got {stored['audio_dim']}")
+    else:
+        expected = embedding_shapes(
+            segments=segments,
+            visual_dim=visual_dim,
+            audio_dim=stored["audio_dim"],
+            frames_per_window=stored["frames_per_window"],
+            windows=kept_name(window_rows(stated, "video"), segments),
+            audio_windows=kept_name(window_rows(stated, "audio"), segments),
+            audio_per_segment="audio_segments" in stated,
+        )
+    if stated != expected:
+        raise CacheError(f"arrays are {_short(stated)}, expected {_short(expected)}")
+    return expected
+
+
+def _stretches(shapes: Shapes) -> list[list[int]]:
+    """The windows that "video" has."""
+    count, segments = window_rows(shapes, "video"), next(iter(shapes.values()))[0]
+    if count <= 1:
+        return [[0, segments]][:count]
+    found: list[list[int]] = windows(segments).tolist()
+    return found
+
+
+def _check_windows(stated: Any, shapes: Shapes) -> None:
+    """Their number first: a damaged file may speak of more than can be listed."""
+    count = window_rows(shapes, "video")
+    if not isinstance(stated, list) or len(stated) != count or stated != _stretches(shapes):
+        raise CacheError(f"windows are not the {count} that the array video has")
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(dict(attributes)))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CacheError(f"attributes cannot be written as JSON ({error})") from error
+    return found
+
+
+def _short(value: Any) -> str:
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # a number of too many digits, lists in lists
+        text = type(value).__name__
+    return text if len(text) <= 120 else text[:117] + "..."
