@@ -17,9 +17,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from feature_cache.errors import Av2aError
-from score.config import ScoreConfig
-from score.parameters import describe
+_OUR_PACKAGES = {"extract", "feature_cache", "score"}
+_EXTRACT_MODULES = {"av", "open_clip", "soxr", "torch", "torchvision", "transformers"}
+
+
+def _why_not_imported(error: ImportError) -> str | None:
+    """What a person can do about it; None where it is our own fault."""
+    name = (error.name or "").split(".")[0]
+    if name in _OUR_PACKAGES:
+        found = str(getattr(sys.modules.get(name), "__file__", None) or error.path)
+        if not found.startswith(str(Path(__file__).parent / name)):
+            return f"{found} stands before av2a's own package {name}: rename it, or take its folder off PYTHONPATH"
+    if isinstance(error, ModuleNotFoundError) and name in _EXTRACT_MODULES:
+        return f"this command needs {error.name}: install it with pip install 'av2a[extract]'"
+    return None
+
+
+try:
+    from feature_cache.errors import Av2aError
+    from score.config import ScoreConfig
+    from score.parameters import describe
+except ImportError as error:
+    if (said := _why_not_imported(error)) is None:
+        raise
+    sys.exit(f"Error: {said}")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,18 +99,6 @@ class _Commands(click.Group):
 
 def _os_error(error: OSError) -> str:
     return _shown((f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)))
-
-
-def _why_not_imported(error: ImportError) -> str | None:
-    """What a person can do about it; None where it is our own fault."""
-    name = (error.name or "").split(".")[0]
-    if name in _OUR_PACKAGES:
-        found = str(getattr(sys.modules.get(name), "__file__", None) or error.path)
-        if not found.startswith(str(Path(__file__).parent / name)):
-            return f"{found} stands before av2a's own package {name}: rename it, or take its folder off PYTHONPATH"
-    if isinstance(error, ModuleNotFoundError) and name in _EXTRACT_MODULES:
-        return f"this command needs {error.name}: install it with pip install 'av2a[extract]'"
-    return None
 
 
 class _Output(io.FileIO):
@@ -161,10 +170,6 @@ def _open_streams() -> list[_Output]:
     return outputs
 
 
-_OUR_PACKAGES = {"extract", "feature_cache", "score"}
-_EXTRACT_MODULES = {"av", "open_clip", "soxr", "torch", "torchvision", "transformers"}
-
-
 def examples(*lines: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Examples under a command's options, kept as written."""
 
@@ -211,7 +216,7 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-@main.command()
+@main.command(short_help="Make videos whose events are known.")
 @click.option(
     "-o",
     "--output",
@@ -233,7 +238,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     click.echo(f"{2 * clips} clips in {made.videos}, their annotations in {made.annotations}")
 
 
-@main.command()
+@main.command(short_help="Embed every window of videos, once.")
 @click.argument("videos", type=click.Path(path_type=Path), default=Path("videos"))
 @click.option(
     "-o",
@@ -365,7 +370,7 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
         sys.exit(EXIT_SOME_FAILED)
 
 
-@main.command()
+@main.command(short_help="Add other labels to a cache.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option("--labels", required=True, metavar="SET|FILE", help="llp, ave, demo, or a text file: one label a line.")
 @click.option("--name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
@@ -399,7 +404,7 @@ def text(
     click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
 
 
-@main.command()
+@main.command(short_help="List the encoders and what they need.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @examples("av2a backbones", "av2a backbones --json | jq keys")
 def backbones(as_json: bool) -> None:
@@ -428,7 +433,7 @@ def backbones(as_json: bool) -> None:
     )
 
 
-@main.command()
+@main.command(short_help="Say what a cache holds, and how far it is.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option("--failed", is_flag=True, help="List the clips that failed, with their reasons.")
 @click.option("--shards", is_flag=True, help="Say shard by shard what is done, failed and pending.")
@@ -473,7 +478,7 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
     _table(("what", "value"), [(name, _short(value)) for name, value in rows])
 
 
-@main.command()
+@main.command(short_help="Compare a cache with its checksums.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option("--repair", is_flag=True, help="Mark what is bad as pending; `av2a extract` then does it again.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
@@ -508,7 +513,7 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
 # --- other people's files -------------------------------------------------------------------------------
 
 
-@main.command("export")
+@main.command("export", short_help="Write a cache as one HDF5 file.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option(
     "-o",
@@ -538,7 +543,7 @@ def export_command(cache: str, output: Path | None, compression: str, overwrite:
     click.echo(f"{target}: {len(opened)} clips, {target.stat().st_size / 1e6:,.1f} MB, identity {opened.identity}")
 
 
-@main.command("import")
+@main.command("import", short_help="Make a cache of features from elsewhere.")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option(
     "-o", "--output", default="features.zarr", show_default=True, metavar="PATH", help="Feature cache to make."
@@ -706,7 +711,7 @@ def _formats() -> Sequence[str]:
     return tuple(FORMATS)
 
 
-@main.command()
+@main.command(short_help="Turn a cache into events.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @scoring_options
 @click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
@@ -775,7 +780,7 @@ def score(
         click.echo(f"{len(padded)} of the clips are padded at their ends: --stitch cuts events there (not for metrics)")
 
 
-@main.command()
+@main.command(short_help="Compare events with annotations.")
 @click.argument("events", type=click.Path(path_type=Path), default=Path("events.json"))
 @click.option(
     "--annotations",
@@ -785,7 +790,9 @@ def score(
     help="Folder of the data set's own annotation files.",
 )
 @click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
-@click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
+)
 @click.option("--partial", is_flag=True, help="Accept events of a part of the split's clips.")
 @click.option(
     "--paper-protocol",
@@ -823,7 +830,7 @@ def evaluate(
 # --- search ---------------------------------------------------------------------------------------------
 
 
-@main.command()
+@main.command(short_help="Find the settings that agree best.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
 @click.option(
     "--annotations",
@@ -843,11 +850,17 @@ def evaluate(
     default=None,
     help="segment-type-av, event-visual, accuracy, ...; several with commas give the Pareto set.",
 )
-@click.option("--sampler", type=click.Choice(["grid", "sobol", "tpe"]), default="grid", show_default=True)
+@click.option(
+    "--sampler",
+    type=click.Choice(["grid", "sobol", "tpe"]),
+    default="grid",
+    show_default=True,
+    help="Every combination, or settings drawn.",
+)
 @click.option(
     "--samples", type=click.IntRange(1), default=8192, show_default=True, help="Settings to draw (not for grid)."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds draw equal settings.")
 @click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
 @click.option("--per-clip-ceiling", is_flag=True, help="What the best setting for each clip would reach.")
 @click.option(
@@ -1101,27 +1114,74 @@ def _announce_compiling(kernel: str) -> None:
 
 
 _TEXT_COLUMNS = {"what", "checkpoints", "needs", "value"}
+_TEXT_WIDTH, _SHORT_WIDTH = 24, 6
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; in a narrow terminal with headings broken between their words, then shortened, then as lines."""
     from rich import box
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
-    for number, name in enumerate(header):
-        table.add_column(
-            name,
-            justify="left" if name in _TEXT_COLUMNS or not number else "right",
-            overflow="fold",
-            no_wrap=name == "checkpoints",
-        )
-    for row in rows:
-        table.add_row(*(escape(f"{cell:.1f}" if isinstance(cell, float) else _shown(str(cell))) for cell in row))
     out = getattr(sys.stdout, "plain", sys.stdout)
     console = Console(file=out) if out.isatty() else Console(file=out, width=120, color_system=None)
+    cells = [[f"{cell:.1f}" if isinstance(cell, float) else _shown(str(cell)) for cell in row] for row in rows]
+    texts = [number for number, name in enumerate(header) if name in _TEXT_COLUMNS or not number]
+    widths = [
+        max((len(line) for row in cells for line in row[number].split("\n")), default=0)
+        for number in range(len(header))
+    ]
+    headings = _headings(header, widths, texts, console.width)
+    if headings is None:
+        for row in cells:
+            console.print(", ".join(f"{name} {cell}" for name, cell in zip(header, row, strict=True)), markup=False)
+        return
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+    for number, name in enumerate(headings):
+        text = number in texts
+        table.add_column(
+            escape(name),
+            justify="left" if text else "right",
+            overflow="fold",
+            no_wrap=not text or header[number] == "checkpoints",
+        )
+    for row in cells:
+        table.add_row(*map(escape, row))
     console.print(table)
+
+
+def _headings(header: Sequence[str], widths: Sequence[int], texts: Sequence[int], room: int) -> list[str] | None:
+    """The headings of columns with cells of these widths, made to fit; None where the cells alone do not.
+
+    Args:
+        header: the headings.
+        widths: of the widest cell of each column.
+        texts: numbers of columns of text, which may fold: they need no more than a few words' width.
+        room: columns of the terminal.
+    """
+    room -= 3 * (len(header) - 1)  # what stands between columns
+    parts = [re.findall(r"[^ _-]+[ _-]*", name) or [name] for name in header]
+    least = [min(width, _TEXT_WIDTH) if number in texts else width for number, width in enumerate(widths)]
+    whole = [max(width, len(name)) for width, name in zip(least, header, strict=True)]
+    broken = [max(width, *map(len, names)) for width, names in zip(least, parts, strict=True)]
+    short = [max(width, min(_SHORT_WIDTH, *map(len, names))) for width, names in zip(least, parts, strict=True)]
+    for wanted in (whole, broken, short):
+        if sum(wanted) <= room:
+            return [_broken(names, width) for names, width in zip(parts, wanted, strict=True)]
+    return None
+
+
+def _broken(parts: Sequence[str], width: int) -> str:
+    """Words of a heading in lines of a width; a longer word ends in an ellipsis."""
+    lines = [""]
+    for part in parts:
+        word = part if len(part) <= width else part.rstrip(" _-")
+        word = word if len(word) <= width else word[: width - 1] + "…"
+        if len(lines[-1] + word) > width and lines[-1]:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -159,6 +159,10 @@ def add_label_set(
     Raises:
         ExtractError: other weights than the cache was made with, or labels or prompts that cannot be used.
         CacheError: no such cache, or a name or labels that it cannot hold.
+
+    Example:
+        >>> add_label_set("features.zarr", "other.txt", "other").labels
+        25
     """
     cache = FeatureCache.open(path, "r+")
     set_name, words = resolve_labels(labels)

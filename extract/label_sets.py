@@ -57,6 +57,11 @@ def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
 
     Raises:
         ExtractError: no such set or file, or a file that cannot be used.
+
+    Example:
+        >>> name, labels = resolve_labels("llp")
+        >>> len(labels)
+        25
     """
     if str(spec) in label_set_names():
         return str(spec), read_labels(_FOLDER / f"{spec}.txt")

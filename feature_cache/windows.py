@@ -1,9 +1,12 @@
 """Windows: the stretches of segments that are embedded (docs/design.md 1)."""
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from feature_cache.errors import CacheError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def window_count(segments: int) -> int:
@@ -17,7 +20,7 @@ def window_count(segments: int) -> int:
     return 1 + segments * (segments - 1) // 2
 
 
-def windows(segments: int = 10) -> NDArray[np.int64]:
+def windows(segments: int = 10) -> "NDArray[np.int64]":
     """All windows of a clip, in the order in which they are stored.
 
     Args:
@@ -35,6 +38,8 @@ def windows(segments: int = 10) -> NDArray[np.int64]:
         windows(3).tolist()  # [[0, 3], [0, 2], [0, 3], [1, 3]]
         start, end = windows(10)[window_index(2, 5)]
     """
+    import numpy as np  # the package is imported by the command for its errors: without NumPy that is quick
+
     if segments < 2:
         raise CacheError(f"a clip needs at least 2 segments, got {segments}")
     rows = [(0, segments)]

@@ -34,6 +34,10 @@ def stitch(events: Events) -> Events:
     Returns:
         Events whose ``clip_ids`` are files, in the order of their first clips, and whose ``seconds`` are those of the
         file; sorted by file, stream, onset, offset and label.
+
+    Example:
+        >>> events = stitch(score(cache, config, stitched=False))
+        >>> events.stream("visual")  # by file
     """
     if events.seconds is not None:
         return events

@@ -65,7 +65,12 @@ def _built_in() -> dict[str, BuiltIn]:
 
 
 def backbone_names() -> list[str]:
-    """Names that :func:`load_backbone` knows, sorted."""
+    """Names that :func:`load_backbone` knows, sorted.
+
+    Example:
+        >>> backbone_names()
+        ['clip_clap', 'clip_laion_clap', 'language_bind', 'tiny']
+    """
     return sorted({*_built_in(), *entry_points(group=GROUP).names})
 
 
@@ -76,6 +81,10 @@ def describe_backbone(name: str) -> BackboneInfo:
 
     Raises:
         ExtractError: unknown name.
+
+    Example:
+        >>> describe_backbone("clip_clap").visual_dim
+        512
     """
     built_in = _built_in()
     if name in built_in:
@@ -109,6 +118,11 @@ def load_backbone(
 
     Raises:
         ExtractError: unknown name, no such device, weights missing or damaged.
+
+    Example:
+        >>> encoders = load_backbone("tiny")
+        >>> encoders.visual_dim
+        64
     """
     load = _find(name)
     from extract.device import check_precision, resolve_device

@@ -59,6 +59,10 @@ def make_demo(
     Raises:
         ExtractError: a value out of range, an earlier demo without `overwrite`, or files of the same names
             that no demo made (those are never touched).
+
+    Example:
+        >>> made = make_demo("try", clips_per_split=8)
+        >>> made.videos
     """
     _check(clips_per_split, seed, size, workers)
     paths = DemoPaths.below(Path(directory))

@@ -18,7 +18,6 @@ class SoundWindows(Sequence[Tensor]):
     """
 
     def __init__(self, wave: Tensor, stretches: NDArray[np.int64], rate: int | None = None) -> None:
-        """Keep them."""
         self.wave = wave
         self.stretches = stretches
         self.rate = rate

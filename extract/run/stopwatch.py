@@ -10,7 +10,6 @@ class Stopwatch:
     """Seconds by stage, added up over threads; a stage inside another one counts for itself alone."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self._lock = threading.Lock()
         self._here = threading.local()
         self._seconds: dict[str, float] = {}

@@ -84,7 +84,8 @@ class SafeStore(WrapperStore[Store]):
         """Write a value, durably."""
         with self._named("written"):
             if isinstance(self._store, LocalStore):
-                self._store._check_writable()
+                if self._store.read_only:
+                    raise ValueError("the store was opened to read")
                 self._check_inside(key)
                 await asyncio.to_thread(write_durably, self._store.root / key, value.to_bytes())
             else:

@@ -1,7 +1,7 @@
 """Sweep: a batch of AV²A's settings over clips; what stands between a search and ``score.kernels.sweep``."""
 
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, s
 from score.rules.base import Split
 from score.settings import fitting
 from score.tuning.plan import make_plan
-from score.tuning.space import Space
+
+if TYPE_CHECKING:
+    from score.tuning.space import Space
 
 _NAME = "av2a"
 
@@ -20,7 +22,7 @@ _NAME = "av2a"
 class Sweep:
     """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`)."""
 
-    def __init__(self, settings: NDArray[Any], space: Space, cache: FeatureCache) -> None:
+    def __init__(self, settings: NDArray[Any], space: "Space", cache: FeatureCache) -> None:
         """Plan it.
 
         Args:

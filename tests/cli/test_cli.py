@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -40,8 +41,10 @@ def test_every_command_has_examples(name: str) -> None:
     found = CliRunner().invoke(main, [name, "--help"])
     assert found.exit_code == 0
     assert re.search(rf"Examples:\n +av2a {name}", found.output)
-    for option in re.findall(r"^  (--[a-z-]+)", found.output, re.MULTILINE):
-        assert option == "--help" or option in found.output
+    for parameter in main.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert max(parameter.opts, key=len) in found.output
 
 
 def test_readme_names_every_command() -> None:

@@ -16,6 +16,7 @@ from score.kernels import jit
 from tests.command import AV2A, COMPILING, av2a
 from tests.golden_scoring import GoldenSet
 from tests.media import make_video
+from tests.terminal import on_a_terminal
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ("犬\u3000の声", unicodedata.normalize("NFD", "café à été"), "Recording 3.00.00\u202fPM")
@@ -150,29 +151,6 @@ def test_an_output_that_takes_no_more(here: Path) -> None:
                 [AV2A, *words], cwd=here, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, check=False
             )
         assert (done.returncode, done.stderr) == (1, "Error: standard output: No space left on device\n")
-
-
-def on_a_terminal(words: tuple[str, ...], cwd: Path) -> bytes:
-    """What the command writes on a terminal."""
-    if sys.platform == "win32":
-        pytest.skip("Windows has no pseudo-terminals")
-    import pty
-
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([AV2A, *words], cwd=cwd, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    found = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # on Linux the end
-            break
-        if not part:
-            break
-        found += part
-    os.close(ours)
-    process.wait(timeout=300)
-    return found
 
 
 def test_nothing_acts_on_a_terminal(here: Path) -> None:
