@@ -33,6 +33,8 @@ def _why_not_imported(error: ImportError) -> str | None:
     return None
 
 
+if __name__ == "__main__" and sys.path[0] not in ("", str(Path(__file__).parent)):
+    del sys.path[0]  # the working folder, with `python -m`: a score.py there is the user's own
 try:
     from feature_cache.errors import Av2aError
     from score.config import ScoreConfig
@@ -1224,6 +1226,4 @@ def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
 
 
 if __name__ == "__main__":
-    if sys.path[0] not in ("", str(Path(__file__).parent)):
-        del sys.path[0]  # the working folder, with `python -m`: a score.py there is the user's own
     main()

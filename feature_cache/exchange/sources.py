@@ -33,7 +33,6 @@ class Sources:
             raise
 
     def __enter__(self) -> Self:
-        """Itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
