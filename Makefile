@@ -13,7 +13,7 @@ LAION_TESTS := tests/extract/test_laion_clap.py tests/extract/test_clap_from_lai
 	tests/feature_cache/test_verify.py tests/score/test_golden_scoring.py tests/extract/test_backbones.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-laion lint lint-platforms bench clean
+.PHONY: help setup demo test test-slow test-laion lint lint-platforms bench dist clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,5 +64,10 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.extract
 
+dist: setup  ## an sdist and a wheel in ./dist, looked into and installed without PyTorch
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	AV2A_DIST=$(abspath dist) $(BIN)/python -m pytest -m slow tests/cli/test_dist.py
+
 clean:  ## remove what the commands above made, the environments included
-	rm -rf $(VENV) $(LAION) demo build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LAION) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
