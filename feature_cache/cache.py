@@ -224,9 +224,7 @@ class FeatureCache(ReadableCache):
         attributes: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> Self:
-        """Make a cache of the probabilities that any detector gave each segment; every row done.
-
-        Scoring begins with them at docs/design.md 4.3.
+        """Make a cache of the probabilities that any detector gave each segment (docs/design.md 4.3); every row done.
 
         Args:
             path: a folder, or a URL that Zarr's storage knows.
@@ -246,6 +244,11 @@ class FeatureCache(ReadableCache):
 
         Raises:
             CacheError: shapes do not fit each other, values do not lie in [0, 1], or labels are doubled.
+
+        Example::
+
+            cache = FeatureCache.from_probabilities("p.zarr", clip_ids=ids, labels=labels, visual=seen, audio=heard)
+            cache.text().labels
         """
         names = text.check_labels(labels)
         given = given_probabilities(clip_ids, len(names), visual, audio, image, missing, dtype)

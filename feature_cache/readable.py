@@ -197,11 +197,28 @@ class ReadableCache:
 
         Raises:
             CacheError: a row is out of range or not done, or a chunk's checksum is wrong.
+
+        Example::
+
+            features = cache.read([0, 1])
+            features.image.shape  # (2, T, Dv)
         """
         return self.shards.select(rows)
 
     def iter_shards(self, *, read_ahead: int = 2) -> Iterator[Features]:
-        """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile."""
+        """Embeddings of all done rows, shard by shard in order; the next shards are read meanwhile.
+
+        Args:
+            read_ahead: shards read before they are asked for.
+
+        Raises:
+            CacheError: a chunk is damaged.
+
+        Example::
+
+            for features in cache.iter_shards():
+                print(features.rows, features.image.mean())
+        """
         return self.shards.iterate(read_ahead)
 
     @property
