@@ -74,10 +74,6 @@ def settings(place: Path) -> None:
     shutil.copyfile(place / "LLP/annotations/AVVP_test_pd.csv", place / "LLP/annotations/AVVP_val_pd.csv")
 
 
-def from_python(place: Path) -> None:
-    GoldenSet.load("language_bind_llp").make_cache(place / "features.zarr")
-
-
 def data_sets(place: Path) -> None:
     videos(place / "LLP" / "videos")
     videos(place / "AVE" / "videos")
@@ -112,7 +108,7 @@ def run(text: str, place: Path) -> None:
         ("av2a text", other_labels, ("events.json",)),
         ("av2a extract talks", large, ("talks.zarr", "elsewhere.zarr", "features.zarr")),
         ("pip install '.[search]'", settings, ("search.zarr", "best.toml", "llp.json", "pictures")),
-        ("from feature_cache import", from_python, ()),
+        ("from feature_cache import", settings, ()),
         ("av2a extract LLP/videos", data_sets, ("llp.json", "ave.json")),
     ],
 )
