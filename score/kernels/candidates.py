@@ -22,7 +22,7 @@ class Candidates(NamedTuple):
 
 
 def empty_candidates(labels: int, segments: int) -> Candidates:
-    """A workspace for every candidate that ``labels`` labels of ``segments`` segments can have."""
+    """Places for every candidate that ``labels`` labels of ``segments`` segments can have."""
     most = labels * (segments // 4 + 1)
     return Candidates(
         slot=np.zeros(most, np.int64),

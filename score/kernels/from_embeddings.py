@@ -96,7 +96,7 @@ def score_embeddings(
         text_audio: float32 (C, Da rounded up).
         setting: Setting.
         label_order: int64 (C,), labels in alphabetical order, for late fusion.
-        workspace: EmbeddingsWorkspace, workspace.
+        workspace: EmbeddingsWorkspace, overwritten.
         events: ClipEvents, written.
     """
     segments = image.shape[1]

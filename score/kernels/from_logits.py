@@ -80,7 +80,7 @@ def clip_workspace(labels: int, segments: int, sounds: int = 1) -> ClipWorkspace
 
 
 def empty_events(clips: int, labels: int, segments: int) -> ClipEvents:
-    """A workspace for every event that can occur."""
+    """Places for every event that can occur."""
     most = labels * (segments // 2 + 1)
     return ClipEvents(
         counts=np.zeros((clips, len(KERNEL_STREAMS)), np.int64),
@@ -236,7 +236,7 @@ def score_clip(
         source: Source of the other windows' logits, or None.
         setting: Setting.
         label_order: int64 (C,), labels in alphabetical order, for late fusion.
-        workspace: ClipWorkspace, workspace, with the whole clip's probabilities.
+        workspace: ClipWorkspace, with the whole clip's probabilities.
         events: ClipEvents, written.
         i: the place.
     """
@@ -300,7 +300,7 @@ def score_clips(
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         setting: Setting.
         label_order: int64 (C,), labels in alphabetical order, for late fusion.
-        workspace: ClipWorkspace, workspace.
+        workspace: ClipWorkspace, overwritten.
         events: ClipEvents, written.
     """
     for i in range(image.shape[0]):

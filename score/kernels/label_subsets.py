@@ -1,4 +1,4 @@
-"""LabelSubsets: the probabilities of a clip over one set of kept labels, made when first asked for.
+"""Label subsets: the probabilities of a clip over one set of kept labels, made when first asked for.
 
 Label selection is piecewise constant in its threshold, so that few of the many settings of a search differ in their
 label sets; what depends on the set alone is computed once and looked up afterwards.
@@ -14,7 +14,7 @@ from score.kernels.probability import standardise, standardise_frames
 from score.kernels.types import F64, I64, U64, Bools
 
 BYTES_A_CLIP = 48 << 20
-"""A workspace for subsets; when it is used up, they are forgotten and made again."""
+"""Memory for the subsets of a clip; when it is used up, they are dropped and made again."""
 
 
 class Clip(NamedTuple):
@@ -34,7 +34,7 @@ class Clip(NamedTuple):
 class LabelSubsets(NamedTuple):
     """M subsets of a clip with C labels, T segments, W windows; a subset's labels fill the first ``size`` places."""
 
-    used: I64  # (2,), subsets in use, and how often all were forgotten
+    used: I64  # (2,), subsets in use, and how often all were dropped
     table: I64  # (power of two,), hash -> subset, -1 for none
     mask: U64  # (M, ceil(C / 64)), the kept labels as bits
     size: I64  # (M,)
@@ -54,7 +54,7 @@ class LabelSubsets(NamedTuple):
 
 
 def empty_subsets(labels: int, segments: int, windows: int, most: int = 2048, sounds: int = 1) -> LabelSubsets:
-    """LabelSubsets for one clip at a time: ``most``, or as many as fit into the bounded workspace, but never under 4.
+    """Places for ``most`` subsets of one clip, or as many as fit into BYTES_A_CLIP, but never under 4.
 
     ``sounds`` is the number of rows of sound: ``segments``, or 1 where one stands for all.
     """
@@ -96,7 +96,7 @@ def reset(subsets: LabelSubsets) -> None:
 
 @inner
 def reserve(subsets: LabelSubsets, n: int) -> None:
-    """Make sure that ``n`` more subsets fit, forgetting all if they do not."""
+    """Make sure that ``n`` more subsets fit, resetting all if they do not."""
     if subsets.used[0] + n > subsets.size.shape[0]:
         reset(subsets)
 

@@ -51,7 +51,7 @@ def standardise_frames(rows: F64, kept: I64, size: int, out: F64, spare: F64) ->
         kept: int64 (C,), labels in play.
         size: number of labels in play.
         out: float64 (>= size,), written.
-        spare: float64 (>= size,), working room.
+        spare: float64 (>= size,), workspace.
     """
     standardise(rows[0], kept, size, out)
     frames = rows.shape[0]

@@ -34,7 +34,7 @@ class TrueCounts(NamedTuple):
 
 
 def empty_running_f1(labels: int) -> RunningF1:
-    """A workspace for C labels."""
+    """No predictions of C labels."""
     return RunningF1(
         bitmasks=np.zeros(labels, np.uint64),
         touched=np.zeros(labels, np.int64),
@@ -45,7 +45,7 @@ def empty_running_f1(labels: int) -> RunningF1:
 
 
 def empty_truth(labels: int) -> TrueCounts:
-    """A workspace for the truth of C labels."""
+    """Places for the truth of C labels."""
     return TrueCounts(
         bitmasks=np.zeros(labels, np.uint64),
         segments=np.zeros(labels, np.int64),
@@ -69,7 +69,7 @@ def set_truth(true: TrueCounts, bitmasks: U64) -> None:
 
 @inner
 def reset_f1(running: RunningF1) -> None:
-    """Forget all predictions."""
+    """Drop all predictions."""
     for x in range(running.state[0]):
         running.bitmasks[running.touched[x]] = 0
     running.state[0] = 0

@@ -106,7 +106,7 @@ def logits(embeddings: Embeddings, text: F32, picks: I64, workspace: F64, out: F
         embeddings: uint16 or float32 (n, D), as :func:`stored_bits` gives them.
         text: float32 (C, D rounded up), as :func:`pad_text` gives it.
         picks: int64 (C,), 0, 1, 2 ...
-        workspace: float64 (R, D rounded up) of zeros, workspace.
+        workspace: float64 (R, D rounded up) of zeros, overwritten.
         out: float64 (n, C), written.
     """
     most = workspace.shape[0]
@@ -124,7 +124,7 @@ def cosines(image: Embeddings, picks: I64, workspace: F64, gram: F64, out: F64) 
     Args:
         image: uint16 or float32 (n, T, D).
         picks: int64 (>= T,), 0, 1, 2 ...
-        workspace: float64 (T, D rounded up) of zeros, workspace.
+        workspace: float64 (T, D rounded up) of zeros, overwritten.
         gram: float64 (T, T), workspace.
         out: float64 (n, T - 1), written.
     """
