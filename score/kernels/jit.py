@@ -1,4 +1,7 @@
-"""How kernels are compiled: kept on disk where a folder can be written, without the interpreter lock, no fast-math."""
+"""How kernels are compiled: kept on disk where a folder can be written, without the interpreter lock, no fast-math.
+
+Those of other sources are left where they are, in folders of their own: nothing is deleted, and all may be.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
