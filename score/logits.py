@@ -88,12 +88,12 @@ def make_logits(features: Features, text: TextSet) -> Logits:
 def _cosines(features: Features) -> NDArray[np.float64]:
     """Similarity of each image with the next, (n, T - 1); zeros where there are no images, as no method uses them."""
     segments = features.image.shape[1]
-    found = np.zeros((len(features), segments - 1))
+    out = np.zeros((len(features), segments - 1))
     if features.image.shape[2]:
         image = stored_bits(features.image)
-        room = np.zeros((segments, padded(image.shape[2])))
-        cosines(image, np.arange(segments, dtype=np.int64), room, np.empty((segments, segments)), found)
-    return found
+        workspace = np.zeros((segments, padded(image.shape[2])))
+        cosines(image, np.arange(segments, dtype=np.int64), workspace, np.empty((segments, segments)), out)
+    return out
 
 
 def missing_bits(features: Features) -> NDArray[np.uint8]:
@@ -106,8 +106,8 @@ def _products(embeddings: NDArray[Any], text: NDArray[np.float32]) -> NDArray[np
     out = np.empty((len(flat), len(text)))
     if not len(flat):
         return out.reshape(*embeddings.shape[:-1], len(text))
-    picks, room = np.arange(len(text), dtype=np.int64), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1])))
-    logits(flat, text, picks, room, out)
+    picks, workspace = np.arange(len(text), dtype=np.int64), np.zeros((_ROWS_AT_ONCE, padded(embeddings.shape[-1])))
+    logits(flat, text, picks, workspace, out)
     return out.reshape(*embeddings.shape[:-1], len(text))
 
 

@@ -1,4 +1,4 @@
-"""Timelines as machine words: bit s of a uint64 is segment s."""
+"""Timelines as bitmasks: bit s of a uint64 is segment s."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ NEVER, ALWAYS = np.uint64(0), np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 @intrinsic
-def popcount(_context: Any, _word: Any) -> Any:
+def popcount(_context: Any, _bitmask: Any) -> Any:
     """Number of set bits of a uint64."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -24,7 +24,7 @@ def popcount(_context: Any, _word: Any) -> Any:
 
 
 @intrinsic
-def trailing_zeros(_context: Any, _word: Any) -> Any:
+def trailing_zeros(_context: Any, _bitmask: Any) -> Any:
     """Position of the lowest set bit of a uint64; 64 if none is set."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
@@ -34,29 +34,29 @@ def trailing_zeros(_context: Any, _word: Any) -> Any:
 
 
 @inner
-def bit(segment: int) -> Any:
-    """The word with one segment set."""
+def bit(segment: int) -> np.uint64:
+    """The bitmask with one segment set."""
     return ONE << np.uint64(segment)
 
 
 @inner
-def span(start: int, end: int) -> Any:
-    """The word with segments start ... end - 1 set, 0 <= start < end <= 64."""
+def span(start: int, end: int) -> np.uint64:
+    """The bitmask with segments start ... end - 1 set, 0 <= start < end <= 64."""
     if end - start == 64:
         return ~np.uint64(0)
     return ((ONE << np.uint64(end - start)) - ONE) << np.uint64(start)
 
 
 @inner
-def first_run(word: Any) -> Any:
-    """Start and end of the lowest run of set bits of a word that is not 0."""
-    start = trailing_zeros(word)
-    end = start + trailing_zeros(~(word >> start))
-    return np.int64(start), np.int64(end)
+def first_run(bitmask: np.uint64) -> tuple[int, int]:
+    """Start and end of the lowest run of set bits of a bitmask that is not 0."""
+    start = trailing_zeros(bitmask)
+    end = start + trailing_zeros(~(bitmask >> start))
+    return np.int64(start), np.int64(end)  # type: ignore[return-value]  # compiled, it is Python's int
 
 
 @inner
-def smooth(word: Any) -> Any:
+def smooth(bitmask: np.uint64) -> np.uint64:
     """Drop runs of one segment, then close holes of one segment (docs/design.md 4.5)."""
-    word = word & ((word << ONE) | (word >> ONE))
-    return word | ((word << ONE) & (word >> ONE))
+    bitmask = bitmask & ((bitmask << ONE) | (bitmask >> ONE))
+    return bitmask | ((bitmask << ONE) & (bitmask >> ONE))

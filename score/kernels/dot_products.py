@@ -5,12 +5,15 @@ to the lower one: 4 + 4, 2 + 2, 1 + 1. The order is the same on every machine an
 two float32 numbers is exact in float64, so that fusing it with the addition changes nothing either.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from score.kernels.types import F32, F64, I64
 
 LANES = 8
 
@@ -34,7 +37,7 @@ def widened(_context: Any, value: Any) -> Any:
     return types.float64(value), from_half if value == types.uint16 else from_single
 
 
-def make_tile(rows: int, columns: int) -> Any:
+def make_tile(rows: int, columns: int) -> Callable[[F64, int, F64 | F32, I64, int, F64], None]:
     """An intrinsic for ``rows`` x ``columns`` inner products at once.
 
     ``tile(x, i, y, picks, j, out)`` sets out[i + r, k] to the inner product of x[i + r] and y[k] for k = picks[j + c].

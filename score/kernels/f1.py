@@ -1,17 +1,16 @@
-"""Figures of one clip from timelines as words: segment-level and event-level F1 (docs/design.md 4.8)."""
-
-from typing import Any
+"""Figures of one clip from timelines as bitmasks: segment-level and event-level F1 (docs/design.md 4.8)."""
 
 import numpy as np
 
 from score.kernels.bitmask import first_run, popcount, span
 from score.kernels.jit import inner, kernel
+from score.kernels.types import F64, I64, U64
 
 TP, FP, FN = 0, 1, 2
 
 
 @inner
-def count_segments(predicted: Any, true: Any, counts: Any) -> None:
+def count_segments(predicted: np.uint64, true: np.uint64, counts: I64) -> None:
     """Add one label's segment counts to int64 (3,) TP, FP, FN."""
     counts[TP] += np.int64(popcount(predicted & true))
     counts[FP] += np.int64(popcount(predicted & ~true))
@@ -19,7 +18,7 @@ def count_segments(predicted: Any, true: Any, counts: Any) -> None:
 
 
 @inner
-def has_match(start: int, end: int, others: Any) -> bool:
+def has_match(start: int, end: int, others: np.uint64) -> bool:
     """Whether some run of ``others`` has an IoU of at least 0.5 with [start, end)."""
     own = span(start, end)
     rest = others
@@ -33,7 +32,7 @@ def has_match(start: int, end: int, others: Any) -> bool:
 
 
 @inner
-def count_events(predicted: Any, true: Any, counts: Any) -> None:
+def count_events(predicted: np.uint64, true: np.uint64, counts: I64) -> None:
     """Add one label's event counts to int64 (3,): events are runs, matched at IoU 0.5."""
     rest = predicted
     while rest != 0:
@@ -52,13 +51,13 @@ def count_events(predicted: Any, true: Any, counts: Any) -> None:
 
 
 @inner
-def f1(counts: Any) -> float:
+def f1(counts: I64) -> float:
     """2 TP / (2 TP + FP + FN) of a label that occurs."""
     return 2.0 * counts[TP] / (2.0 * counts[TP] + counts[FP] + counts[FN])
 
 
 @kernel
-def clip_figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, event: Any) -> None:
+def clip_figures(predicted: U64, true: U64, paper_protocol: bool, segment: F64, event: F64) -> None:
     """Mean F1 over the labels that occur in one clip, 1.0 if none does.
 
     Args:
@@ -93,7 +92,7 @@ def clip_figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, 
 
 
 @kernel
-def figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, event: Any) -> None:
+def figures(predicted: U64, true: U64, paper_protocol: bool, segment: F64, event: F64) -> None:
     """:func:`clip_figures` of n clips.
 
     Args:
@@ -108,7 +107,7 @@ def figures(predicted: Any, true: Any, paper_protocol: bool, segment: Any, event
 
 
 @kernel
-def label_counts(predicted: Any, true: Any, paper_protocol: bool, counts: Any) -> None:
+def label_counts(predicted: U64, true: U64, paper_protocol: bool, counts: I64) -> None:
     """Counts of each label over all clips.
 
     Args:

@@ -1,6 +1,6 @@
 """Scoring clips with one setting: from logits to the events of all three streams."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,20 +9,22 @@ from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.choices import AUDIO, AUDIOVISUAL, KERNEL_STREAMS, VISUAL
 from score.kernels.bitmask import ALWAYS, NEVER, first_run, span
 from score.kernels.jit import inner, lean
-from score.kernels.label_subsets import Clip, deck_room, enough, forget, rate
+from score.kernels.label_subsets import Clip, LabelSubsets, empty_subsets, enough, probabilities, reset
 from score.kernels.probability import standardise, standardise_frames
 from score.kernels.streams import (
-    choose_deck,
+    StreamWorkspace,
+    choose_subset,
+    fallback_stream,
     find_positives,
     judge_candidates,
-    mix,
+    make_audiovisual,
     refine,
-    standing_stream,
-    stream_room,
+    stream_workspace,
 )
-from score.kernels.window_logits import fetch
+from score.kernels.types import F64, I64, U8, U64
+from score.kernels.window_logits import Source, fetch
 
-_DECKS = 4  # one setting needs a deck a stream
+_SUBSETS = 4  # one setting needs a subset a stream
 
 
 class Setting(NamedTuple):
@@ -32,7 +34,7 @@ class Setting(NamedTuple):
     filter_threshold: float
     threshold_stage1: float
     threshold_stage2: float
-    decay: Any  # float64, exp(-gamma n)
+    decay: F64  # exp(-gamma n)
     method: int
     late: bool
     label_selection: bool
@@ -42,77 +44,77 @@ class Setting(NamedTuple):
     pooled: bool
 
 
-class Found(NamedTuple):
+class ClipEvents(NamedTuple):
     """Events of n clips; streams visual, audio, audiovisual; the first ``count`` places are filled."""
 
-    count: Any  # int64 (n, 3)
-    label: Any  # int64 (n, 3, most)
-    start: Any  # int64 (n, 3, most)
-    end: Any  # int64 (n, 3, most)
-    probability: Any  # float64 (n, 3, most)
+    counts: I64  # (n, 3)
+    label: I64  # (n, 3, most)
+    start: I64  # (n, 3, most)
+    end: I64  # (n, 3, most)
+    probability: F64  # (n, 3, most)
 
 
-class ClipRoom(NamedTuple):
-    """Working room for one clip and one setting."""
+class ClipWorkspace(NamedTuple):
+    """Workspace for one clip and one setting."""
 
-    decks: Any  # Decks
-    stream: Any  # StreamRoom
-    whole_visual: Any  # float64 (C,)
-    whole_audio: Any  # float64 (C,)
-    everything: Any  # int64 (C,), 0 ... C - 1
-    spare: Any  # float64 (C,)
-    words: Any  # uint64 (2, C)
+    subsets: LabelSubsets
+    stream: StreamWorkspace
+    whole_visual: F64  # (C,)
+    whole_audio: F64  # (C,)
+    all_labels: I64  # (C,), 0 ... C - 1
+    spare: F64  # (C,)
+    bitmasks: U64  # (2, C)
 
 
-def clip_room(labels: int, segments: int, sounds: int = 1) -> ClipRoom:
-    """Room for clips of ``labels`` labels, ``segments`` segments and ``sounds`` rows of sound (1 or ``segments``)."""
-    return ClipRoom(
-        deck_room(labels, segments, window_count(segments), _DECKS, sounds),
-        stream_room(labels, segments),
-        np.zeros(labels),
-        np.zeros(labels),
-        np.arange(labels, dtype=np.int64),
-        np.zeros(labels),
-        np.zeros((2, labels), np.uint64),
+def clip_workspace(labels: int, segments: int, sounds: int = 1) -> ClipWorkspace:
+    """A workspace for clips of C labels and T segments; ``sounds`` is the number of rows of sound, 1 or T."""
+    return ClipWorkspace(
+        subsets=empty_subsets(labels, segments, window_count(segments), _SUBSETS, sounds),
+        stream=stream_workspace(labels, segments),
+        whole_visual=np.zeros(labels),
+        whole_audio=np.zeros(labels),
+        all_labels=np.arange(labels, dtype=np.int64),
+        spare=np.zeros(labels),
+        bitmasks=np.zeros((2, labels), np.uint64),
     )
 
 
-def found_room(clips: int, labels: int, segments: int) -> Found:
-    """Room for every event that can occur."""
+def empty_events(clips: int, labels: int, segments: int) -> ClipEvents:
+    """Places for every event that can occur."""
     most = labels * (segments // 2 + 1)
-    return Found(
-        np.zeros((clips, len(KERNEL_STREAMS)), np.int64),
-        np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
-        np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
-        np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
-        np.zeros((clips, len(KERNEL_STREAMS), most)),
+    return ClipEvents(
+        counts=np.zeros((clips, len(KERNEL_STREAMS)), np.int64),
+        label=np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
+        start=np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
+        end=np.zeros((clips, len(KERNEL_STREAMS), most), np.int64),
+        probability=np.zeros((clips, len(KERNEL_STREAMS), most)),
     )
 
 
 @inner
-def whole_probabilities(video: Any, audio: Any, everything: Any, spare: Any, visual_out: Any, audio_out: Any) -> None:
+def whole_probabilities(video: F64, audio: F64, all_labels: I64, spare: F64, visual_out: F64, audio_out: F64) -> None:
     """Probabilities of window 0 over all labels, which label selection compares (4.2).
 
     Args:
         video: float64 (W, F, C).
         audio: float64 (W, C).
-        everything: int64 (C,), 0 ... C - 1.
-        spare: float64 (C,), working room.
+        all_labels: int64 (C,), 0 ... C - 1.
+        spare: float64 (C,), workspace.
         visual_out: float64 (C,), written.
         audio_out: float64 (C,), written.
     """
     labels = audio.shape[1]
-    standardise_frames(video[0], everything, labels, visual_out, spare)
-    standardise(audio[0], everything, labels, audio_out)
+    standardise_frames(video[0], all_labels, labels, visual_out, spare)
+    standardise(audio[0], all_labels, labels, audio_out)
 
 
 @lean
-def mean_rows(rows: Any, everything: Any, given: bool, spare: Any, out: Any) -> None:
+def mean_rows(rows: F64, all_labels: I64, given: bool, spare: F64, out: F64) -> None:
     """Mean over rows of their probabilities over all labels, (C,)."""
     labels = rows.shape[1]
-    rate(rows[0], everything, labels, given, out)
+    probabilities(rows[0], all_labels, labels, given, out)
     for t in range(1, rows.shape[0]):
-        rate(rows[t], everything, labels, given, spare)
+        probabilities(rows[t], all_labels, labels, given, spare)
         for k in range(labels):
             out[k] += spare[k]
     for k in range(labels):
@@ -121,8 +123,8 @@ def mean_rows(rows: Any, everything: Any, given: bool, spare: Any, out: Any) -> 
 
 @lean
 def selection_probabilities(
-    image: Any, video: Any, audio: Any, sound: Any, given: bool, everything: Any, spare: Any, visual_out: Any,
-    audio_out: Any,
+    image: F64, video: F64, audio: F64, sound: F64, given: bool, all_labels: I64, spare: F64, visual_out: F64,
+    audio_out: F64,
 ) -> None:  # fmt: skip
     """:func:`whole_probabilities`, by the mean over segments where there is no window 0.
 
@@ -132,92 +134,96 @@ def selection_probabilities(
         audio: float64 (W, C), W may be 0.
         sound: float64 (R, C), R = T or 1.
         given: whether image and sound are probabilities.
-        everything: int64 (C,), 0 ... C - 1.
-        spare: float64 (C,), working room.
+        all_labels: int64 (C,), 0 ... C - 1.
+        spare: float64 (C,), workspace.
         visual_out: float64 (C,), written.
         audio_out: float64 (C,), written.
     """
     labels = image.shape[1]
     if video.shape[0] > 0:
-        standardise_frames(video[0], everything, labels, visual_out, spare)
+        standardise_frames(video[0], all_labels, labels, visual_out, spare)
     else:
-        mean_rows(image, everything, given, spare, visual_out)
+        mean_rows(image, all_labels, given, spare, visual_out)
     if audio.shape[0] > 0:
-        standardise(audio[0], everything, labels, audio_out)
+        standardise(audio[0], all_labels, labels, audio_out)
     else:
-        mean_rows(sound, everything, given, spare, audio_out)
+        mean_rows(sound, all_labels, given, spare, audio_out)
 
 
 @lean
-def score_stream(room: Any, clip: Any, source: Any, stream: int, setting: Any) -> tuple[int, int]:
-    """Events of a stream as judged candidates in ``room.stream.found``; returns its deck and how many there are."""
-    decks, space = room.decks, room.stream
-    deck = choose_deck(decks, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, space)
-    if not enough(decks, deck, clip):
-        return deck, 0
+def score_stream(
+    workspace: ClipWorkspace, clip: Clip, source: Source | None, stream: int, setting: Setting
+) -> tuple[int, int]:
+    """Events of a stream as judged candidates in the stream's workspace; returns its label subset and how many."""
+    subsets, work = workspace.subsets, workspace.stream
+    subset = choose_subset(
+        subsets, clip, stream, setting.alpha, setting.filter_threshold, setting.label_selection, work
+    )
+    if not enough(subsets, subset, clip):
+        return subset, 0
     if stream == AUDIOVISUAL:
-        mix(decks, deck, clip, setting.alpha, space)
+        make_audiovisual(subsets, subset, clip, setting.alpha, work)
     find_positives(
-        decks, deck, clip, stream, setting.method, setting.threshold_stage1, setting.decay, setting.passes,
-        space,
+        subsets, subset, clip, stream, setting.method, setting.threshold_stage1, setting.decay, setting.passes,
+        work,
     )  # fmt: skip
-    fetch(source, stream, decks.size[deck], clip.image.shape[0], setting.pooled, space)
-    n = judge_candidates(decks, deck, clip, stream, setting.alpha, setting.decision, setting.pooled, space)
-    refine(space.found, n, setting.refinement, setting.decision, setting.threshold_stage2)
-    return deck, n
+    fetch(source, stream, subsets.size[subset], clip.image.shape[0], setting.pooled, work)
+    n = judge_candidates(subsets, subset, clip, stream, setting.alpha, setting.decision, setting.pooled, work)
+    refine(work.candidates, n, setting.refinement, setting.decision, setting.threshold_stage2)
+    return subset, n
 
 
 @lean
-def fuse_late(found: Any, i: int, alphabet: Any, words: Any, missing: int) -> None:
+def fuse_late(events: ClipEvents, i: int, label_order: I64, bitmasks: U64, missing: int) -> None:
     """Audiovisual events as the intersection of the other streams' timelines (4.7).
 
     An event's probability is the smaller one of the two events that it comes from. What is missing has no say.
     """
-    words[VISUAL] = ALWAYS if missing & NO_PICTURE else NEVER
-    words[AUDIO] = ALWAYS if missing & NO_SOUND else NEVER
+    bitmasks[VISUAL] = ALWAYS if missing & NO_PICTURE else NEVER
+    bitmasks[AUDIO] = ALWAYS if missing & NO_SOUND else NEVER
     for stream in (VISUAL, AUDIO):
-        for x in range(found.count[i, stream]):
-            words[stream, found.label[i, stream, x]] |= span(found.start[i, stream, x], found.end[i, stream, x])
+        for x in range(events.counts[i, stream]):
+            bitmasks[stream, events.label[i, stream, x]] |= span(events.start[i, stream, x], events.end[i, stream, x])
     n = 0
-    for label in alphabet:
-        word = words[VISUAL, label] & words[AUDIO, label]
-        while word != 0:
-            start, end = first_run(word)
-            word &= ~span(start, end)
+    for label in label_order:
+        bitmask = bitmasks[VISUAL, label] & bitmasks[AUDIO, label]
+        while bitmask != 0:
+            start, end = first_run(bitmask)
+            bitmask &= ~span(start, end)
             least = 1.0
             for stream in (VISUAL, AUDIO):
-                for x in range(found.count[i, stream]):
+                for x in range(events.counts[i, stream]):
                     if (
-                        found.label[i, stream, x] == label
-                        and found.start[i, stream, x] <= start
-                        and found.end[i, stream, x] >= end
+                        events.label[i, stream, x] == label
+                        and events.start[i, stream, x] <= start
+                        and events.end[i, stream, x] >= end
                     ):
-                        least = min(least, found.probability[i, stream, x])
-            found.label[i, AUDIOVISUAL, n] = label
-            found.start[i, AUDIOVISUAL, n] = start
-            found.end[i, AUDIOVISUAL, n] = end
-            found.probability[i, AUDIOVISUAL, n] = least
+                        least = min(least, events.probability[i, stream, x])
+            events.label[i, AUDIOVISUAL, n] = label
+            events.start[i, AUDIOVISUAL, n] = start
+            events.end[i, AUDIOVISUAL, n] = end
+            events.probability[i, AUDIOVISUAL, n] = least
             n += 1
-    found.count[i, AUDIOVISUAL] = n
+    events.counts[i, AUDIOVISUAL] = n
 
 
 @lean
 def score_clip(
-    image: Any,
-    video: Any,
-    audio: Any,
-    sound: Any,
+    image: F64,
+    video: F64,
+    audio: F64,
+    sound: F64,
     given: bool,
-    cosine: Any,
+    cosine: F64,
     missing: int,
-    source: Any,
-    setting: Any,
-    alphabet: Any,
-    room: Any,
-    found: Any,
+    source: Source | None,
+    setting: Setting,
+    label_order: I64,
+    workspace: ClipWorkspace,
+    events: ClipEvents,
     i: int,
 ) -> None:
-    """Score one clip into place ``i`` of ``found``.
+    """Score one clip into place ``i`` of ``events``.
 
     Args:
         image: float64 (T, C) logits.
@@ -229,48 +235,58 @@ def score_clip(
         missing: 0, NO_PICTURE or NO_SOUND.
         source: Source of the other windows' logits, or None.
         setting: Setting.
-        alphabet: int64 (C,), labels in alphabetical order, for late fusion.
-        room: ClipRoom, working room, with the whole clip's probabilities.
-        found: Found, written.
+        label_order: int64 (C,), labels in alphabetical order, for late fusion.
+        workspace: ClipWorkspace, with the whole clip's probabilities.
+        events: ClipEvents, written.
         i: the place.
     """
-    clip = Clip(image, video, audio, sound, given, cosine, room.whole_visual, room.whole_audio, missing)
-    decks, judged = room.decks, room.stream.found
-    forget(decks)
+    clip = Clip(
+        image=image,
+        video=video,
+        audio=audio,
+        sound=sound,
+        given=given,
+        cosine=cosine,
+        whole_visual=workspace.whole_visual,
+        whole_audio=workspace.whole_audio,
+        missing=missing,
+    )
+    subsets, judged = workspace.subsets, workspace.stream.candidates
+    reset(subsets)
     for stream in (VISUAL, AUDIO, AUDIOVISUAL):
         if stream == AUDIOVISUAL and setting.late:
             break
-        standing = standing_stream(missing, stream)
-        if standing < 0:
-            found.count[i, stream] = 0
+        fallback = fallback_stream(missing, stream)
+        if fallback < 0:
+            events.counts[i, stream] = 0
             continue
-        deck, n = score_stream(room, clip, source, standing, setting)
+        subset, n = score_stream(workspace, clip, source, fallback, setting)
         y = 0
         for x in range(n):
             if judged.stays[x]:
-                found.label[i, stream, y] = decks.kept[deck, judged.slot[x]]
-                found.start[i, stream, y] = judged.start[x]
-                found.end[i, stream, y] = judged.end[x]
-                found.probability[i, stream, y] = judged.probability[x]
+                events.label[i, stream, y] = subsets.kept[subset, judged.slot[x]]
+                events.start[i, stream, y] = judged.start[x]
+                events.end[i, stream, y] = judged.end[x]
+                events.probability[i, stream, y] = judged.probability[x]
                 y += 1
-        found.count[i, stream] = y
+        events.counts[i, stream] = y
     if setting.late:
-        fuse_late(found, i, alphabet, room.words, missing)
+        fuse_late(events, i, label_order, workspace.bitmasks, missing)
 
 
 @lean
 def score_clips(
-    image: Any,
-    video: Any,
-    audio: Any,
-    sound: Any,
+    image: F64,
+    video: F64,
+    audio: F64,
+    sound: F64,
     given: bool,
-    cosine: Any,
-    missing: Any,
-    setting: Any,
-    alphabet: Any,
-    room: Any,
-    found: Any,
+    cosine: F64,
+    missing: U8,
+    setting: Setting,
+    label_order: I64,
+    workspace: ClipWorkspace,
+    events: ClipEvents,
 ) -> None:
     """Score n clips whose logits are all there.
 
@@ -283,27 +299,27 @@ def score_clips(
         cosine: float64 (n, T - 1).
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         setting: Setting.
-        alphabet: int64 (C,), labels in alphabetical order, for late fusion.
-        room: ClipRoom, working room.
-        found: Found, written.
+        label_order: int64 (C,), labels in alphabetical order, for late fusion.
+        workspace: ClipWorkspace, overwritten.
+        events: ClipEvents, written.
     """
     for i in range(image.shape[0]):
         selection_probabilities(
-            image[i], video[i], audio[i], sound[i], given, room.everything, room.spare, room.whole_visual,
-            room.whole_audio,
+            image[i], video[i], audio[i], sound[i], given, workspace.all_labels, workspace.spare,
+            workspace.whole_visual, workspace.whole_audio,
         )  # fmt: skip
         score_clip(
-            image[i], video[i], audio[i], sound[i], given, cosine[i], missing[i], None, setting, alphabet, room, found,
-            i,
+            image[i], video[i], audio[i], sound[i], given, cosine[i], missing[i], None, setting, label_order, workspace,
+            events, i,
         )  # fmt: skip
 
 
 @lean
-def gather(found: Any, clips: int, streams: Any, table: Any, score: Any) -> None:
+def gather(events: ClipEvents, clips: int, streams: I64, table: I64, score: F64) -> None:
     """Events of the first ``clips`` places, one a row.
 
     Args:
-        found: Found.
+        events: ClipEvents.
         clips: number of clips.
         streams: int64 (3,), the streams in the order wanted.
         table: int64 (E, 5), written: place of the clip, place in ``streams``, label, start, end.
@@ -313,11 +329,11 @@ def gather(found: Any, clips: int, streams: Any, table: Any, score: Any) -> None
     for i in range(clips):
         for place in range(streams.shape[0]):
             stream = streams[place]
-            for x in range(found.count[i, stream]):
+            for x in range(events.counts[i, stream]):
                 table[e, 0] = i
                 table[e, 1] = place
-                table[e, 2] = found.label[i, stream, x]
-                table[e, 3] = found.start[i, stream, x]
-                table[e, 4] = found.end[i, stream, x]
-                score[e] = found.probability[i, stream, x]
+                table[e, 2] = events.label[i, stream, x]
+                table[e, 3] = events.start[i, stream, x]
+                table[e, 4] = events.end[i, stream, x]
+                score[e] = events.probability[i, stream, x]
                 e += 1

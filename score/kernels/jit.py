@@ -1,66 +1,88 @@
-"""How kernels are compiled: kept on disk where a folder can be written, without the interpreter lock, no fast-math."""
+"""How kernels are compiled: kept on disk where a folder can be written, without the interpreter lock, no fast-math.
+
+Those of other sources are left where they are, in folders of their own: nothing is deleted, and all may be.
+"""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from numba import config, njit
 from numba.core.compiler_lock import global_compiler_lock
 
+import feature_cache.layout
+import score.choices
+
+SOURCES = (*Path(__file__).parent.glob("*.py"), Path(score.choices.__file__), Path(feature_cache.layout.__file__))
+"""Files whose code or constants are compiled into kernels."""
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Compiles(Protocol):
+    """A decorator for functions that Numba compiles."""
+
+    def __call__(self, function: _Function, /) -> _Function:
+        """The function, compiled when it is first called."""
+
 
 @contextmanager
-def _enabled() -> Iterator[None]:
-    """With NUMBA_DISABLE_JIT set, for the user's own functions, kernels are compiled all the same.
+def _settings(folder: Path | None = None) -> Iterator[None]:
+    """Numba's settings as kernels need them: compiling enabled, what is compiled kept below ``folder``.
 
-    They are no plain Python: some of their steps are instructions of LLVM.
+    With NUMBA_DISABLE_JIT set, for the user's own functions, kernels are compiled all the same. They are no plain
+    Python: some of their steps are instructions of LLVM.
     """
     with global_compiler_lock:  # nobody else decorates or compiles meanwhile
-        before = config.DISABLE_JIT
+        before = config.DISABLE_JIT, config.CACHE_DIR
         config.DISABLE_JIT = 0
+        if folder is not None:
+            config.CACHE_DIR = str(folder)
         try:
             yield
         finally:
-            config.DISABLE_JIT = before
+            config.DISABLE_JIT, config.CACHE_DIR = before
 
 
 def _nothing() -> None:
     """Lies in the kernels' folder, as they do."""
 
 
-def _kept_in() -> Path | None:
-    """The folder in which Numba keeps what it compiles here: NUMBA_CACHE_DIR, __pycache__ or the user's own cache.
+def sources_digest(files: Iterable[Path]) -> str:
+    """A digest of files, by name and content, short enough for a folder's name."""
+    digest = hashlib.sha256()
+    for file in sorted(files, key=lambda file: (file.name, str(file))):
+        content = file.read_bytes()
+        digest.update(f"{file.name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
 
-    None where it can write into none of them.
-    """
+
+def _place(folder: Path | None) -> tuple[Path, Path] | None:
+    """Where kernels are kept: the folder that Numba is given, and the one that it makes of that for this package."""
     try:
-        with _enabled():
-            return Path(njit(cache=True)(_nothing).stats.cache_path)
-    except RuntimeError:
+        with _settings(folder):
+            kept = Path(njit(cache=True)(_nothing).stats.cache_path)
+        return (kept, kept) if folder is None else (folder, kept)
+    except RuntimeError:  # it can write nowhere
         return None
 
 
-def drop_stale(sources: Path, kept: Path) -> None:
-    """Remove compiled kernels in ``kept`` of other sources than those in ``sources``.
+def kernels_folder(files: Iterable[Path]) -> tuple[Path, Path] | None:
+    """A folder for kernels of these sources alone, and the one within it that takes the kernels of this package.
 
-    Numba notices a change in a function's own file only; one in a file that it calls into would leave code compiled
-    from the old text.
+    It lies in the folder that Numba takes by itself: that of NUMBA_CACHE_DIR, ``__pycache__``, or the user's own cache.
+    None where nothing can be written. Numba notices a change in a function's own file only; a change in one that it
+    calls into, or takes a constant from, would leave code compiled from the old text.
     """
-    digest = hashlib.sha256()
-    for file in sorted(sources.glob("*.py")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
-    stamp = kept / "kernels.sha256"
-    try:
-        if stamp.is_file() and stamp.read_text(encoding="ascii", errors="replace") == digest.hexdigest():
-            return
-        kept.mkdir(exist_ok=True)
-        for pattern in ("*.nbi", "*.nbc"):
-            for file in kept.glob(pattern):
-                file.unlink(missing_ok=True)
-        stamp.write_text(digest.hexdigest(), encoding="ascii")
-    except OSError:
-        return
+    base = _place(None)
+    return _place(base[0] / sources_digest(files)) if base else None
+
+
+_FOLDERS = kernels_folder(SOURCES)
+KEPT_IN = _FOLDERS[1] if _FOLDERS else None
+"""The folder of this package's compiled kernels, if any."""
 
 
 def compiling_note(name: str) -> str | None:
@@ -72,31 +94,40 @@ def compiling_note(name: str) -> str | None:
     return "compiling kernels for this machine, once: about half a minute"
 
 
-def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+def without_counting(options: object) -> dict[str, bool]:
+    """The option to count no references to arrays, private to Numba, if ``options`` of its target have it."""
+    return {"_nrt": False} if hasattr(options, "_nrt") else {}
+
+
+def _target_options() -> object:
+    """What Numba can be told on how to compile."""
+    with _settings():
+        return getattr(getattr(njit(_nothing), "targetdescr", None), "options", None)
+
+
+def _compiled(**options: Any) -> Compiles:
     options = {"nogil": True, "error_model": "numpy", **options}
 
-    def compiled(function: Callable[..., Any]) -> Any:
-        with _enabled():
+    def compiled(function: _Function, /) -> _Function:
+        with _settings(_FOLDERS[0] if _FOLDERS else None):
             try:
-                found = njit(cache=True, **options)(function)
+                dispatcher: Any = njit(cache=_FOLDERS is not None, **options)(function)
             except RuntimeError:  # Numba can keep it nowhere
-                found = njit(**options)(function)
+                dispatcher = njit(**options)(function)
         if config.DISABLE_JIT:
-            found.compile = _enabled()(found.compile)
-        return found
+            dispatcher.compile = _settings()(dispatcher.compile)
+        return dispatcher
 
     return compiled
 
 
-KEPT_IN = _kept_in()
-if KEPT_IN is not None:
-    drop_stale(Path(__file__).parent, KEPT_IN)
+_LEAN = without_counting(_target_options())
 
-kernel: Any = _compiled()
+kernel = _compiled()
 """A function called from Python, or seldom."""
 
-lean: Any = _compiled(_nrt=False)
+lean = _compiled(**_LEAN)
 """A kernel that allocates nothing, so that no reference to an array has to be counted."""
 
-inner: Any = _compiled(_nrt=False, forceinline=True)
-"""A lean step of a hot loop: inlined, for a call would pass every field of every array of the working rooms."""
+inner = _compiled(**_LEAN, forceinline=True)
+"""A lean step of a hot loop: inlined, for a call would pass every field of every array of the workspaces."""

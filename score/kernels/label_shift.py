@@ -1,4 +1,4 @@
-"""Dynamic thresholds: within-video label shift (docs/design.md 4.4), as words of positive segments.
+"""Dynamic thresholds: within-video label shift (docs/design.md 4.4), as bitmasks of positive segments.
 
 BBSE needs w with (M'M + I) w = M'q, M = P'Y / (t + 1). M's column j is the sum of the rows at which label j was
 positive, so M'M and M'q are sums of inner products between rows of P: the Gram matrix of the rows, made once, is all
@@ -6,53 +6,54 @@ that is needed, and a step costs nothing for labels that were never positive (th
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from score.kernels.bitmask import ONE, bit
 from score.kernels.jit import inner, lean
+from score.kernels.types import F64, I64, U64
 
 
-class ShiftRoom(NamedTuple):
-    """Working room of the passes, for K labels and T segments."""
+class ShiftWorkspace(NamedTuple):
+    """Workspace of the passes, for K labels and T segments."""
 
-    active: Any  # int64 (K,)
-    counts: Any  # int64 (K,)
-    theta: Any  # float64 (K,)
-    sums: Any  # float64 (K, T): for an active label, row sums of the Gram matrix over its positive segments
-    normal: Any  # float64 (K, K): M'M (t + 1)^2
-    factor: Any  # float64 (K, K): L below the diagonal
-    inverse: Any  # float64 (K,): 1 / D
-    row: Any  # float64 (K,)
-    here: Any  # float64 (K,): 1 where an active label is positive now
-    weights: Any  # float64 (K,)
+    active: I64  # (K,)
+    counts: I64  # (K,)
+    theta: F64  # (K,)
+    sums: F64  # (K, T): for an active label, row sums of the Gram matrix over its positive segments
+    normal: F64  # (K, K): M'M (t + 1)^2
+    factor: F64  # (K, K): L below the diagonal
+    inverse: F64  # (K,): 1 / D
+    row: F64  # (K,)
+    here: F64  # (K,): 1 where an active label is positive now
+    weights: F64  # (K,)
 
 
-def shift_room(labels: int, segments: int) -> ShiftRoom:
-    """Room for ``labels`` labels and ``segments`` segments."""
-    return ShiftRoom(
-        np.zeros(labels, np.int64),
-        np.zeros(labels, np.int64),
-        np.zeros(labels),
-        np.zeros((labels, segments)),
-        np.zeros((labels, labels)),
-        np.zeros((labels, labels)),
-        np.zeros(labels),
-        np.zeros(labels),
-        np.zeros(labels),
-        np.zeros(labels),
+def shift_workspace(labels: int, segments: int) -> ShiftWorkspace:
+    """A workspace for ``labels`` labels and ``segments`` segments."""
+    return ShiftWorkspace(
+        active=np.zeros(labels, np.int64),
+        counts=np.zeros(labels, np.int64),
+        theta=np.zeros(labels),
+        sums=np.zeros((labels, segments)),
+        normal=np.zeros((labels, labels)),
+        factor=np.zeros((labels, labels)),
+        inverse=np.zeros(labels),
+        row=np.zeros(labels),
+        here=np.zeros(labels),
+        weights=np.zeros(labels),
     )
 
 
-def decay_table(gamma: float, segments: int, iterations: int) -> Any:
+def decay_table(gamma: float, segments: int, iterations: int) -> F64:
     """exp(-gamma n) for every count n that can occur, float64 (segments * iterations + 1,)."""
     return np.array([math.exp(-gamma * n) for n in range(segments * iterations + 1)])
 
 
 @lean
 def simple_shift(
-    p: Any, size: int, cosine: Any, use_cosine: bool, tau: float, decay: Any, passes: int, words: Any
+    p: F64, size: int, cosine: F64, use_cosine: bool, tau: float, decay: F64, passes: int, bitmasks: U64
 ) -> None:
     """Methods `naive` (passes = 0) and `cosine`: each label on its own.
 
@@ -64,18 +65,18 @@ def simple_shift(
         tau: first threshold.
         decay: exp(-gamma n), float64.
         passes: label-shift passes; 0 keeps the threshold.
-        words: uint64 (>= size,), written: the positive segments.
+        bitmasks: uint64 (>= size,), written: the positive segments.
     """
     segments = p.shape[0]
     for j in range(size):
-        word = np.uint64(0)
+        bitmask = np.uint64(0)
         count = 0
         for _ in range(max(passes, 1)):
             theta = tau
-            word = np.uint64(0)
+            bitmask = np.uint64(0)
             for t in range(segments):
                 if p[t, j] > theta:
-                    word |= bit(t)
+                    bitmask |= bit(t)
                     if t + 1 < segments:
                         count += 1
                 if passes > 0 and t + 1 < segments:
@@ -83,19 +84,19 @@ def simple_shift(
                     if use_cosine:
                         offset *= cosine[t]
                     theta -= offset
-        words[j] = word
+        bitmasks[j] = bitmask
 
 
 @inner
-def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
-    """(normal * scale^2 + I) w = sums[:, segment] * scale by L D L', into ``room.weights``."""
-    low, inverse, row, w = room.factor, room.inverse, room.row, room.weights
+def solve_ridge(workspace: ShiftWorkspace, size: int, scale: float, segment: int) -> None:
+    """(normal * scale^2 + I) w = sums[:, segment] * scale by L D L', into ``workspace.weights``."""
+    low, inverse, row, w = workspace.factor, workspace.inverse, workspace.row, workspace.weights
     square = scale * scale
     for x in range(size):
-        pivot = room.normal[x, x] * square + 1.0
-        right = room.sums[x, segment] * scale
+        pivot = workspace.normal[x, x] * square + 1.0
+        right = workspace.sums[x, segment] * scale
         for z in range(x):
-            value = room.normal[x, z] * square
+            value = workspace.normal[x, z] * square
             for y in range(z):
                 value -= row[y] * low[z, y]
             row[z] = value
@@ -112,19 +113,35 @@ def solve_ridge(room: Any, size: int, scale: float, segment: int) -> None:
             w[y] -= low[x, y] * value
 
 
+@inner
+def add_segment(gram: F64, t: int, n: int, bitmasks: U64, workspace: ShiftWorkspace) -> None:
+    """Bring the sums of n active labels and M'M from the segments before ``t`` to those before ``t + 1``."""
+    active, sums, normal, here = workspace.active, workspace.sums, workspace.normal, workspace.here
+    for x in range(n):
+        here[x] = np.float64((bitmasks[active[x]] >> np.uint64(t)) & ONE)
+    for x in range(n):
+        for z in range(x + 1):
+            normal[x, z] += here[x] * (sums[z, t] + here[z] * gram[t, t]) + here[z] * sums[x, t]
+    for x in range(n):
+        if here[x] > 0.0:
+            workspace.counts[active[x]] += 1
+            for v in range(t + 1, gram.shape[0]):  # the past is not asked for again
+                sums[x, v] += gram[t, v]
+
+
 @lean
 def bbse_shift(
-    p: Any,
+    p: F64,
     size: int,
-    gram: Any,
-    peak: Any,
-    cosine: Any,
+    gram: F64,
+    peak: F64,
+    cosine: F64,
     use_cosine: bool,
     tau: float,
-    decay: Any,
+    decay: F64,
     passes: int,
-    words: Any,
-    room: Any,
+    bitmasks: U64,
+    workspace: ShiftWorkspace,
 ) -> None:
     """Methods `bbse` and `bbse-cosine`.
 
@@ -138,8 +155,8 @@ def bbse_shift(
         tau: first threshold.
         decay: exp(-gamma n), float64.
         passes: label-shift passes, at least 1.
-        words: uint64 (>= size,), written: the positive segments.
-        room: ShiftRoom.
+        bitmasks: uint64 (>= size,), written: the positive segments.
+        workspace: ShiftWorkspace.
     """
     segments = p.shape[0]
     good = segments
@@ -149,27 +166,27 @@ def bbse_shift(
             break
     possible = 0
     for j in range(size):
-        words[j] = 0
-        room.counts[j] = 0
+        bitmasks[j] = 0
+        workspace.counts[j] = 0
         if good < segments or peak[j] > tau:
             possible += 1
     if possible == 0:
         return
-    active, counts, theta, sums, normal = room.active, room.counts, room.theta, room.sums, room.normal
-    here = room.here
+    active, counts, theta = workspace.active, workspace.counts, workspace.theta
+    sums, normal = workspace.sums, workspace.normal
     for number in range(passes):
         n = 0
         if number > 0:
             for j in range(size):
-                words[j] = 0
+                bitmasks[j] = 0
         for t in range(good):
             for x in range(n):
                 if p[t, active[x]] > theta[x]:
-                    words[active[x]] |= bit(t)
+                    bitmasks[active[x]] |= bit(t)
             if n < possible:
                 for j in range(size):
-                    if words[j] == 0 and p[t, j] > tau:
-                        words[j] = bit(t)
+                    if bitmasks[j] == 0 and p[t, j] > tau:
+                        bitmasks[j] = bit(t)
                         active[n] = j
                         theta[n] = tau
                         for v in range(segments):
@@ -180,33 +197,32 @@ def bbse_shift(
             if t + 1 >= good:
                 if good < segments:  # its count still matters to a later pass
                     for x in range(n):
-                        if (words[active[x]] >> np.uint64(t)) & ONE:
+                        if (bitmasks[active[x]] >> np.uint64(t)) & ONE:
                             counts[active[x]] += 1
                 break
             if n == 0:
                 continue
-            for x in range(n):
-                here[x] = np.float64((words[active[x]] >> np.uint64(t)) & ONE)
-            for x in range(n):
-                for z in range(x + 1):
-                    normal[x, z] += here[x] * (sums[z, t] + here[z] * gram[t, t]) + here[z] * sums[x, t]
-            for x in range(n):
-                if here[x] > 0.0:
-                    counts[active[x]] += 1
-                    for v in range(t + 1, segments):  # the past is not asked for again
-                        sums[x, v] += gram[t, v]
-            solve_ridge(room, n, 1.0 / (t + 1), t + 1)
+            add_segment(gram, t, n, bitmasks, workspace)
+            solve_ridge(workspace, n, 1.0 / (t + 1), t + 1)
             factor = tau
             if use_cosine:
                 factor *= cosine[t]
             for x in range(n):
                 j = active[x]
-                theta[x] -= factor * decay[counts[j]] * room.weights[x] * p[t + 1, j]
+                theta[x] -= factor * decay[counts[j]] * workspace.weights[x] * p[t + 1, j]
 
 
 @inner
 def bbse_shift_constant(
-    p: Any, size: int, segments: int, norm: float, tau: float, decay: Any, passes: int, words: Any, room: Any
+    p: F64,
+    size: int,
+    segments: int,
+    norm: float,
+    tau: float,
+    decay: F64,
+    passes: int,
+    bitmasks: U64,
+    workspace: ShiftWorkspace,
 ) -> None:
     """:func:`bbse_shift` where all rows are the same: M has rank one and w a closed form (Sherman-Morrison).
 
@@ -218,13 +234,13 @@ def bbse_shift_constant(
         tau: first threshold.
         decay: exp(-gamma n), float64.
         passes: label-shift passes, at least 1.
-        words: uint64 (>= size,), written.
-        room: ShiftRoom; its counts, theta, active and weights are used.
+        bitmasks: uint64 (>= size,), written.
+        workspace: ShiftWorkspace; its counts, theta, active and weights are used.
     """
     n = 0
-    active, counts, theta, positives = room.active, room.counts, room.theta, room.weights
+    active, counts, theta, positives = workspace.active, workspace.counts, workspace.theta, workspace.weights
     for j in range(size):
-        words[j] = 0
+        bitmasks[j] = 0
         if p[j] > tau:
             active[n] = j
             counts[n] = 0
@@ -233,14 +249,14 @@ def bbse_shift_constant(
         return
     for _ in range(passes):
         for x in range(n):
-            words[active[x]] = 0
+            bitmasks[active[x]] = 0
             theta[x] = tau
             positives[x] = 0.0
         for t in range(segments):
             square = 0.0
             for x in range(n):
                 if p[active[x]] > theta[x]:
-                    words[active[x]] |= bit(t)
+                    bitmasks[active[x]] |= bit(t)
                     positives[x] += 1.0
                     if t + 1 < segments:
                         counts[x] += 1

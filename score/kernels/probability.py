@@ -1,15 +1,15 @@
 """Probabilities of a row of logits over the labels in play (docs/design.md 4.1)."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from score.kernels.jit import inner, lean
+from score.kernels.types import F64, I64
 
 
 @lean
-def standardise(row: Any, kept: Any, size: int, out: Any) -> None:
+def standardise(row: F64, kept: I64, size: int, out: F64) -> None:
     """Sigmoid of the z-score (K - 1) of ``row[kept[:size]]``, into ``out[:size]``.
 
     A row without spread, or of one label, has no z-score: NaN. Sums run left to right, as in the reference.
@@ -43,7 +43,7 @@ def standardise(row: Any, kept: Any, size: int, out: Any) -> None:
 
 
 @lean
-def standardise_frames(rows: Any, kept: Any, size: int, out: Any, spare: Any) -> None:
+def standardise_frames(rows: F64, kept: I64, size: int, out: F64, spare: F64) -> None:
     """Mean over F frame rows of their probabilities, each standardised on its own.
 
     Args:
@@ -51,7 +51,7 @@ def standardise_frames(rows: Any, kept: Any, size: int, out: Any, spare: Any) ->
         kept: int64 (C,), labels in play.
         size: number of labels in play.
         out: float64 (>= size,), written.
-        spare: float64 (>= size,), working room.
+        spare: float64 (>= size,), workspace.
     """
     standardise(rows[0], kept, size, out)
     frames = rows.shape[0]

@@ -8,8 +8,8 @@ import numpy as np
 from feature_cache import FeatureCache, Features, TextSet
 from score.choices import DECISIONS, FUSIONS, KERNEL_STREAMS, LATE, METHODS, STREAMS
 from score.config import ScoreConfig
-from score.kernels.from_embeddings import DirectRoom, direct_room, score_embeddings
-from score.kernels.from_logits import Found, Setting, clip_room, found_room, gather, score_clips
+from score.kernels.from_embeddings import EmbeddingsWorkspace, embeddings_workspace, score_embeddings
+from score.kernels.from_logits import ClipEvents, Setting, clip_workspace, empty_events, gather, score_clips
 from score.kernels.label_shift import decay_table
 from score.kernels.similarity import pad_text, stored_bits
 from score.logits import alphabetical, check_segments, make_logits, missing_bits
@@ -36,15 +36,15 @@ class Scorer:
         check_segments(segments)
         self._text = text
         self._setting = kernel_setting(config, segments)
-        self._alphabet = alphabetical(text.labels)
+        self._label_order = alphabetical(text.labels)
         self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
-        self._rooms: SimpleQueue[tuple[DirectRoom, Found]] = SimpleQueue()
+        self._workspaces: SimpleQueue[tuple[EmbeddingsWorkspace, ClipEvents]] = SimpleQueue()
 
     def score(self, features: Features) -> Part:
         """Events of a batch of clips."""
         if features.visual_probability is not None or features.audio_segments is not None or not features.video.size:
             return self._score_segments(features)
-        room, found = self._room(features)
+        workspace, events = self._workspace(features)
         score_embeddings(
             stored_bits(features.image),
             stored_bits(features.video),
@@ -53,19 +53,19 @@ class Scorer:
             self._visual,
             self._audio,
             self._setting,
-            self._alphabet,
-            room,
-            found,
+            self._label_order,
+            workspace,
+            events,
         )
-        part = self._part(features, found)
-        self._rooms.put((room, found))
+        part = self._part(features, events)
+        self._workspaces.put((workspace, events))
         return part
 
     def _score_segments(self, features: Features) -> Part:
         """Events of clips of which more than windows is known, or less: from logits on, as a search does."""
         batch = make_logits(features, self._text)
         clips, segments, labels = batch.image.shape
-        found = found_room(clips, labels, segments)
+        events = empty_events(clips, labels, segments)
         score_clips(
             batch.image,
             batch.video,
@@ -75,31 +75,31 @@ class Scorer:
             batch.cosine,
             batch.missing,
             self._setting,
-            self._alphabet,
-            clip_room(labels, segments, batch.sound.shape[1]),
-            found,
+            self._label_order,
+            clip_workspace(labels, segments, batch.sound.shape[1]),
+            events,
         )
-        return self._part(features, found)
+        return self._part(features, events)
 
     @staticmethod
-    def _part(features: Features, found: Found) -> Part:
+    def _part(features: Features, events: ClipEvents) -> Part:
         clips = len(features)
-        events = int(found.count[:clips].sum())
-        table, scores = np.empty((events, 5), np.int64), np.empty(events)
-        gather(found, clips, _ORDER, table, scores)
+        total = int(events.counts[:clips].sum())
+        table, scores = np.empty((total, 5), np.int64), np.empty(total)
+        gather(events, clips, _ORDER, table, scores)
         return features.rows, table, scores
 
-    def _room(self, features: Features) -> tuple[DirectRoom, Found]:
+    def _workspace(self, features: Features) -> tuple[EmbeddingsWorkspace, ClipEvents]:
         clips, segments, visual_dim = features.image.shape
         _, windows, audio_dim = features.audio.shape
-        labels = len(self._alphabet)
+        labels = len(self._label_order)
         with suppress(Empty):
-            room, found = self._rooms.get_nowait()
-            if len(found.count) >= clips:
-                return room, found
+            workspace, events = self._workspaces.get_nowait()
+            if len(events.counts) >= clips:
+                return workspace, events
         return (
-            direct_room(labels, segments, windows, features.video.shape[2], visual_dim, audio_dim),
-            found_room(clips, labels, segments),
+            embeddings_workspace(labels, segments, windows, features.video.shape[2], visual_dim, audio_dim),
+            empty_events(clips, labels, segments),
         )
 
 

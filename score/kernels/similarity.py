@@ -1,6 +1,6 @@
 """Logits: inner products of embeddings with text embeddings, and the likeness of neighbouring images.
 
-Embeddings come as they are stored: float32, or float16 as its bits (uint16). Sums are those of ``lanes.py``.
+Embeddings come as they are stored: float32, or float16 as its bits (uint16). Sums are those of ``dot_products.py``.
 """
 
 import math
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from score.kernels.dot_products import LANES, make_tile, widened
 from score.kernels.jit import inner, lean
+from score.kernels.types import F32, F64, I64, Embeddings
 
 SMALLEST_NORM = 1e-8
 """A shorter embedding is taken to be this long in a cosine, so that a black frame gives 0 and not NaN."""
@@ -25,14 +26,14 @@ def padded(dims: int) -> int:
     return -(-dims // LANES) * LANES
 
 
-def pad_text(text: NDArray[Any]) -> NDArray[np.float32]:
+def pad_text(text: NDArray[Any]) -> F32:
     """Text embeddings (C, D) as the kernels take them: float32 (C, D rounded up to 8), zeros added."""
     out = np.zeros((len(text), padded(text.shape[1])), dtype=np.float32)
     out[:, : text.shape[1]] = text
     return out
 
 
-def stored_bits(embeddings: NDArray[Any]) -> NDArray[Any]:
+def stored_bits(embeddings: NDArray[Any]) -> Embeddings:
     """Embeddings as the kernels take them: float16 as uint16, all else as float32; C-contiguous."""
     if embeddings.dtype == np.float16:
         return np.ascontiguousarray(embeddings).view(np.uint16)
@@ -40,14 +41,14 @@ def stored_bits(embeddings: NDArray[Any]) -> NDArray[Any]:
 
 
 @inner
-def widen(source: Any, target: Any) -> None:
+def widen(source: Embeddings, target: F64) -> None:
     """One embedding, (D,), as float64 into the first D places of ``target``."""
     for d in range(source.shape[0]):
         target[d] = widened(source[d])
 
 
 @lean
-def inner_products(x: Any, n: int, text: Any, picks: Any, count: int, out: Any) -> None:
+def inner_products(x: F64, n: int, text: F32, picks: I64, count: int, out: F64) -> None:
     """The first n rows of ``x`` with the rows of ``text`` that are picked.
 
     Args:
@@ -79,13 +80,13 @@ def inner_products(x: Any, n: int, text: Any, picks: Any, count: int, out: Any) 
 
 
 @lean
-def neighbour_cosine(x: Any, picks: Any, gram: Any, out: Any) -> None:
+def neighbour_cosine(x: F64, picks: I64, gram: F64, out: F64) -> None:
     """Cosine similarity of each image with the next.
 
     Args:
         x: float64 (T, D), C-contiguous, D a multiple of 8.
         picks: int64 (>= T,), 0, 1, 2 ...
-        gram: float64 (T, T), working room.
+        gram: float64 (T, T), workspace.
         out: float64 (T - 1,), written.
     """
     last = x.shape[0] - 1
@@ -98,36 +99,36 @@ def neighbour_cosine(x: Any, picks: Any, gram: Any, out: Any) -> None:
 
 
 @lean
-def logits(embeddings: Any, text: Any, picks: Any, room: Any, out: Any) -> None:
+def logits(embeddings: Embeddings, text: F32, picks: I64, workspace: F64, out: F64) -> None:
     """Logits of a batch.
 
     Args:
         embeddings: uint16 or float32 (n, D), as :func:`stored_bits` gives them.
         text: float32 (C, D rounded up), as :func:`pad_text` gives it.
         picks: int64 (C,), 0, 1, 2 ...
-        room: float64 (R, D rounded up) of zeros, working room.
+        workspace: float64 (R, D rounded up) of zeros, overwritten.
         out: float64 (n, C), written.
     """
-    most = room.shape[0]
+    most = workspace.shape[0]
     for first in range(0, embeddings.shape[0], most):
         n = min(most, embeddings.shape[0] - first)
         for r in range(n):
-            widen(embeddings[first + r], room[r])
-        inner_products(room, n, text, picks, len(picks), out[first : first + n])
+            widen(embeddings[first + r], workspace[r])
+        inner_products(workspace, n, text, picks, len(picks), out[first : first + n])
 
 
 @lean
-def cosines(image: Any, picks: Any, room: Any, gram: Any, out: Any) -> None:
+def cosines(image: Embeddings, picks: I64, workspace: F64, gram: F64, out: F64) -> None:
     """:func:`neighbour_cosine` of a batch.
 
     Args:
         image: uint16 or float32 (n, T, D).
         picks: int64 (>= T,), 0, 1, 2 ...
-        room: float64 (T, D rounded up) of zeros, working room.
-        gram: float64 (T, T), working room.
+        workspace: float64 (T, D rounded up) of zeros, overwritten.
+        gram: float64 (T, T), workspace.
         out: float64 (n, T - 1), written.
     """
     for i in range(image.shape[0]):
         for t in range(image.shape[1]):
-            widen(image[i, t], room[t])
-        neighbour_cosine(room, picks, gram, out[i])
+            widen(image[i, t], workspace[t])
+        neighbour_cosine(workspace, picks, gram, out[i])

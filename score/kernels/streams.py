@@ -1,58 +1,59 @@
 """The three streams of one clip: label selection, label shift, candidates, refinement (docs/design.md 4.2 to 4.6)."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from feature_cache.layout import NO_PICTURE
 from score.choices import ARGMAX, AUDIO, AUDIOVISUAL, BBSE, BBSE_COSINE, COSINE, NAIVE, THRESHOLD, VISUAL
 from score.kernels.candidates import (
-    CandidateRoom,
-    candidate_room,
+    Candidates,
     count_staying,
+    empty_candidates,
     find_candidates,
     rank_candidates,
     window_row,
 )
 from score.kernels.jit import inner
 from score.kernels.label_shift import (
-    ShiftRoom,
+    ShiftWorkspace,
     bbse_shift,
     bbse_shift_constant,
-    shift_room,
+    shift_workspace,
     simple_shift,
 )
-from score.kernels.label_subsets import find_deck, make_audio, make_both, make_visual, make_window
+from score.kernels.label_subsets import Clip, LabelSubsets, find_subset, make_audio, make_both, make_visual, make_window
 from score.kernels.probability import blend
+from score.kernels.types import F64, U64
 
 
-class StreamRoom(NamedTuple):
-    """Working room for one stream."""
+class StreamWorkspace(NamedTuple):
+    """Workspace for one stream."""
 
-    words: Any  # uint64 (C,), positive segments of the labels in play
-    mixed: Any  # float64 (T, C), audiovisual segment probabilities
-    mixed_gram: Any  # float64 (T, T)
-    mixed_peak: Any  # float64 (C,)
-    repeated: Any  # float64 (T, C), the sound's row for every segment
-    shift: ShiftRoom
-    found: CandidateRoom
+    bitmasks: U64  # (C,), positive segments of the labels in play
+    audiovisual: F64  # (T, C), audiovisual segment probabilities
+    audiovisual_gram: F64  # (T, T)
+    audiovisual_peak: F64  # (C,)
+    repeated: F64  # (T, C), the sound's row for every segment
+    shift: ShiftWorkspace
+    candidates: Candidates
 
 
-def stream_room(labels: int, segments: int) -> StreamRoom:
-    """Room for a stream of ``labels`` labels and ``segments`` segments."""
-    return StreamRoom(
-        np.zeros(labels, np.uint64),
-        np.zeros((segments, labels)),
-        np.zeros((segments, segments)),
-        np.zeros(labels),
-        np.zeros((segments, labels)),
-        shift_room(labels, segments),
-        candidate_room(labels, segments),
+def stream_workspace(labels: int, segments: int) -> StreamWorkspace:
+    """A workspace for a stream of ``labels`` labels and ``segments`` segments."""
+    return StreamWorkspace(
+        bitmasks=np.zeros(labels, np.uint64),
+        audiovisual=np.zeros((segments, labels)),
+        audiovisual_gram=np.zeros((segments, segments)),
+        audiovisual_peak=np.zeros(labels),
+        repeated=np.zeros((segments, labels)),
+        shift=shift_workspace(labels, segments),
+        candidates=empty_candidates(labels, segments),
     )
 
 
 @inner
-def standing_stream(missing: int, stream: int) -> int:
+def fallback_stream(missing: int, stream: int) -> int:
     """The stream parsed in a stream's place in a clip without picture or sound (4.7); -1: it has no events."""
     if missing == 0:
         return stream
@@ -61,141 +62,150 @@ def standing_stream(missing: int, stream: int) -> int:
 
 
 @inner
-def choose_deck(decks: Any, clip: Any, stream: int, alpha: float, tau: float, select: bool, room: Any) -> int:
-    """The deck of the labels that a stream keeps (4.2)."""
+def choose_subset(
+    subsets: LabelSubsets, clip: Clip, stream: int, alpha: float, tau: float, select: bool, workspace: StreamWorkspace
+) -> int:
+    """The subset of the labels that a stream keeps (4.2)."""
     if stream == VISUAL:
-        return find_deck(decks, clip.whole_visual, tau, select)
+        return find_subset(subsets, clip.whole_visual, tau, select)
     if stream == AUDIO:
-        return find_deck(decks, clip.whole_audio, tau, select)
-    whole = room.mixed_peak
+        return find_subset(subsets, clip.whole_audio, tau, select)
+    whole = workspace.audiovisual_peak
     for x in range(clip.whole_visual.shape[0]):
         whole[x] = blend(alpha, clip.whole_visual[x], clip.whole_audio[x])
-    return find_deck(decks, whole, tau, select)
+    return find_subset(subsets, whole, tau, select)
 
 
 @inner
-def mix(decks: Any, deck: int, clip: Any, alpha: float, room: Any) -> None:
+def make_audiovisual(subsets: LabelSubsets, subset: int, clip: Clip, alpha: float, workspace: StreamWorkspace) -> None:
     """Audiovisual segment probabilities (4.3); their Gram matrix follows from those of picture and sound."""
-    make_both(decks, deck, clip)
-    size = decks.size[deck]
-    p, sound = decks.visual[deck], decks.audio[deck]
+    make_both(subsets, subset, clip)
+    size = subsets.size[subset]
+    p, sound = subsets.visual[subset], subsets.audio[subset]
     step = 1 if sound.shape[0] > 1 else 0  # whether each segment has a row of sound
     for j in range(size):  # at least the largest one, which is all that is asked of a peak
-        room.mixed_peak[j] = blend(alpha, decks.peak[deck, j], decks.audio_peak[deck, j])
+        workspace.audiovisual_peak[j] = blend(alpha, subsets.peak[subset, j], subsets.audio_peak[subset, j])
     for t in range(p.shape[0]):
         for j in range(size):
-            room.mixed[t, j] = blend(alpha, p[t, j], sound[step * t, j])
+            workspace.audiovisual[t, j] = blend(alpha, p[t, j], sound[step * t, j])
     beta = 1.0 - alpha
     for t in range(p.shape[0]):
         for u in range(t + 1):
-            value = beta * beta * decks.gram[deck, t, u]
-            value += alpha * beta * (decks.cross[deck, step * u, t] + decks.cross[deck, step * t, u])
-            value += alpha * alpha * decks.audio_gram[deck, step * t, step * u]
-            room.mixed_gram[t, u] = value
-            room.mixed_gram[u, t] = value
+            value = beta * beta * subsets.gram[subset, t, u]
+            value += alpha * beta * (subsets.cross[subset, step * u, t] + subsets.cross[subset, step * t, u])
+            value += alpha * alpha * subsets.audio_gram[subset, step * t, step * u]
+            workspace.audiovisual_gram[t, u] = value
+            workspace.audiovisual_gram[u, t] = value
 
 
 @inner
 def find_positives(
-    decks: Any,
-    deck: int,
-    clip: Any,
+    subsets: LabelSubsets,
+    subset: int,
+    clip: Clip,
     stream: int,
     method: int,
     tau: float,
-    decay: Any,
+    decay: F64,
     passes: int,
-    room: Any,
+    workspace: StreamWorkspace,
 ) -> None:
-    """Label shift (4.4): the positive segments of each label of the deck, into ``room.words``.
+    """Label shift (4.4): the positive segments of each label of the subset, into ``workspace.bitmasks``.
 
-    The audiovisual stream needs :func:`mix` before.
+    The audiovisual stream needs :func:`make_audiovisual` before.
     """
-    size = decks.size[deck]
+    size = subsets.size[subset]
     segments = clip.image.shape[0]
     use_cosine = method in (COSINE, BBSE_COSINE) and stream != AUDIO
     turns = 0 if method == NAIVE else passes
     bbse = method in (BBSE, BBSE_COSINE)
     if stream == AUDIO:
-        make_audio(decks, deck, clip)
-        if decks.audio.shape[1] == 1:
-            sound = decks.audio[deck, 0]
+        make_audio(subsets, subset, clip)
+        if subsets.audio.shape[1] == 1:
+            sound = subsets.audio[subset, 0]
             if bbse:
-                norm = decks.audio_gram[deck, 0, 0]
-                bbse_shift_constant(sound, size, segments, norm, tau, decay, turns, room.words, room.shift)
+                norm = subsets.audio_gram[subset, 0, 0]
+                bbse_shift_constant(sound, size, segments, norm, tau, decay, turns, workspace.bitmasks, workspace.shift)
                 return
             for t in range(segments):
                 for j in range(size):
-                    room.repeated[t, j] = sound[j]
-            simple_shift(room.repeated, size, clip.cosine, False, tau, decay, turns, room.words)
+                    workspace.repeated[t, j] = sound[j]
+            simple_shift(workspace.repeated, size, clip.cosine, False, tau, decay, turns, workspace.bitmasks)
             return
-        p, gram, peak = decks.audio[deck], decks.audio_gram[deck], decks.audio_peak[deck]
+        p, gram, peak = subsets.audio[subset], subsets.audio_gram[subset], subsets.audio_peak[subset]
     elif stream == VISUAL:
-        make_visual(decks, deck, clip)
-        p, gram, peak = decks.visual[deck], decks.gram[deck], decks.peak[deck]
+        make_visual(subsets, subset, clip)
+        p, gram, peak = subsets.visual[subset], subsets.gram[subset], subsets.peak[subset]
     else:
-        p, gram, peak = room.mixed, room.mixed_gram, room.mixed_peak
+        p, gram, peak = workspace.audiovisual, workspace.audiovisual_gram, workspace.audiovisual_peak
     if bbse:
-        bbse_shift(p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, room.words, room.shift)
+        bbse_shift(p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, workspace.bitmasks, workspace.shift)
     else:
-        simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, room.words)
+        simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, workspace.bitmasks)
 
 
 @inner
-def window_probability(decks: Any, deck: int, stream: int, alpha: float, window: int, slot: int) -> float:
+def window_probability(subsets: LabelSubsets, subset: int, stream: int, alpha: float, window: int, slot: int) -> float:
     """A label's probability in a window whose rows are there."""
     if stream == VISUAL:
-        return decks.window_visual[deck, window, slot]
+        return subsets.window_visual[subset, window, slot]
     if stream == AUDIO:
-        return decks.window_audio[deck, window, slot]
-    return blend(alpha, decks.window_visual[deck, window, slot], decks.window_audio[deck, window, slot])
+        return subsets.window_audio[subset, window, slot]
+    return blend(alpha, subsets.window_visual[subset, window, slot], subsets.window_audio[subset, window, slot])
 
 
 @inner
 def judge_candidates(
-    decks: Any, deck: int, clip: Any, stream: int, alpha: float, decision: int, pooled: bool, room: Any
-) -> int:  # fmt: skip
+    subsets: LabelSubsets,
+    subset: int,
+    clip: Clip,
+    stream: int,
+    alpha: float,
+    decision: int,
+    pooled: bool,
+    workspace: StreamWorkspace,
+) -> int:
     """Candidates (4.5) with their own probabilities, ranked by them; returns how many.
 
     With the argmax decision, ``stays`` says whether the label is its window's best (4.6).
     """
-    found = room.found
-    n = find_candidates(room.words, decks.size[deck], found)
+    candidates = workspace.candidates
+    n = find_candidates(workspace.bitmasks, subsets.size[subset], candidates)
     segments = clip.image.shape[0]
     for x in range(n):
-        start, end = found.start[x], found.end[x]
+        start, end = candidates.start[x], candidates.end[x]
         window = window_row(start, end, segments)
         if stream != AUDIO:
-            make_window(decks, deck, clip, window, start, end, 0, pooled)
+            make_window(subsets, subset, clip, window, start, end, 0, pooled)
         if stream != VISUAL:
-            make_window(decks, deck, clip, window, start, end, 1, pooled)
-        own = window_probability(decks, deck, stream, alpha, window, found.slot[x])
+            make_window(subsets, subset, clip, window, start, end, 1, pooled)
+        own = window_probability(subsets, subset, stream, alpha, window, candidates.slot[x])
         known = own == own  # a window without spread has no probability: it counts as 0
-        found.probability[x] = own if known else 0.0
+        candidates.probability[x] = own if known else 0.0
         if decision == ARGMAX:
             best = known
-            for j in range(decks.size[deck]):
-                value = window_probability(decks, deck, stream, alpha, window, j)
-                if value > own or (value == own and j < found.slot[x]):
+            for j in range(subsets.size[subset]):
+                value = window_probability(subsets, subset, stream, alpha, window, j)
+                if value > own or (value == own and j < candidates.slot[x]):
                     best = False
                     break
-            found.stays[x] = best
-    rank_candidates(found, n)
+            candidates.stays[x] = best
+    rank_candidates(candidates, n)
     return n
 
 
 @inner
-def refine(found: Any, n: int, refinement: bool, decision: int, tau: float) -> None:
+def refine(candidates: Candidates, n: int, refinement: bool, decision: int, tau: float) -> None:
     """Which of the judged candidates are events, into ``stays`` (4.6)."""
     if n <= 1 or not refinement:
-        found.stays[:n] = True
+        candidates.stays[:n] = True
         return
     if decision == THRESHOLD:
-        stay = count_staying(found, n, tau)
+        stay = count_staying(candidates, n, tau, 0)
         for x in range(n):
-            found.stays[found.rank[x]] = x < stay
+            candidates.stays[candidates.rank[x]] = x < stay
         return
     for x in range(n):
-        if found.stays[x]:
+        if candidates.stays[x]:
             return
-    found.stays[found.rank[0]] = True
+    candidates.stays[candidates.rank[0]] = True

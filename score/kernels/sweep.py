@@ -1,12 +1,12 @@
 """Sweeps: the figures of many settings over clips, each step of the parameter tree done once.
 
 What a step depends on decides how often it is done. Similarities and whole-clip probabilities: once a clip. A label
-set's probabilities: once a set (``decks.py``). Picture and sound alone: once a (label selection, stage 1) pass, since
-alpha is not theirs. Mixing: once an alpha. Refinement by threshold is piecewise constant, so that all its thresholds
-come from one ranking of the candidates.
+set's probabilities: once a set (``label_subsets.py``). Picture and sound alone: once a (label selection, stage 1) pass,
+since alpha is not theirs. Mixing: once an alpha. Refinement by threshold is piecewise constant, so that all its
+thresholds come from one ranking of the candidates.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,46 +14,51 @@ from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.choices import AUDIO, AUDIOVISUAL, THRESHOLD, VISUAL
 from score.kernels.bitmask import ALWAYS, NEVER, first_run
+from score.kernels.candidates import Candidates, count_staying
 from score.kernels.from_logits import selection_probabilities
 from score.kernels.jit import inner, lean
-from score.kernels.label_subsets import Clip, deck_room, enough, forget, reserve
+from score.kernels.label_subsets import Clip, LabelSubsets, empty_subsets, enough, reserve, reset
 from score.kernels.running_f1 import (
+    RunningF1,
+    TrueCounts,
+    add_bitmask,
     add_candidate,
-    add_word,
-    added_means,
-    clear_tally,
+    added_mean_f1,
+    empty_running_f1,
+    empty_truth,
+    mean_f1,
+    reset_f1,
     set_truth,
-    tally_means,
-    tally_room,
-    true_room,
 )
 from score.kernels.streams import (
-    choose_deck,
+    StreamWorkspace,
+    choose_subset,
+    fallback_stream,
     find_positives,
     judge_candidates,
-    mix,
+    make_audiovisual,
     refine,
-    standing_stream,
-    stream_room,
+    stream_workspace,
 )
+from score.kernels.types import F64, I64, U8, U64, Bools
 
-SIDE_FIGURES = 9
+UNIMODAL_FIGURES = 9
 """Segment-level visual, audio, Event@AV, the same at event level; late fusion's audiovisual at both, its accuracy."""
-MIXED_FIGURES = 3
+AUDIOVISUAL_FIGURES = 3
 """Audiovisual at segment level and event level, accuracy."""
 
 
 class Passes(NamedTuple):
     """P passes of label shift, sorted so that neighbours share most; a pass's leaves are its stage-2 thresholds."""
 
-    method: Any  # int64 (P,)
-    filter_threshold: Any  # float64 (P,)
-    alpha: Any  # float64 (P,), 0 for passes over picture and sound alone
-    threshold_stage1: Any  # float64 (P,)
-    decay: Any  # int64 (P,), row of the decay tables
-    first: Any  # int64 (P + 1,), leaves of pass x are first[x] ... first[x + 1] - 1
-    threshold_stage2: Any  # float64 (L,), falling within a pass
-    late: Any  # bool (P,), whether late fusion's figures are asked for
+    method: I64  # (P,)
+    filter_threshold: F64  # (P,)
+    alpha: F64  # (P,), 0 for passes over picture and sound alone
+    threshold_stage1: F64  # (P,)
+    decay: I64  # (P,), row of the decay tables
+    first: I64  # (P + 1,), leaves of pass x are first[x] ... first[x + 1] - 1
+    threshold_stage2: F64  # (L,), falling within a pass
+    late: Bools  # (P,), whether late fusion's figures are asked for
 
 
 class Fixed(NamedTuple):
@@ -67,81 +72,112 @@ class Fixed(NamedTuple):
     pooled: bool
 
 
-class SweepRoom(NamedTuple):
-    """Working room of one thread."""
+class StreamSweep(NamedTuple):
+    """One stream of one clip: its workspace, its predictions so far, its truth."""
 
-    decks: Any
-    visual: Any
-    audio: Any
-    mixed: Any
-    visual_tally: Any
-    audio_tally: Any
-    mixed_tally: Any
-    visual_true: Any
-    audio_true: Any
-    mixed_true: Any
-    whole_visual: Any
-    whole_audio: Any
-    everything: Any
-    means: Any
-    side_row: Any
-    mixed_row: Any
+    stream: StreamWorkspace
+    running: RunningF1
+    true: TrueCounts
 
 
-def sweep_room(labels: int, segments: int, sounds: int = 1) -> SweepRoom:
-    """Room for one thread; ``sounds`` is 1, or ``segments`` where each has its own."""
-    return SweepRoom(
-        deck_room(labels, segments, window_count(segments), sounds=sounds),
-        stream_room(labels, segments),
-        stream_room(labels, segments),
-        stream_room(labels, segments),
-        tally_room(labels),
-        tally_room(labels),
-        tally_room(labels),
-        true_room(labels),
-        true_room(labels),
-        true_room(labels),
-        np.zeros(labels),
-        np.zeros(labels),
-        np.arange(labels, dtype=np.int64),
-        np.zeros(2),
-        np.zeros(SIDE_FIGURES),
-        np.zeros(MIXED_FIGURES),
+class SweepWorkspace(NamedTuple):
+    """Workspace of one thread."""
+
+    subsets: LabelSubsets
+    visual: StreamSweep
+    audio: StreamSweep
+    audiovisual: StreamSweep
+    whole_visual: F64  # (C,), probabilities of window 0 over all labels
+    whole_audio: F64  # (C,)
+    all_labels: I64  # (C,), 0 ... C - 1
+    means: F64  # (2,), segment level and event level
+    unimodal_row: F64  # (9,), figures of the last leaf
+    audiovisual_row: F64  # (3,), likewise
+
+
+def sweep_workspace(labels: int, segments: int, sounds: int = 1) -> SweepWorkspace:
+    """A workspace for one thread; ``sounds`` is 1, or ``segments`` where each has its own."""
+
+    def stream_sweep() -> StreamSweep:
+        return StreamSweep(
+            stream=stream_workspace(labels, segments), running=empty_running_f1(labels), true=empty_truth(labels)
+        )
+
+    return SweepWorkspace(
+        subsets=empty_subsets(labels, segments, window_count(segments), sounds=sounds),
+        visual=stream_sweep(),
+        audio=stream_sweep(),
+        audiovisual=stream_sweep(),
+        whole_visual=np.zeros(labels),
+        whole_audio=np.zeros(labels),
+        all_labels=np.arange(labels, dtype=np.int64),
+        means=np.zeros(2),
+        unimodal_row=np.zeros(UNIMODAL_FIGURES),
+        audiovisual_row=np.zeros(AUDIOVISUAL_FIGURES),
     )
 
 
 @inner
-def staying(found: Any, n: int, fixed: Any, tau: float, before: int) -> int:
-    """How many ranked candidates stay at ``tau``, which falls from call to call; ``before`` is the last answer.
-
-    -1 stands for a decision that does not depend on the threshold.
-    """
-    if n <= 1 or not fixed.refinement or fixed.decision != THRESHOLD:
-        return -1
-    stay = max(before, 0)
-    while stay < n and found.probability[found.rank[stay]] > tau:
-        stay += 1
-    return max(stay, 1)
+def judge_pass(
+    subsets: LabelSubsets,
+    subset: int,
+    clip: Clip,
+    stream: int,
+    passes: Passes,
+    p: int,
+    decay: F64,
+    fixed: Fixed,
+    workspace: StreamWorkspace,
+) -> int:
+    """A stream's judged candidates in pass ``p``; returns how many."""
+    if not enough(subsets, subset, clip):
+        return 0
+    find_positives(
+        subsets, subset, clip, stream, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes, workspace
+    )
+    return judge_candidates(
+        subsets, subset, clip, stream, passes.alpha[p], fixed.decision, fixed.pooled, workspace
+    )  # fmt: skip
 
 
 @inner
 def add_staying(
-    tally: Any, true: Any, decks: Any, deck: int, found: Any, n: int, fixed: Any, before: int, stay: int
-) -> None:
-    """Bring a tally from ``before`` ranked candidates to ``stay`` of them; -1: those that ``stays`` says."""
+    sweep: StreamSweep, subsets: LabelSubsets, subset: int, n: int, fixed: Fixed, before: int, stay: int
+) -> None:  # fmt: skip
+    """Bring a stream's predictions from ``before`` ranked candidates to ``stay`` of them.
+
+    -1: to those that ``stays`` says, by a decision that does not depend on the threshold.
+    """
+    candidates = sweep.stream.candidates
     if stay < 0:
-        refine(found, n, fixed.refinement, fixed.decision, 0.0)
+        refine(candidates, n, fixed.refinement, fixed.decision, 0.0)
         for x in range(n):
-            if found.stays[x]:
-                add_candidate(tally, true, decks.kept[deck, found.slot[x]], found.start[x], found.end[x])
+            if candidates.stays[x]:
+                label = subsets.kept[subset, candidates.slot[x]]
+                add_candidate(sweep.running, sweep.true, label, candidates.start[x], candidates.end[x])
         return
     for y in range(before, stay):
-        x = found.rank[y]
-        add_candidate(tally, true, decks.kept[deck, found.slot[x]], found.start[x], found.end[x])
+        x = candidates.rank[y]
+        label = subsets.kept[subset, candidates.slot[x]]
+        add_candidate(sweep.running, sweep.true, label, candidates.start[x], candidates.end[x])
 
 
 @inner
-def segment_accuracy(label: int, start: int, end: int, first: Any, segments: int) -> float:
+def first_staying(candidates: Candidates, n: int, stay: int) -> int:
+    """The first in order of the candidates that stay, as :func:`add_staying` has it; n if there is none."""
+    at = n
+    if stay < 0:
+        for x in range(n - 1, -1, -1):
+            if candidates.stays[x]:
+                at = x
+    else:
+        for y in range(stay):
+            at = min(at, candidates.rank[y])
+    return at
+
+
+@inner
+def segment_accuracy(label: int, start: int, end: int, first: I64, segments: int) -> float:
     """Share of segments whose class is the true one, nothing being a class; one event each (label -1: none)."""
     right = 0
     for t in range(segments):
@@ -152,157 +188,168 @@ def segment_accuracy(label: int, start: int, end: int, first: Any, segments: int
 
 
 @inner
-def sweep_sides(
-    clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, alphabet: Any, room: Any, out: Any
+def labels_in_either(visual: TrueCounts, audio: TrueCounts) -> int:
+    """How many labels occur in the truth of picture or sound."""
+    either = 0
+    for k in range(visual.bitmasks.shape[0]):
+        either += visual.bitmasks[k] != 0 or audio.bitmasks[k] != 0
+    return either
+
+
+@inner
+def unimodal_figures(workspace: SweepWorkspace, either: int) -> None:
+    """Figures of picture, of sound, and of both counted together, into the row."""
+    visual, audio, means, row = workspace.visual, workspace.audio, workspace.means, workspace.unimodal_row
+    mean_f1(visual.running, visual.true, means)
+    row[0], row[3] = means[0], means[1]
+    mean_f1(audio.running, audio.true, means)
+    row[1], row[4] = means[0], means[1]
+    added_mean_f1(visual.running, visual.true, audio.running, audio.true, either, means)
+    row[2], row[5] = means[0], means[1]
+
+
+@inner
+def late_figures(
+    clip: Clip, first: I64, accuracy: bool, label_order: I64, workspace: SweepWorkspace
+) -> None:  # fmt: skip
+    """Figures of late fusion (4.7) into the row: the intersection of what picture and sound predict."""
+    visual, audio, both = workspace.visual.running, workspace.audio.running, workspace.audiovisual
+    # what a clip does not have is taken for granted
+    every_v = ALWAYS if clip.missing & NO_PICTURE else NEVER
+    every_a = ALWAYS if clip.missing & NO_SOUND else NEVER
+    reset_f1(both.running)
+    label, start, end = -1, 0, 0
+    for k in label_order:
+        bitmask = (visual.bitmasks[k] | every_v) & (audio.bitmasks[k] | every_a)
+        if bitmask != 0:
+            add_bitmask(both.running, both.true, k, bitmask)
+            if label < 0:
+                label = k
+                start, end = first_run(bitmask)
+    row, means = workspace.unimodal_row, workspace.means
+    mean_f1(both.running, both.true, means)
+    row[6], row[7] = means[0], means[1]
+    if accuracy:
+        row[8] = segment_accuracy(label, start, end, first, clip.image.shape[0])
+
+
+@inner
+def sweep_unimodal(
+    clip: Clip,
+    first: I64,
+    passes: Passes,
+    decays: F64,
+    fixed: Fixed,
+    label_order: I64,
+    workspace: SweepWorkspace,
+    out: F64,
 ) -> None:
     """Add the figures of picture and sound, and of late fusion, at every leaf to ``out``, float64 (L, 9)."""
-    decks = room.decks
-    segments = clip.image.shape[0]
-    either = 0
-    for k in range(room.visual_true.words.shape[0]):
-        either += room.visual_true.words[k] != 0 or room.audio_true.words[k] != 0
-    row = room.side_row
-    means = room.means
+    subsets, visual, audio = workspace.subsets, workspace.visual, workspace.audio
+    either = labels_in_either(visual.true, audio.true)
     heard, seen = clip.missing & NO_SOUND == 0, clip.missing & NO_PICTURE == 0
-    every_v, every_a = NEVER if seen else ALWAYS, NEVER if heard else ALWAYS  # what late fusion takes for granted
-    deck_v = deck_a = 0
-    known = -1.0  # the label selection of these decks
+    by_threshold = fixed.refinement and fixed.decision == THRESHOLD
+    subset_v = subset_a = 0
+    known = -1.0  # the label selection of these subsets
     for p in range(passes.method.shape[0]):
         decay = decays[passes.decay[p]]
         if passes.filter_threshold[p] != known:
             known = passes.filter_threshold[p]
-            reserve(decks, 2)
-            deck_v = choose_deck(decks, clip, VISUAL, 0.0, known, fixed.label_selection, room.visual)
-            deck_a = choose_deck(decks, clip, AUDIO, 0.0, known, fixed.label_selection, room.audio)
+            reserve(subsets, 2)
+            subset_v = choose_subset(subsets, clip, VISUAL, 0.0, known, fixed.label_selection, visual.stream)
+            subset_a = choose_subset(subsets, clip, AUDIO, 0.0, known, fixed.label_selection, audio.stream)
         count_v = count_a = 0
-        if seen and enough(decks, deck_v, clip):
-            find_positives(
-                decks, deck_v, clip, VISUAL, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes,
-                room.visual,
-            )  # fmt: skip
-            count_v = judge_candidates(decks, deck_v, clip, VISUAL, 0.0, fixed.decision, fixed.pooled, room.visual)
-        if heard and enough(decks, deck_a, clip):
-            find_positives(
-                decks, deck_a, clip, AUDIO, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes,
-                room.audio,
-            )  # fmt: skip
-            count_a = judge_candidates(decks, deck_a, clip, AUDIO, 0.0, fixed.decision, fixed.pooled, room.audio)
-        clear_tally(room.visual_tally)
-        clear_tally(room.audio_tally)
+        if seen:
+            count_v = judge_pass(subsets, subset_v, clip, VISUAL, passes, p, decay, fixed, visual.stream)
+        if heard:
+            count_a = judge_pass(subsets, subset_a, clip, AUDIO, passes, p, decay, fixed, audio.stream)
+        reset_f1(visual.running)
+        reset_f1(audio.running)
         stay_v = stay_a = 0
         for leaf in range(passes.first[p], passes.first[p + 1]):
             begin = leaf == passes.first[p]
             tau2 = passes.threshold_stage2[leaf]
-            new_v = staying(room.visual.found, count_v, fixed, tau2, stay_v)
-            new_a = staying(room.audio.found, count_a, fixed, tau2, stay_a)
+            new_v = new_a = -1
+            if by_threshold and count_v > 1:
+                new_v = count_staying(visual.stream.candidates, count_v, tau2, stay_v)
+            if by_threshold and count_a > 1:
+                new_a = count_staying(audio.stream.candidates, count_a, tau2, stay_a)
             if begin or new_v != stay_v:
-                add_staying(
-                    room.visual_tally, room.visual_true, decks, deck_v, room.visual.found, count_v, fixed, stay_v,
-                    new_v,
-                )  # fmt: skip
+                add_staying(visual, subsets, subset_v, count_v, fixed, stay_v, new_v)
             if begin or new_a != stay_a:
-                add_staying(
-                    room.audio_tally, room.audio_true, decks, deck_a, room.audio.found, count_a, fixed, stay_a, new_a
-                )
+                add_staying(audio, subsets, subset_a, count_a, fixed, stay_a, new_a)
             if begin or new_v != stay_v or new_a != stay_a:
-                tally_means(room.visual_tally, room.visual_true, means)
-                row[0], row[3] = means[0], means[1]
-                tally_means(room.audio_tally, room.audio_true, means)
-                row[1], row[4] = means[0], means[1]
-                added_means(room.visual_tally, room.visual_true, room.audio_tally, room.audio_true, either, means)
-                row[2], row[5] = means[0], means[1]
+                unimodal_figures(workspace, either)
                 if passes.late[p]:
-                    clear_tally(room.mixed_tally)
-                    label, start, end = -1, 0, 0
-                    for k in alphabet:
-                        word = (room.visual_tally.words[k] | every_v) & (room.audio_tally.words[k] | every_a)
-                        if word != 0:
-                            add_word(room.mixed_tally, room.mixed_true, k, word)
-                            if label < 0:
-                                label = k
-                                start, end = first_run(word)
-                    tally_means(room.mixed_tally, room.mixed_true, means)
-                    row[6], row[7] = means[0], means[1]
-                    if fixed.accuracy:
-                        row[8] = segment_accuracy(label, start, end, first, segments)
+                    late_figures(clip, first, fixed.accuracy, label_order, workspace)
                 stay_v, stay_a = new_v, new_a
-            for x in range(SIDE_FIGURES):
-                out[leaf, x] += row[x]
+            for x in range(UNIMODAL_FIGURES):
+                out[leaf, x] += workspace.unimodal_row[x]
 
 
 @inner
-def sweep_mixed(clip: Any, first: Any, passes: Any, decays: Any, fixed: Any, room: Any, out: Any) -> None:
+def sweep_audiovisual(
+    clip: Clip, first: I64, passes: Passes, decays: F64, fixed: Fixed, workspace: SweepWorkspace, out: F64
+) -> None:
     """Add the figures of the audiovisual stream (early fusion) at every leaf to ``out``, float64 (L, 3)."""
-    decks = room.decks
+    subsets, both, row = workspace.subsets, workspace.audiovisual, workspace.audiovisual_row
+    candidates = both.stream.candidates
     segments = clip.image.shape[0]
-    row = room.mixed_row
-    stream = standing_stream(clip.missing, AUDIOVISUAL)
-    deck = 0
-    known = known_alpha = -1.0  # the label selection and alpha of this deck
+    stream = fallback_stream(clip.missing, AUDIOVISUAL)
+    by_threshold = fixed.refinement and fixed.decision == THRESHOLD
+    subset = 0
+    known = known_alpha = -1.0  # the label selection and alpha of this subset
     for p in range(passes.method.shape[0]):
         alpha = passes.alpha[p]
         if passes.filter_threshold[p] != known or alpha != known_alpha:
             known, known_alpha = passes.filter_threshold[p], alpha
-            reserve(decks, 1)
-            deck = choose_deck(decks, clip, stream, alpha, known, fixed.label_selection, room.mixed)
-            if stream == AUDIOVISUAL and enough(decks, deck, clip):
-                mix(decks, deck, clip, alpha, room.mixed)
-        n = 0
-        if enough(decks, deck, clip):
-            find_positives(
-                decks, deck, clip, stream, passes.method[p], passes.threshold_stage1[p],
-                decays[passes.decay[p]], fixed.passes, room.mixed,
-            )  # fmt: skip
-            n = judge_candidates(decks, deck, clip, stream, alpha, fixed.decision, fixed.pooled, room.mixed)
-        clear_tally(room.mixed_tally)
-        found = room.mixed.found
+            reserve(subsets, 1)
+            subset = choose_subset(subsets, clip, stream, alpha, known, fixed.label_selection, both.stream)
+            if stream == AUDIOVISUAL and enough(subsets, subset, clip):
+                make_audiovisual(subsets, subset, clip, alpha, both.stream)
+        n = judge_pass(subsets, subset, clip, stream, passes, p, decays[passes.decay[p]], fixed, both.stream)
+        reset_f1(both.running)
         stay = 0
         for leaf in range(passes.first[p], passes.first[p + 1]):
             begin = leaf == passes.first[p]
-            new = staying(found, n, fixed, passes.threshold_stage2[leaf], stay)
+            new = -1
+            if by_threshold and n > 1:
+                new = count_staying(candidates, n, passes.threshold_stage2[leaf], stay)
             if begin or new != stay:
-                add_staying(room.mixed_tally, room.mixed_true, decks, deck, found, n, fixed, stay, new)
-                tally_means(room.mixed_tally, room.mixed_true, room.means)
-                row[0], row[1] = room.means[0], room.means[1]
+                add_staying(both, subsets, subset, n, fixed, stay, new)
+                mean_f1(both.running, both.true, workspace.means)
+                row[0], row[1] = workspace.means[0], workspace.means[1]
                 if fixed.accuracy:
-                    at = n
-                    if new < 0:
-                        for x in range(n - 1, -1, -1):
-                            if found.stays[x]:
-                                at = x
-                    else:
-                        for y in range(new):
-                            at = min(at, found.rank[y])
+                    at = first_staying(candidates, n, new)
+                    label, start, end = -1, 0, 0
                     if at < n:
-                        row[2] = segment_accuracy(
-                            decks.kept[deck, found.slot[at]], found.start[at], found.end[at], first, segments
-                        )
-                    else:
-                        row[2] = segment_accuracy(-1, 0, 0, first, segments)
+                        label = subsets.kept[subset, candidates.slot[at]]
+                        start, end = candidates.start[at], candidates.end[at]
+                    row[2] = segment_accuracy(label, start, end, first, segments)
                 stay = new
-            for x in range(MIXED_FIGURES):
+            for x in range(AUDIOVISUAL_FIGURES):
                 out[leaf, x] += row[x]
 
 
 @lean
 def sweep_clips(
-    image: Any,
-    video: Any,
-    audio: Any,
-    sound: Any,
+    image: F64,
+    video: F64,
+    audio: F64,
+    sound: F64,
     given: bool,
-    cosine: Any,
-    missing: Any,
-    true: Any,
-    first: Any,
-    sides: Any,
-    mixed: Any,
-    decays: Any,
-    fixed: Any,
-    alphabet: Any,
-    room: Any,
-    side_sums: Any,
-    mixed_sums: Any,
+    cosine: F64,
+    missing: U8,
+    true: U64,
+    first: I64,
+    unimodal: Passes,
+    audiovisual: Passes,
+    decays: F64,
+    fixed: Fixed,
+    label_order: I64,
+    workspace: SweepWorkspace,
+    unimodal_sums: F64,
+    audiovisual_sums: F64,
 ) -> None:
     """Add the figures of n clips at every leaf of both kinds of passes.
 
@@ -316,26 +363,34 @@ def sweep_clips(
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         true: uint64 (n, 3, C), visual, audio and audiovisual truth.
         first: int64 (n, 3), the first annotated event, for the accuracy.
-        sides: Passes over picture and sound.
-        mixed: Passes over both, early fusion.
+        unimodal: Passes over picture and sound.
+        audiovisual: Passes over both, early fusion.
         decays: float64 (G, most), decay tables.
         fixed: Fixed.
-        alphabet: int64 (C,), labels in alphabetical order.
-        room: SweepRoom.
-        side_sums: float64 (L, 9), added to.
-        mixed_sums: float64 (L', 3), added to.
+        label_order: int64 (C,), labels in alphabetical order.
+        workspace: SweepWorkspace.
+        unimodal_sums: float64 (L, 9), added to.
+        audiovisual_sums: float64 (L', 3), added to.
     """
     for i in range(image.shape[0]):
         selection_probabilities(
-            image[i], video[i], audio[i], sound[i], given, room.everything, room.decks.spare, room.whole_visual,
-            room.whole_audio,
+            image[i], video[i], audio[i], sound[i], given, workspace.all_labels, workspace.subsets.spare,
+            workspace.whole_visual, workspace.whole_audio,
         )  # fmt: skip
         clip = Clip(
-            image[i], video[i], audio[i], sound[i], given, cosine[i], room.whole_visual, room.whole_audio, missing[i]
+            image=image[i],
+            video=video[i],
+            audio=audio[i],
+            sound=sound[i],
+            given=given,
+            cosine=cosine[i],
+            whole_visual=workspace.whole_visual,
+            whole_audio=workspace.whole_audio,
+            missing=missing[i],
         )
-        forget(room.decks)
-        set_truth(room.visual_true, true[i, VISUAL])
-        set_truth(room.audio_true, true[i, AUDIO])
-        set_truth(room.mixed_true, true[i, AUDIOVISUAL])
-        sweep_sides(clip, first[i], sides, decays, fixed, alphabet, room, side_sums)
-        sweep_mixed(clip, first[i], mixed, decays, fixed, room, mixed_sums)
+        reset(workspace.subsets)
+        set_truth(workspace.visual.true, true[i, VISUAL])
+        set_truth(workspace.audio.true, true[i, AUDIO])
+        set_truth(workspace.audiovisual.true, true[i, AUDIOVISUAL])
+        sweep_unimodal(clip, first[i], unimodal, decays, fixed, label_order, workspace, unimodal_sums)
+        sweep_audiovisual(clip, first[i], audiovisual, decays, fixed, workspace, audiovisual_sums)

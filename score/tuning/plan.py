@@ -16,18 +16,18 @@ class Plan:
     """Passes of a batch of S settings.
 
     Attributes:
-        sides: passes over picture and sound alone, L leaves.
-        mixed: passes over both (early fusion), L' leaves.
+        unimodal: passes over picture and sound alone, L leaves.
+        audiovisual: passes over both (early fusion), L' leaves.
         decays: float64 (G, most), a row for each gamma.
-        side_leaf: int64 (S,), each setting's leaf in ``sides``.
-        mixed_leaf: int64 (S,), its leaf in ``mixed``; -1 for late fusion.
+        unimodal_leaf: int64 (S,), each setting's leaf in ``unimodal``.
+        audiovisual_leaf: int64 (S,), its leaf in ``audiovisual``; -1 for late fusion.
     """
 
-    sides: Passes
-    mixed: Passes
+    unimodal: Passes
+    audiovisual: Passes
     decays: NDArray[np.float64]
-    side_leaf: NDArray[np.int64]
-    mixed_leaf: NDArray[np.int64]
+    unimodal_leaf: NDArray[np.int64]
+    audiovisual_leaf: NDArray[np.int64]
 
 
 def make_plan(settings: NDArray[Any], passes: int, segments: int) -> Plan:
@@ -44,12 +44,18 @@ def make_plan(settings: NDArray[Any], passes: int, segments: int) -> Plan:
     for code, name in enumerate(METHODS):
         method[settings["method"] == name] = code
     late = settings["fusion"] == "late"
-    sides, side_leaf = _passes(settings, method, decay, np.zeros(len(settings)), late)
+    unimodal, unimodal_leaf = _passes(settings, method, decay, np.zeros(len(settings)), late)
     early = np.flatnonzero(~late)
-    mixed, leaf = _passes(settings[early], method[early], decay[early], settings["alpha"][early], late[early])
-    mixed_leaf = np.full(len(settings), -1, dtype=np.int64)
-    mixed_leaf[early] = leaf
-    return Plan(sides, mixed, decays, side_leaf, mixed_leaf)
+    audiovisual, leaf = _passes(settings[early], method[early], decay[early], settings["alpha"][early], late[early])
+    audiovisual_leaf = np.full(len(settings), -1, dtype=np.int64)
+    audiovisual_leaf[early] = leaf
+    return Plan(
+        unimodal=unimodal,
+        audiovisual=audiovisual,
+        decays=decays,
+        unimodal_leaf=unimodal_leaf,
+        audiovisual_leaf=audiovisual_leaf,
+    )
 
 
 def _passes(

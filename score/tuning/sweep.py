@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache
 from score.choices import DECISIONS
-from score.kernels.sweep import MIXED_FIGURES, SIDE_FIGURES, Fixed, SweepRoom, sweep_clips, sweep_room
+from score.kernels.sweep import (
+    AUDIOVISUAL_FIGURES,
+    UNIMODAL_FIGURES,
+    Fixed,
+    SweepWorkspace,
+    sweep_clips,
+    sweep_workspace,
+)
 from score.rules.base import Split
 from score.settings import fitting
 from score.tuning.plan import make_plan
@@ -49,10 +56,10 @@ class Sweep:
             accuracy=split.one_event,
             pooled=config.pooled_windows,
         )
-        side = np.zeros((len(plan.sides.threshold_stage2), SIDE_FIGURES))
-        mixed = np.zeros((len(plan.mixed.threshold_stage2), MIXED_FIGURES))
-        rooms = split.kept.setdefault(_NAME, SimpleQueue())
-        room = _room(rooms, split)
+        unimodal = np.zeros((len(plan.unimodal.threshold_stage2), UNIMODAL_FIGURES))
+        audiovisual = np.zeros((len(plan.audiovisual.threshold_stage2), AUDIOVISUAL_FIGURES))
+        workspaces = split.kept.setdefault(_NAME, SimpleQueue())
+        workspace = _workspace(workspaces, split)
         try:
             sweep_clips(
                 logits.image[part],
@@ -64,27 +71,27 @@ class Sweep:
                 logits.missing[part],
                 split.true[part],
                 split.first[part],
-                plan.sides,
-                plan.mixed,
+                plan.unimodal,
+                plan.audiovisual,
                 plan.decays,
                 fixed,
                 split.label_order,
-                room,
-                side,
-                mixed,
+                workspace,
+                unimodal,
+                audiovisual,
             )
         finally:
-            rooms.put(room)
-        sides = side[plan.side_leaf]
-        both = sides[:, 6:9].copy()
-        early = plan.mixed_leaf >= 0
-        both[early] = mixed[plan.mixed_leaf[early]]
-        columns = [*sides.T[:2], both[:, 0], *sides.T[2:5], both[:, 1], sides[:, 5], both[:, 2]]
+            workspaces.put(workspace)
+        alone = unimodal[plan.unimodal_leaf]
+        both = alone[:, 6:9].copy()
+        early = plan.audiovisual_leaf >= 0
+        both[early] = audiovisual[plan.audiovisual_leaf[early]]
+        columns = [*alone.T[:2], both[:, 0], *alone.T[2:5], both[:, 1], alone[:, 5], both[:, 2]]
         return np.column_stack(columns)
 
 
-def _room(rooms: "SimpleQueue[SweepRoom]", split: Split) -> SweepRoom:
+def _workspace(workspaces: "SimpleQueue[SweepWorkspace]", split: Split) -> SweepWorkspace:
     try:
-        return rooms.get_nowait()
+        return workspaces.get_nowait()
     except Empty:
-        return sweep_room(len(split.label_order), split.segments, split.logits.sound.shape[1])
+        return sweep_workspace(len(split.label_order), split.segments, split.logits.sound.shape[1])

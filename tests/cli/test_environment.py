@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from feature_cache import FeatureCache
-from score.kernels import jit
 from tests.command import AV2A, COMPILING, av2a
 from tests.golden_scoring import GoldenSet
 from tests.media import make_video
@@ -260,6 +259,15 @@ print(jit.__file__, jit.KEPT_IN, int(run(numpy.uint64(0b10110))), jit.compiling_
 """
 
 
+CONSTANT = """
+import score.kernels.jit as jit
+from score.kernels.streams import fallback_stream
+
+value = fallback_stream(1, 1)  # 1 says that there is no picture
+print(jit.KEPT_IN, value, sum(fallback_stream.stats.cache_hits.values()), sep="|")
+"""
+
+
 def test_kernels_that_can_be_kept_nowhere(read_only: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
     site, environment = read_only
     (tmp_path / "small.py").write_text(SMALL)
@@ -301,15 +309,34 @@ def test_scoring_from_a_read_only_package_without_a_home(here: Path, read_only: 
     assert (here / "events.json").read_bytes() == expected
 
 
-def test_stale_kernels_are_dropped_wherever_they_are_kept(tmp_path: Path) -> None:
-    sources, kept = tmp_path / "sources", tmp_path / "elsewhere"
-    sources.mkdir()
-    kept.mkdir()
-    (sources / "a.py").write_text("A = 1\n")
-    jit.drop_stale(sources, kept)
-    (kept / "a.f-1.py311.nbi").write_bytes(b"new")
-    jit.drop_stale(sources, kept)
-    assert (kept / "a.f-1.py311.nbi").exists()
-    (sources / "a.py").write_text("A = 2\n")
-    jit.drop_stale(sources, kept)
-    assert not (kept / "a.f-1.py311.nbi").exists()
+def test_stale_kernels_are_not_used_wherever_they_are_kept(
+    read_only: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """Nor those in which a constant of another package is compiled in; nothing is deleted for it."""
+    site, environment = read_only
+    (tmp_path / "constant.py").write_text(CONSTANT)
+    given = str(tmp_path / "given")
+
+    def run() -> tuple[Path, str, str]:
+        done = subprocess.run(
+            [sys.executable, tmp_path / "constant.py"],
+            cwd=tmp_path, env={**os.environ, **environment, "NUMBA_CACHE_DIR": given}, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        kept, value, hits = done.stdout.strip().split("|")
+        return Path(kept), value, hits
+
+    first, value, hits = run()
+    assert (value, hits) == ("1", "0")
+    assert run() == (first, "1", "1")
+    layout = site / "feature_cache" / "layout.py"
+    text = layout.read_text(encoding="utf-8")
+    assert "NO_PICTURE, NO_SOUND = 1, 2" in text
+    layout.write_text(text.replace("NO_PICTURE, NO_SOUND = 1, 2", "NO_PICTURE, NO_SOUND = 4, 2"), encoding="utf-8")
+    second, value, hits = run()
+    assert (value, hits) == ("-1", "0")
+    assert second != first
+    assert list(first.glob("*.nbi"))
+    layout.write_text(text, encoding="utf-8")
+    assert run() == (first, "1", "1")

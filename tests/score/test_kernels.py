@@ -1,5 +1,7 @@
 """Kernels one by one, and from embeddings on, against the plain NumPy reference; how they are compiled and kept."""
 
+import ast
+import importlib
 import math
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ from hypothesis import strategies as st
 from feature_cache import NO_PICTURE, NO_SOUND, Features, TextSet, window_count
 from score import ScoreConfig
 from score.choices import METHODS, STREAMS
+from score.kernels import jit
 from score.kernels.bitmask import first_run, smooth, span
-from score.kernels.jit import drop_stale
-from score.kernels.label_shift import bbse_shift, decay_table, shift_room
+from score.kernels.label_shift import bbse_shift, decay_table, shift_workspace
 from score.kernels.scorer import Scorer
 from score.kernels.similarity import logits, pad_text, padded, stored_bits
+from score.kernels.types import U64
 from score.logits import make_logits
 from score.reference.scoring import ClipLogits, candidates, clip_logits, score_clip, thresholds
 from tests.score.test_scoring import by_kernels, configs
@@ -143,20 +146,20 @@ def test_last_thresholds(
     cosine = rng.uniform(-1, 1, segments - 1)
     config = ScoreConfig(0.5, 0.5, tau, 0.5, gamma, method=method, label_shift_iters=passes)
     expected = thresholds(p, cosine, "visual", config)
-    words, room = np.zeros(labels, np.uint64), shift_room(labels, segments)
+    bitmasks, workspace = np.zeros(labels, np.uint64), shift_workspace(labels, segments)
     decay = decay_table(gamma, segments, passes)
     bbse_shift(
-        p, labels, p @ p.T, p.max(axis=0), cosine, method == "bbse-cosine", tau, decay, passes, words, room
+        p, labels, p @ p.T, p.max(axis=0), cosine, method == "bbse-cosine", tau, decay, passes, bitmasks, workspace
     )  # fmt: skip
     positive = p > expected
     for j in range(labels):
-        assert [bool(int(words[j]) >> t & 1) for t in range(segments)] == positive[:, j].tolist()
-    ever = [j for j in range(labels) if words[j]]
+        assert [bool(int(bitmasks[j]) >> t & 1) for t in range(segments)] == positive[:, j].tolist()
+    ever = [j for j in range(labels) if bitmasks[j]]
     # a label that turns positive in the last segment only is past its last threshold
-    shifted = sorted(room.active[: len(ever)].tolist())
+    shifted = sorted(workspace.active[: len(ever)].tolist())
     assert shifted == ever
     for x in range(len(ever)):
-        assert math.isclose(room.theta[x], expected[-1, room.active[x]], abs_tol=1e-9)
+        assert math.isclose(workspace.theta[x], expected[-1, workspace.active[x]], abs_tol=1e-9)
     for j in set(range(labels)) - set(ever):
         assert expected[-1, j] == tau
 
@@ -191,16 +194,82 @@ def test_segments_without_spread_in_every_pass(method: str) -> None:
         assert by_kernels(clip, names, config) == score_clip(clip, names, config)
 
 
-def test_kernels_of_other_sources_are_dropped(tmp_path: Path) -> None:
-    compiled = tmp_path / "__pycache__" / "a.f-1.py311.nbi"
-    compiled.parent.mkdir()
-    (tmp_path / "a.py").write_text("A = 1\n")
-    compiled.write_bytes(b"old")
-    drop_stale(tmp_path, compiled.parent)
-    assert not compiled.exists()
-    compiled.write_bytes(b"new")
-    drop_stale(tmp_path, compiled.parent)
-    assert compiled.read_bytes() == b"new"
-    (tmp_path / "b.py").write_text("B = 2\n")
-    drop_stale(tmp_path, compiled.parent)
-    assert not compiled.exists()
+# --- how they are compiled and kept -----------------------------------------------------------------------
+
+
+@jit.kernel
+def longest(timelines: U64, lengths: list[int] | None) -> int:
+    """Annotated, and compiled for what it is called with."""
+    found = 0
+    for k in range(timelines.shape[0]):
+        start, end = first_run(timelines[k])
+        found = max(found, end - start)
+    return found
+
+
+def test_annotations_are_not_taken_for_signatures() -> None:
+    compiled: Any = longest
+    before = list(compiled.signatures)
+    assert longest(np.array([0b0110, 0b1], np.uint64), None) == 2
+    assert len(compiled.signatures) == 1
+    assert before in ([], compiled.signatures)
+
+
+def test_other_sources_are_kept_elsewhere(tmp_path: Path) -> None:
+    one, two = tmp_path / "a.py", tmp_path / "b.py"
+    one.write_text("A = 1\n")
+    two.write_text("B = 1\n")
+    digest = jit.sources_digest([one, two])
+    assert digest == jit.sources_digest([two, one])
+    two.write_text("B = 2\n")
+    assert jit.sources_digest([one, two]) != digest
+    two.write_text("B = 1\n")
+    assert jit.sources_digest([one, two]) == digest
+    two.rename(tmp_path / "c.py")
+    assert jit.sources_digest([one, tmp_path / "c.py"]) != digest
+
+
+def test_kernels_are_kept_by_the_digest_of_their_sources() -> None:
+    assert jit.KEPT_IN is not None
+    assert jit.KEPT_IN.parent.name == jit.sources_digest(jit.SOURCES)
+
+
+def imported_constants(file: Path) -> set[str]:
+    """Modules from which functions that Numba compiles take values by name."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    home = {
+        name.asname or name.name: node.module or ""
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    compiled = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and any(isinstance(each, ast.Name) and each.id in ("kernel", "lean", "inner") for each in node.decorator_list)
+    ]
+    bodies = [node for function in compiled for statement in function.body for node in ast.walk(statement)]
+    return {home[node.id] for node in bodies if isinstance(node, ast.Name) and node.id in home}
+
+
+def test_all_that_is_compiled_in_is_digested() -> None:
+    """Constants of other packages, too: kernels compiled from the old ones must not survive."""
+    folder = Path(jit.__file__).parent
+    taken = set().union(*(imported_constants(file) for file in folder.glob("*.py")))
+    assert {"score.choices", "feature_cache.layout", "score.kernels.bitmask"} <= taken
+    sources = {file.resolve() for file in jit.SOURCES}
+    for name in taken:
+        module = importlib.import_module(name)
+        assert module.__file__ is not None
+        assert Path(module.__file__).resolve() in sources, name
+
+
+def test_a_numba_without_the_private_option() -> None:
+    class Options:
+        nogil = None
+
+    assert jit.without_counting(Options) == {}
+    assert jit.without_counting(None) == {}
+    Options._nrt = None  # type: ignore[attr-defined]
+    assert jit.without_counting(Options) == {"_nrt": False}

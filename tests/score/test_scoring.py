@@ -13,7 +13,7 @@ from feature_cache import DONE, FAILED, NO_PICTURE, NO_SOUND, PENDING, FeatureCa
 from score import ScoreConfig, ScoreError, score
 from score.choices import DECISIONS, FUSIONS, METHODS
 from score.kernels.candidates import window_row
-from score.kernels.from_logits import clip_room, found_room, score_clips
+from score.kernels.from_logits import clip_workspace, empty_events, score_clips
 from score.kernels.scorer import kernel_setting
 from score.logits import alphabetical
 from score.reference.scoring import ClipLogits, score_clip
@@ -81,7 +81,7 @@ def fits(clip: ClipLogits, config: ScoreConfig) -> ScoreConfig:
 
 def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) -> dict[str, list[Any]]:
     segments, labels = clip.image.shape
-    found = found_room(1, labels, segments)
+    found = empty_events(1, labels, segments)
     sound = np.ascontiguousarray(clip.audio[:1]) if clip.sound is None else clip.sound
     score_clips(
         clip.image[None],
@@ -93,7 +93,7 @@ def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) ->
         np.array([clip.missing], np.uint8),
         kernel_setting(config, segments),
         alphabetical(names),
-        clip_room(labels, segments, len(sound)),
+        clip_workspace(labels, segments, len(sound)),
         found,
     )
     events = {}
@@ -105,7 +105,7 @@ def by_kernels(clip: ClipLogits, names: tuple[str, ...], config: ScoreConfig) ->
                 int(found.end[0, number, x]),
                 float(found.probability[0, number, x]),
             )
-            for x in range(found.count[0, number])
+            for x in range(found.counts[0, number])
         ]
     return events
 

@@ -25,6 +25,7 @@ from score import (
 )
 from score.choices import FUSIONS, METHODS
 from score.datasets.llp import LLP_FIGURES
+from score.tuning.plots import plot_search
 from score.tuning.report import confidence_intervals
 from score.tuning.result import pareto_rows
 from score.tuning.samplers import SAMPLERS, grid_batch
@@ -144,7 +145,7 @@ def test_the_threads_do_not_matter(caches: dict[str, FeatureCache], truths: dict
         np.testing.assert_array_equal(other.metrics, found[0].metrics)
 
 
-def test_a_small_room_for_tables_changes_nothing(
+def test_little_memory_for_label_subsets_changes_nothing(
     caches: dict[str, FeatureCache], truths: dict[str, Annotations], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "clip_clap_llp"
@@ -257,6 +258,30 @@ def test_result(caches: dict[str, FeatureCache], truths: dict[str, Annotations],
     assert (tmp_path / "all.parquet").stat().st_size > 0
     assert len(str(result).splitlines()) == 11
     assert isinstance(result.best.config, ScoreConfig)
+
+
+def test_libraries_are_left_as_they_are(
+    caches: dict[str, FeatureCache], truths: dict[str, Annotations], tmp_path: Path
+) -> None:
+    """A notebook's matplotlib backend and its Optuna's verbosity, whatever a search draws and tries."""
+    matplotlib, optuna = pytest.importorskip("matplotlib"), pytest.importorskip("optuna")
+    name = "clip_clap_llp"
+    backend, verbosity = matplotlib.get_backend(), optuna.logging.get_verbosity()
+    matplotlib.use("svg")
+    optuna.logging.set_verbosity(optuna.logging.DEBUG)
+    try:
+        said: list[int] = []
+        result = search(
+            caches[name], truths[name], Space(alpha=[0.0, 1.0]), sampler="tpe", samples=3,
+            progress=lambda *_: said.append(optuna.logging.get_verbosity()),
+        )  # fmt: skip
+        assert plot_search(result, tmp_path)
+        assert matplotlib.get_backend() == "svg"
+        assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
+        assert set(said) == {optuna.logging.DEBUG}
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+        matplotlib.use(backend)
 
 
 def test_pareto_rows() -> None:
