@@ -38,6 +38,7 @@ def test_what_is_set_up() -> None:
 
 
 def videos(folder: Path) -> None:
+    folder.mkdir(parents=True)
     for number, clip in enumerate(CLIPS):
         make_video(
             folder / f"{clip}.mp4", frames=20, fps=2, sound=tone(10, 16_000, 1, 300.0 * (number + 1)), size=(64, 48)
