@@ -463,12 +463,12 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
             _table((first, "shards", "rows", "done", "failed", "pending"), tallies)
         return
     if failed:
-        reasons = opened.reasons()
+        reasons = {clip: in_options(reason, "extract") for clip, reason in opened.reasons().items()}
         if as_json:
             click.echo(json.dumps(reasons, indent=1))
         else:
             for clip, reason in reasons.items():
-                click.echo(in_options(f"{clip}\t{reason}", "extract"))
+                click.echo(f"{clip}\t{reason}")
         return
     facts = opened.describe()
     if as_json:
@@ -495,7 +495,9 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
     with _progress("reading") as progress:
         found = run(cache, repair=repair, progress=progress)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        facts = found.to_dict()
+        facts["damage"] = [{**bad, "mend": in_options(bad["mend"], "verify")} for bad in facts["damage"]]
+        click.echo(json.dumps(facts, indent=1))
     else:
         for bad in found.damage:
             place = bad.array if bad.shard is None else f"{bad.array}, shard {bad.shard}"
@@ -652,7 +654,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Parameters from a TOML or JSON file; options given here come first.",
     )(command)
     for each in reversed(known.values()):
-        command = _parameter_option(each, each.help)(command)
+        command = _parameter_option(each)(command)
 
     @functools.wraps(command)
     def collected(*args: Any, **options: Any) -> Any:
@@ -665,20 +667,24 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Values to try for each parameter; one not given stays as published for the cache's backbone."""
     for each in reversed(describe(ScoreConfig).values()):
-        option = f"--{each.name.replace('_', '-')}"
+        option, words = _option_and_words(each)
         if each.kind == "number":
-            made = click.option(option, metavar="VALUES", help=f"{each.help[0].upper()}{each.help[1:]}.")
+            made = click.option(option, metavar="VALUES", help=words)
         elif each.searched:
             made = click.option(option, metavar="NAMES", help=f"Of {', '.join(each.names)}.")
         else:
-            made = _parameter_option(each, each.help)
+            made = _parameter_option(each)
         command = made(command)
     return command
 
 
-def _parameter_option(each: "Parameter", words: str) -> Callable[..., Any]:
+def _option_and_words(each: "Parameter") -> tuple[str, str]:
+    return f"--{each.name.replace('_', '-')}", f"{each.help[0].upper()}{each.help[1:]}."
+
+
+def _parameter_option(each: "Parameter") -> Callable[..., Any]:
     """One value of a scoring parameter, as an option."""
-    option, words = f"--{each.name.replace('_', '-')}", f"{words[0].upper()}{words[1:]}."
+    option, words = _option_and_words(each)
     if each.kind == "flag":
         return click.option(f"{option}/--{each.off}", default=None, help=words)
     if each.kind == "choice":

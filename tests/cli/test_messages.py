@@ -61,6 +61,22 @@ def test_through_the_command(here: Path) -> None:
     )
 
 
+def test_reasons_and_mends_for_machines(tmp_path: Path) -> None:
+    """JSON of the command has its words, too."""
+    cache = FeatureCache.create(
+        tmp_path / "c.zarr", clip_ids=["a", "b"], backbone="clip_clap", visual_dim=4, audio_dim=3, windows="whole"
+    )
+    image, video, audio = np.ones((2, 10, 4)), np.ones((2, 1, 1, 4)), np.ones((2, 1, 3))
+    cache.write_shard(0, image, video, audio, [1, 2], ["", "gone: put it back, then `retry_failed=True`"])
+    for words in (("--failed",), ("--failed", "--json")):
+        assert "then --retry-failed" in av2a("info", "c.zarr", *words, cwd=tmp_path).out
+    cache.add_text("two", labels=["x", "y"], visual=np.ones((2, 4)), audio=np.ones((2, 3)))
+    (tmp_path / "c.zarr/text/two/zarr.json").write_text("{")
+    mends = [bad["mend"] for bad in av2a("verify", "c.zarr", "--json", cwd=tmp_path).json()["damage"]]
+    assert any("`av2a text`" in mend for mend in mends), mends
+    assert not any("(...)" in mend for mend in mends)
+
+
 def test_short_helps_are_whole() -> None:
     text = subprocess.run(
         [AV2A, "--help"], env={**os.environ, "COLUMNS": "80"}, capture_output=True, text=True, check=True
