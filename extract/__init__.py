@@ -3,7 +3,9 @@
 What is heavy is imported when it is first asked for: errors and label sets need no torch.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
     from extract.backbones import backbone_names, describe_backbone, load_backbone
@@ -45,17 +47,4 @@ __all__ = [
     "resolve_labels",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name's module when it is first asked for."""
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return found
-
-
-def __dir__() -> list[str]:
-    """What can be imported."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = public_face(__name__, _HOMES)

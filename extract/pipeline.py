@@ -69,6 +69,7 @@ class _Inputs:
     beside: Path | None
     chosen: Choice
     devices: list[torch.device]
+    batch_size: int
 
 
 def extract_videos(
@@ -164,13 +165,17 @@ def _find(source: Path, output: PathLike[str] | str, options: ExtractOptions) ->
     if options.audio_dir is not None:
         sounds = find_sounds(Path(options.audio_dir), found.paths, recursive=options.recursive)
     weights_given = options.checkpoint is not None or options.clap_checkpoint is not None
+    chosen = choose_backbone(options.backbone, found.files.values(), there, weights_given=weights_given)
+    beside = None if options.labels else labels_beside(source)
+    devices = [resolve_device(name) for name in options.devices]
     return _Inputs(
         source=source,
         found=found,
         sounds=sounds,
-        chosen=choose_backbone(options.backbone, found.files.values(), there, weights_given=weights_given),
-        beside=None if options.labels else labels_beside(source),
-        devices=[resolve_device(name) for name in options.devices],
+        chosen=chosen,
+        beside=beside,
+        devices=devices,
+        batch_size=options.batch_size or _BATCH[devices[0].type],
     )
 
 
@@ -186,7 +191,7 @@ def _kind(inputs: _Inputs, plan: ClipPlan, encoders: Backbone, options: ExtractO
         "files": inputs.found.paths,
         "sound": "the videos' own" if inputs.sounds is None else "WAV files",
         "precision": options.precision,
-        "batch_size": options.batch_size or _BATCH[device.type],
+        "batch_size": inputs.batch_size,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "packages": versions(),
     }
@@ -204,7 +209,7 @@ def _work(
     clips = Clips(
         videos=plan.files,
         sounds=None if sounds is None else {clip: sounds[found.id_of(path)] for clip, path in plan.files.items()},
-        batch_size=options.batch_size or _BATCH[inputs.devices[0].type],
+        batch_size=inputs.batch_size,
         randomness=options.official_randomness,
         begins=plan.begins,
         refused=plan.refused,

@@ -3,9 +3,10 @@
 Nothing heavy is imported before a name is used: neither zarr nor h5py; torch and numba never are.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from feature_cache.errors import Av2aError, CacheError
+from feature_cache.lazy import public_face
 from feature_cache.windows import window_count, window_index, windows  # now: the module is called as the function
 
 if TYPE_CHECKING:
@@ -74,18 +75,4 @@ __all__ = [
     "windows",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import what is heavy when it is first asked for."""
-    from importlib import import_module
-
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    """What can be imported, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = public_face(__name__, _HOMES)

@@ -1,5 +1,6 @@
 """What rows may hold: names, flags and values, checked before anything is written."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,3 +109,19 @@ def _lost_vector(values: NDArray[Any], dtype: str) -> tuple[int, float, float] |
     first = int(bad[0])
     row = int(small[first]) // (len(vectors) // len(values))
     return row, float(length[first] * scale[first]), float(error[first] / length[first])
+
+
+def as_origin(entry: Any) -> tuple[str, float, float | None] | None:
+    """Where a clip was cut from: the file, the second at which it begins there, and that at which its content ends.
+
+    Args:
+        entry: a clip's value in ``clips_from``: [file, begin], or, where the clip is padded, [file, begin, end].
+
+    Returns:
+        None where it is something else.
+    """
+    numbers = list(entry[1:]) if isinstance(entry, list | tuple) and len(entry) in (2, 3) else []
+    good = [isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers]
+    if not numbers or not all(good) or not isinstance(entry[0], str) or numbers[0] < 0:
+        return None
+    return entry[0], float(numbers[0]), float(numbers[1]) if len(numbers) > 1 else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-from feature_cache.checks import check_clip_ids
+from feature_cache.checks import as_origin, check_clip_ids
 from feature_cache.errors import CacheError
 from feature_cache.layout import (
     ATTRIBUTE_DIGEST,
@@ -282,16 +282,11 @@ def check_attributes(attributes: Any) -> None:
     if not isinstance(origins, dict):
         raise CacheError("attributes: clips_from must give a file and the second at which the clip begins, by clip id")
     for clip, entry in origins.items():
-        good = isinstance(entry, list) and len(entry) in (2, 3) and isinstance(entry[0], str)
-        if not good or not all(_is_second(number) for number in entry[1:]) or entry[1] < 0:
+        if as_origin(entry) is None or not all(abs(second) < _MOST_SECONDS for second in entry[1:]):
             raise CacheError(
                 f"attributes: clips_from of clip {_short(clip)} is {_short(entry)}: expected [file, begin] or "
                 "[file, begin, end]"
             )
-
-
-def _is_second(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_MOST_SECONDS < value < _MOST_SECONDS
 
 
 def _check_format(stored: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, Self
 
 from score.choices import DECISIONS, FUSIONS, METHODS
@@ -90,6 +89,8 @@ class ScoreConfig(Parameters):
 
 @cache
 def _published() -> dict[str, dict[str, Any]]:
+    from importlib import resources  # the command imports this module whatever it does
+
     found: dict[str, dict[str, Any]] = json.loads(
         resources.files("score").joinpath("published.json").read_text("utf-8")
     )

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache.checks import as_origin
 from score.choices import KERNEL_STREAMS, MOST_SEGMENTS, STREAMS
 from score.config import ScoreConfig
 from score.errors import ScoreError
@@ -181,11 +182,11 @@ class Events:
         Raises:
             ScoreError: the file is missing, damaged, or something else.
         """
+        found = read_events(path)
         try:
-            return cls.from_dict(read_events(path))
+            return cls.from_dict(found)
         except ScoreError as error:
-            where = str(path)
-            raise error if str(error).startswith(where) else ScoreError(f"{where}: {error}") from error
+            raise ScoreError(f"{path}: {error}") from error
 
     def _event(self, row: Any) -> Event:
         if self.seconds is not None:
@@ -209,11 +210,10 @@ def read_origins(raw: Any) -> dict[str, Origin]:
     if not isinstance(raw, Mapping):
         raise ScoreError("clips_from must give a file and the second at which the clip begins, by clip id")
     for clip, entry in raw.items():
-        numbers = list(entry[1:]) if isinstance(entry, list | tuple) and len(entry) in (2, 3) else []
-        good = [isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers]
-        if not numbers or not all(good) or not isinstance(entry[0], str) or numbers[0] < 0:
+        origin = as_origin(entry)
+        if origin is None:
             raise ScoreError(f"clips_from of clip {clip} is {entry!r}: expected [file, begin] or [file, begin, end]")
-        found[clip] = (entry[0], float(numbers[0]), float(numbers[1]) if len(numbers) > 1 else None)
+        found[clip] = origin
     return found
 
 

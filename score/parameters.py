@@ -8,7 +8,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 from score.errors import ScoreError
 
@@ -82,9 +82,9 @@ def number(*, low: float, high: float = math.inf, help: str, title: str, default
     return _field(default, kind="number", low=low, high=high, help=help, title=title)
 
 
-def choice(default: str, *, names: Sequence[str], help: str, title: str = "") -> Any:
+def choice(default: str, *, names: Sequence[str], help: str) -> Any:
     """A field for one of some names, which a search varies."""
-    return _field(default, kind="choice", names=tuple(names), help=help, title=title)
+    return _field(default, kind="choice", names=tuple(names), help=help)
 
 
 def flag(default: bool, *, help: str, off: str) -> Any:
@@ -113,8 +113,6 @@ class Parameters:
     Raises:
         ScoreError: a value is out of its range.
     """
-
-    about: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         """Check every value."""

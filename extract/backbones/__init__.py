@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from extract.backbones.info import BackboneInfo, BuiltIn
 from extract.errors import ExtractError
+from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
     from extract.backbones.base import Backbone, Loader, TextRules, VideoBackbone
@@ -31,7 +32,7 @@ __all__ = [
     "load_backbone",
 ]
 
-_HOMES = {
+_HOMES = {  # what authors of backbones need: it imports torch
     "Backbone": "extract.backbones.base",
     "Loader": "extract.backbones.base",
     "TextRules": "extract.backbones.base",
@@ -39,18 +40,7 @@ _HOMES = {
     "fit_frames": "extract.backbones.pixels",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """What authors of backbones need, imported when it is first asked for: it needs torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(_HOMES[name]), name)
-    return found
-
-
-def __dir__() -> list[str]:
-    """What can be imported."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = public_face(__name__, _HOMES)
 
 
 _FOLDERS = ("clip_clap", "language_bind", "tiny")

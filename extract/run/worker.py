@@ -105,9 +105,7 @@ class Job:
                     sound_path=sound,
                     begin=known.begins.get(clip),
                     whole_only=known.whole_only,
-                    timeout=default_timeout(self.clips.clip_seconds)
-                    if self.clips.timeout is None
-                    else self.clips.timeout,
+                    timeout=default_timeout(known.clip_seconds) if known.timeout is None else known.timeout,
                 )
         except MediaError as error:
             return error

@@ -185,7 +185,6 @@ def _tables(
 AVE = Dataset(
     name="ave",
     title="AVE",
-    files="Annotations.txt with <split>Set.txt, or <split>_AVE.json",
     labels="ave",
     read=read_ave,
     predictions="label",

@@ -29,7 +29,6 @@ class Dataset:
     Attributes:
         name: as people write it.
         title: as it is printed.
-        files: what its annotations are, for messages and help.
         labels: name of its label set, as extraction knows it.
         read: fields of :class:`score.Annotations` from a folder (or file) and a split.
         splits: names of its splits.
@@ -46,7 +45,6 @@ class Dataset:
 
     name: str
     title: str
-    files: str
     labels: str
     read: Callable[[Path, str], dict[str, Any]]
     predictions: Predictions

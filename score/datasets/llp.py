@@ -176,7 +176,6 @@ def _tables(
 LLP = Dataset(
     name="llp",
     title="LLP",
-    files="AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv",
     labels="llp",
     read=read_llp,
     predictions="labels",

@@ -1,7 +1,5 @@
 """Decision rules: how a clip's embeddings become events. A rule is one file here and one line below."""
 
-from collections.abc import Iterable
-
 from score.errors import ScoreError
 from score.parameters import Parameters
 from score.rules.av2a import AV2A
@@ -25,13 +23,13 @@ def find_rule(name: str) -> Rule:
     return RULES[name]
 
 
-def rule_of(config: Parameters, rules: Iterable[Rule] | None = None) -> Rule:
+def rule_of(config: Parameters) -> Rule:
     """The rule whose parameters these are.
 
     Raises:
         ScoreError: none has such.
     """
-    for rule in RULES.values() if rules is None else rules:
+    for rule in RULES.values():
         if type(config) is rule.parameters:
             return rule
     raise ScoreError(f"{type(config).__name__} are the parameters of no rule: there are {', '.join(RULES)}")

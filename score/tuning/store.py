@@ -75,17 +75,13 @@ class SearchStore:
         Raises:
             ScoreError: the batch is damaged, or holds other settings.
         """
-        name = f"batch{batch:06d}"
-        entry = self._group.get(name)
-        if not isinstance(entry, zarr.Group) or not entry.attrs.get("done"):
+        name, entry = _batch_name(batch), _whole_batch(self._group, batch)
+        if entry is None:
             return None
         try:
             if not np.array_equal(_encode(settings, self.space), np.asarray(entry["settings"])):
                 raise ScoreError(f"{self.path}: {name} holds other settings: `overwrite=True`")
-            metrics = np.asarray(entry["metrics"], dtype=np.float64)
-            if entry.attrs.get("digest") not in (None, _digest(metrics)):
-                raise ValueError("figures differ from their digest")
-            return metrics
+            return _figures(entry)
         except (ValueError, KeyError, RuntimeError) as error:
             raise ScoreError(
                 f"{self.path}: {name} is damaged ({str(error).splitlines()[0]}): `overwrite=True`"
@@ -106,7 +102,7 @@ class SearchStore:
             facts = {"parameters": list(settings.dtype.names or ()), "metrics": list(names), "digest": _digest(metrics)}
             entry.attrs.update({**facts, "done": True})
 
-        write_group(self._store, f"batch{batch:06d}", fill)
+        write_group(self._store, _batch_name(batch), fill)
 
 
 @dataclass(frozen=True)
@@ -149,10 +145,8 @@ def read_search(path: str | PathLike[str]) -> Kept:
         space = Space.from_dict(identity["space"])
         group = zarr.open_group(store_at(folder, read_only=True), mode="r")
         names: tuple[str, ...] = ()
-        while isinstance(entry := group.get(f"batch{len(metrics):06d}"), zarr.Group) and entry.attrs.get("done"):
-            figures = np.asarray(entry["metrics"], dtype=np.float64)
-            if entry.attrs.get("digest") not in (None, _digest(figures)):
-                raise ValueError("figures differ from their digest")
+        while (entry := _whole_batch(group, len(metrics))) is not None:
+            figures = _figures(entry)
             names = tuple(str(name) for name in np.asarray(entry.attrs["metrics"]).tolist())
             settings.append(_decode(np.asarray(entry["settings"], dtype=np.float64), space))
             metrics.append(figures)
@@ -162,6 +156,23 @@ def read_search(path: str | PathLike[str]) -> Kept:
     rows = np.concatenate(settings) if settings else np.zeros(0, space.dtype)
     table = np.concatenate(metrics) if metrics else np.zeros((0, len(names)))
     return Kept(identity, facts, space, rows, table, names)
+
+
+def _batch_name(batch: int) -> str:
+    return f"batch{batch:06d}"
+
+
+def _whole_batch(group: zarr.Group, batch: int) -> zarr.Group | None:
+    entry = group.get(_batch_name(batch))
+    return entry if isinstance(entry, zarr.Group) and entry.attrs.get("done") else None
+
+
+def _figures(entry: zarr.Group) -> NDArray[np.float64]:
+    """A batch's figures, (S, figures); ValueError where they are not as they were written."""
+    found = np.asarray(entry["metrics"], dtype=np.float64)
+    if entry.attrs.get("digest") not in (None, _digest(found)):
+        raise ValueError("figures differ from their digest")
+    return found
 
 
 def is_table_of(path: Path, file: Path) -> bool:

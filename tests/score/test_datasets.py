@@ -35,7 +35,7 @@ def visual_f1(means: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 MADE = Dataset(
-    name="made", title="Made", files="<split>.txt", labels="llp", read=read_made, predictions="labels",
+    name="made", title="Made", labels="llp", read=read_made, predictions="labels",
     figures=("seen",), objective="seen", decision="argmax", measure=measure, from_sums=visual_f1,
     tables=tables, splits=("test",),
 )  # fmt: skip
