@@ -890,6 +890,14 @@ def evaluate(
 @click.option("--plot", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Draw pictures into it.")
 @click.option("--partial", is_flag=True, help="Accept a cache of a part of the split's clips.")
 @click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
+@click.option(
+    "--memory",
+    default="2GiB",
+    show_default=True,
+    metavar="SIZE",
+    help="What the search may take: 2GiB, 500MB, or bytes. What does not fit lies beside the output meanwhile; the "
+    "result does not depend on it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the results of another search.")
 @examples(
     "av2a search --annotations annotations --dataset llp --alpha 0:1:0.1 --gamma 0.5:4:0.5 --report-split test",
@@ -899,7 +907,7 @@ def evaluate(
 def search(
     cache: str, annotations: Path, dataset: str, split: str, report_split: str | None, objective: str | None,
     output: Path, best_file: Path, plot: Path | None, partial: bool, overwrite: bool, threads: int | None,
-    text: str | None, sampler: str, samples: int, seed: int, per_clip_ceiling: bool, **given: Any,
+    memory: str, text: str | None, sampler: str, samples: int, seed: int, per_clip_ceiling: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
@@ -927,7 +935,7 @@ def search(
         result = try_settings(
             opened, truth, space, text=text, objective=objective and objective.split(","), sampler=sampler,
             samples=samples, seed=seed, threads=threads, partial=partial, per_clip_ceiling=per_clip_ceiling,
-            output=store, overwrite=overwrite, progress=progress, report_on=aside,
+            output=store, overwrite=overwrite, progress=progress, report_on=aside, memory=memory,
         )  # fmt: skip
     click.echo(
         f"{result.n_found} of {result.n_split} clips of the {split} split, {len(result):,} settings, "

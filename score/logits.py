@@ -1,6 +1,6 @@
 """Logits of a whole batch of clips: what scoring and search start from, made once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,16 @@ class Logits:
     given: bool
     cosine: NDArray[np.float64]
     missing: NDArray[np.uint8]
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What there is of each clip, by name: (n, ...)."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "given"}
+
+    def part(self, clips: slice) -> "Logits":
+        """Those of some of the clips; nothing is copied."""
+        found: dict[str, Any] = {name: values[clips] for name, values in self.arrays.items()}
+        return replace(self, **found)
 
 
 def check_segments(segments: int) -> None:
@@ -94,6 +104,13 @@ def _cosines(features: Features) -> NDArray[np.float64]:
         workspace = np.zeros((segments, padded(image.shape[2])))
         cosines(image, np.arange(segments, dtype=np.int64), workspace, np.empty((segments, segments)), out)
     return out
+
+
+def part_of(features: Features, clips: slice) -> Features:
+    """Features of some of the clips; nothing is copied."""
+    found: dict[str, Any] = {each.name: getattr(features, each.name) for each in fields(features)}
+    there = {name: values[clips] for name, values in found.items() if values is not None}
+    return Features(**there)
 
 
 def missing_bits(features: Features) -> NDArray[np.uint8]:

@@ -130,6 +130,22 @@ class Annotations:
             AnnotationError: an annotated label is not among the labels, an event ends after the clips do, or two
                 annotated clips are one scored clip; names file and line.
         """
+        return self.lay(match_clips(self.clip_ids, clip_ids), labels, segments, segment_seconds)
+
+    def lay(
+        self, found: Mapping[str, int], labels: Sequence[str], segments: int = 10, segment_seconds: float = 1.0
+    ) -> Truth:
+        """:meth:`align` of clips that are matched already, all of them or some.
+
+        Args:
+            found: numbers of the scored clips by annotated name (:func:`score.datasets.match.match_clips`).
+            labels: as :meth:`align`.
+            segments: likewise.
+            segment_seconds: likewise.
+
+        Raises:
+            AnnotationError: as :meth:`align`.
+        """
         if segments > MOST_SEGMENTS:
             raise AnnotationError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be evaluated")
         length = segments * segment_seconds
@@ -137,7 +153,6 @@ class Annotations:
             offset, where = self.latest
             raise AnnotationError(f"{where}: offset {offset:g} is after the clip's end at {length:g} s: correct it")
         numbers = LabelNumbers(labels, self.origin)
-        found = match_clips(self.clip_ids, clip_ids)
         words = np.zeros((2, len(found), len(labels)), dtype=np.uint64)
         first = np.full((len(found), 3), -1, dtype=np.int64)
         for side, by_clip in enumerate((self.visual, self.audio)):

@@ -53,13 +53,15 @@ class LabelSubsets(NamedTuple):
     spare: F64  # (C,)
 
 
-def empty_subsets(labels: int, segments: int, windows: int, most: int = 2048, sounds: int = 1) -> LabelSubsets:
-    """Places for ``most`` subsets of one clip, or as many as fit into BYTES_A_CLIP, but never under 4.
+def empty_subsets(
+    labels: int, segments: int, windows: int, most: int = 2048, sounds: int = 1, room: int | None = None
+) -> LabelSubsets:
+    """Places for ``most`` subsets of one clip, or as many as fit into BYTES_A_CLIP, or ``room``, but never under 4.
 
     ``sounds`` is the number of rows of sound: ``segments``, or 1 where one stands for all.
     """
     each = 8 * labels * (2 * windows + segments + sounds + 3) + 8 * (segments + sounds) * (segments + sounds)
-    most = max(4, min(most, BYTES_A_CLIP // each))
+    most = max(4, min(most, min(BYTES_A_CLIP, room or BYTES_A_CLIP) // each))
     table = 1
     while table < 4 * most:
         table *= 2

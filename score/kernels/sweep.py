@@ -95,7 +95,9 @@ class SweepWorkspace(NamedTuple):
     audiovisual_row: F64  # (3,), likewise
 
 
-def sweep_workspace(labels: int, segments: int, sounds: int = 1) -> SweepWorkspace:
+def sweep_workspace(
+    labels: int, segments: int, sounds: int = 1, subset_bytes: int | None = None
+) -> SweepWorkspace:  # fmt: skip
     """A workspace for one thread; ``sounds`` is 1, or ``segments`` where each has its own."""
 
     def stream_sweep() -> StreamSweep:
@@ -104,7 +106,7 @@ def sweep_workspace(labels: int, segments: int, sounds: int = 1) -> SweepWorkspa
         )
 
     return SweepWorkspace(
-        subsets=empty_subsets(labels, segments, window_count(segments), sounds=sounds),
+        subsets=empty_subsets(labels, segments, window_count(segments), sounds=sounds, room=subset_bytes),
         visual=stream_sweep(),
         audio=stream_sweep(),
         audiovisual=stream_sweep(),

@@ -25,6 +25,12 @@ def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache) -> Sweep
     return Sweep(settings, space, cache)
 
 
+def _workspace_bytes(labels: int, segments: int, sounds: int) -> int:
+    from score.tuning.sweep import least_workspace
+
+    return least_workspace(labels, segments, sounds)
+
+
 def _check(cache: FeatureCache, space: "Space") -> None:
     for method in space.method:
         fitting(cache, space.start.replace(method=method))
@@ -43,4 +49,5 @@ AV2A = Rule(
     scorer=_scorer,
     sweep=_sweep,
     reference="score.reference.scoring",
+    workspace_bytes=_workspace_bytes,
 )  # fmt: skip

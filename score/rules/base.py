@@ -1,7 +1,7 @@
 """What a rule is to the rest of the house."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -36,6 +36,7 @@ class Split:
         label_order: int64 (C,), labels in alphabetical order.
         segments: T.
         one_event: whether accuracy is what counts, as for AVE, and not F1.
+        thread_bytes: what working memory that grows with what it has may take at most, a thread.
         kept: by rule, what it keeps from batch to batch, such as working memory of its threads.
     """
 
@@ -45,20 +46,27 @@ class Split:
     label_order: NDArray[np.int64]
     segments: int
     one_event: bool
+    thread_bytes: int
     kept: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of clips."""
         return len(self.true)
 
+    def part(self, start: int, end: int) -> "Split":
+        """The clips ``start`` … ``end - 1``; nothing is copied."""
+        rows = slice(start, end)
+        return replace(self, logits=self.logits.part(rows), true=self.true[rows], first=self.first[rows])
+
 
 class SweepsSettings(Protocol):
     """A batch of S settings, ready for clips from any number of threads."""
 
-    def sums(self, split: Split, start: int, end: int) -> NDArray[np.float64]:
-        """Sums over the clips ``start`` … ``end - 1``, as fractions: float64 (S, 9).
+    def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
+        """Sums over the clips of all parts, one clip after another, as fractions: float64 (S, 9).
 
-        Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
+        How the clips are parted changes no bit. Segment level visual, audio, audiovisual, Event@AV; event level
+        likewise; accuracy.
         """
 
 
@@ -77,6 +85,8 @@ class Rule:
         scorer: a setting, a text set and the number of segments, ready to score.
         sweep: a batch of settings, structured (S,), of a space, with the cache and the number of segments, ready.
         reference: module of the same rule in plain NumPy.
+        workspace_bytes: the least working memory of a thread that sweeps clips of so many labels, segments and rows of
+            sound.
     """
 
     name: str
@@ -89,3 +99,4 @@ class Rule:
     scorer: Callable[[Any, TextSet, int], ScoresClips]
     sweep: Callable[["NDArray[Any]", "Space", FeatureCache], SweepsSettings]
     reference: str
+    workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0

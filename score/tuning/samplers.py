@@ -22,10 +22,9 @@ TPE_BATCH = 64
 
 def grid(space: Space, samples: int, seed: int) -> Batches:
     """Every combination; ``samples`` and ``seed`` do not matter."""
-    settings = space.grid()
     step = grid_batch(space)
-    for start in range(0, len(settings), step):
-        yield settings[start : start + step]
+    for start in range(0, space.size, step):
+        yield space.grid(start, start + step)
 
 
 def grid_batch(space: Space) -> int:
@@ -37,6 +36,11 @@ def grid_batch(space: Space) -> int:
             break
         size = longer
     return size * max(1, BATCH // size)
+
+
+def largest_batch(sampler: str, space: Space, settings: int) -> int:
+    """Settings a batch, at most."""
+    return min(settings, {"grid": grid_batch(space), "sobol": BATCH // 4, "tpe": TPE_BATCH}[sampler])
 
 
 def sobol(space: Space, samples: int, seed: int) -> Batches:
@@ -97,12 +101,12 @@ def count_settings(sampler: str, space: Space, samples: int) -> int:
     """How many settings a sampler will try.
 
     Raises:
-        ScoreError: no such sampler, or a number of samples out of range.
+        ScoreError: no such sampler, a number of samples out of range, or a grid with too many settings.
     """
     if sampler not in SAMPLERS:
         raise ScoreError(f"no sampler {sampler!r}: there are {', '.join(SAMPLERS)}")
     if sampler == "grid":
-        return space.size
+        return space.checked_size()
     if not 1 <= samples <= 20_000_000:
         raise ScoreError(f"samples must lie in [1, 20000000], got {samples}")
     return samples

@@ -1,10 +1,14 @@
 """search(): try many settings on the clips of a split (docs/design.md 4, 4.8)."""
 
 import hashlib
+import math
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +17,13 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache
 from score.datasets import Annotations, find_dataset
 from score.errors import ScoreError
+from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.report import SearchReport, report_split
 from score.tuning.result import SearchResult, check_objective
-from score.tuning.samplers import SAMPLERS, Batches, count_settings
+from score.tuning.samplers import SAMPLERS, Batches, count_settings, largest_batch
 from score.tuning.space import Space
 from score.tuning.store import SearchStore
-from score.tuning.sweeper import Sweeper
+from score.tuning.sweeper import BLOCKS, COLUMNS, Sweeper
 
 Progress = Callable[[int, int, float], None]
 """Called with the settings tried, all of them, and the best objective so far."""
@@ -41,6 +46,7 @@ def search(
     overwrite: bool = False,
     progress: Progress | None = None,
     report_on: Annotations | None = None,
+    memory: int | str = MEMORY,
 ) -> SearchResult:
     """Find the settings whose events agree best with annotations.
 
@@ -61,12 +67,14 @@ def search(
         progress: called after each batch.
         report_on: annotations of the split to report the best setting on, with 95 % intervals over clips, beside the
             one that was tuned on; the same annotations for that one alone. None: no report.
+        memory: what the process may take, bytes or a text such as "2GiB" or "500MB"; the result does not depend on it.
+            What does not fit lies beside ``output``, or in the folder for temporary files, until the search ends.
 
     Returns:
         All settings tried, with their figures. After Ctrl-C, those that were tried (``complete`` is False).
 
     Raises:
-        ScoreError: an unknown objective or sampler, or an output of another search.
+        ScoreError: an unknown objective or sampler, an output of another search, or too little memory or disk.
         AnnotationError: the annotations do not fit the cache.
 
     Example:
@@ -80,6 +88,7 @@ def search(
     )
     if not objectives:
         raise ScoreError("no objective is named")
+    allowed = parse_size(memory)
     held = Sweeper(cache, annotations, text, partial=partial, threads=threads)
     space = held.completed(space)
     total = count_settings(sampler, space, samples)
@@ -87,6 +96,8 @@ def search(
     reported = [held]
     if report_on is not None and report_on is not annotations:
         reported.append(Sweeper(cache, report_on, text, partial=partial, threads=threads))
+    needs = search_needs(cache, reported, space, sampler, total, report_on is not None)
+    _load(reported, plan_room(allowed, needs), output)
     names = held.metric_names
     store = None
     if output is not None:
@@ -110,8 +121,8 @@ def search(
         progress,
     )
     result = SearchResult(
-        parameters=np.concatenate(tried.settings),
-        metrics=np.concatenate(tried.metrics),
+        parameters=tried.settings[: tried.count],
+        metrics=tried.metrics[: tried.count],
         metric_names=names,
         objectives=objectives,
         space=space,
@@ -132,11 +143,12 @@ def search(
 
 @dataclass
 class _Tried:
-    """Batches tried so far."""
+    """What was tried so far: the first ``count`` rows."""
 
-    settings: list[NDArray[Any]]
-    metrics: list[NDArray[np.float64]]
+    settings: NDArray[Any]
+    metrics: NDArray[np.float64]
     ceiling: NDArray[np.float64] | None
+    count: int = 0
     complete: bool = True
 
 
@@ -151,12 +163,15 @@ def _try(
     progress: Progress | None,
 ) -> _Tried:
     """Figures of batch after batch, computed or as a store has them; Ctrl-C ends with those that are there."""
-    found = _Tried([], [], np.full(held.n_found, -np.inf) if per_clip_ceiling else None)
-    best, tried = -np.inf, 0
+    found = _Tried(
+        np.zeros(total, space.dtype),
+        np.zeros((total, len(held.metric_names))),
+        np.full(held.n_found, -np.inf) if per_clip_ceiling else None,
+    )
+    best = -np.inf
     try:
         batch = next(batches)
-        while True:
-            number = len(found.settings)
+        for number in count():
             kept = store.read(number, batch) if store is not None else None
             if found.ceiling is not None:
                 metrics = held.metrics_and_ceiling(batch, space, leading, found.ceiling)
@@ -164,33 +179,64 @@ def _try(
                 metrics = held.metrics(batch, space) if kept is None else kept
             if store is not None and kept is None:
                 store.write(number, batch, metrics, held.metric_names)
-            found.settings.append(batch)
-            found.metrics.append(metrics)
-            tried += len(batch)
+            rows = slice(found.count, found.count + len(batch))
+            found.settings[rows], found.metrics[rows] = batch, metrics
+            found.count = rows.stop
             best = max(best, float(metrics[:, leading].max()))
             if progress is not None:
-                progress(tried, total, best)
+                progress(found.count, total, best)
             batch = batches.send(metrics[:, leading])
     except StopIteration:
         pass
     except KeyboardInterrupt:
         found.complete = False
-        if not found.settings:
+        if not found.count:
             raise
     return found
+
+
+def _load(sweepers: Sequence[Sweeper], room: Room, output: str | PathLike[str] | None) -> None:
+    """Read the clips of all splits; what does not stay in memory lies beside the output."""
+    folder = Path(tempfile.gettempdir())
+    if output is not None:
+        folder = next((parent for parent in Path(output).absolute().parents if parent.is_dir()), folder)
+    kept: dict[str, Any] = {}
+    for sweeper, in_memory in zip(sweepers, room.in_memory, strict=True):
+        sweeper.load(room, in_memory=in_memory, folder=folder, kept=kept)
+
+
+def search_needs(
+    cache: FeatureCache, sweepers: Sequence[Sweeper], space: Space, sampler: str, settings: int, report: bool
+) -> Needs:
+    """What memory a search takes: the splits of its sweepers, so many settings, and a report at its end."""
+    held = sweepers[0]
+    figures, batch = len(held.metric_names), largest_batch(sampler, space, settings)
+    setting = space.dtype.itemsize
+    # the table of all settings, what sorts it; Sobol points are all drawn at first; ceilings, a report's figures
+    tables = settings * (setting + 8 * figures + 32 + (setting + 112 if sampler == "sobol" else 0))
+    tables += 8 * held.n_found + (24 * figures * max(each.n_found for each in sweepers) if report else 0)
+    return Needs(
+        splits=[each.needs for each in sweepers],
+        settings=settings,
+        cache_rows=len(cache),
+        row_bytes=sum(math.prod(shape) for shape in cache.row_shapes.values()) * np.dtype(cache.dtype).itemsize,
+        shard_rows=min(cache.shard_size, len(cache)),
+        tables=tables,
+        batch=batch * (BLOCKS * COLUMNS * 8 + 6 * setting),
+        batch_thread=batch * 8 * 5 * COLUMNS,
+        subsets=held.workspace_bytes(space),
+        threads=held.threads,
+    )
 
 
 def search_identity(
     cache: FeatureCache, sweeper: Sweeper, space: Space, sampler: str, samples: int, seed: int
 ) -> dict[str, Any]:
     """What makes a search this one and no other, JSON-able."""
-    truth = hashlib.sha256("\n".join([*sweeper.clip_ids, *sweeper.labels]).encode())
-    truth.update(sweeper.split.true.tobytes())
-    truth.update(sweeper.split.first.tobytes())
     return {
         "cache": cache.identity,
         "text": hashlib.sha256(sweeper.text_bytes).hexdigest()[:16],
-        "annotations": truth.hexdigest()[:16],
+        "annotations": sweeper.truth_digest[:16],
         "dataset": sweeper.dataset.name,
         "space": space.to_dict(),
         "sampler": sampler,

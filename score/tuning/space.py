@@ -174,20 +174,33 @@ class Space:
         """Number of combinations."""
         return math.prod(len(getattr(self, name)) for name in (*self.numbers, *self.choices))
 
-    def grid(self) -> NDArray[Any]:
+    def checked_size(self) -> int:
+        """:attr:`size`.
+
+        Raises:
+            ScoreError: more settings than can be kept.
+        """
+        size = self.size
+        if size > MOST_SETTINGS:
+            raise ScoreError(f"{size:,} settings: at most {MOST_SETTINGS:,} at a time, use coarser steps")
+        return size
+
+    def grid(self, start: int = 0, end: int | None = None) -> NDArray[Any]:
         """Every combination, structured (S,) of ``dtype``, in the rule's order: neighbours share most of the work.
+
+        Args:
+            start: the first one wanted.
+            end: one past the last; None: all that follow.
 
         Raises:
             ScoreError: more settings than can be kept.
         """
         names = find_rule(self.rule).slowest_first
         lists = [getattr(self, name) for name in names]
-        size = self.size
-        if size > MOST_SETTINGS:
-            raise ScoreError(f"{size:,} settings: at most {MOST_SETTINGS:,} at a time, use coarser steps")
-        found = np.zeros(size, dtype=self.dtype)
+        rows = np.arange(*slice(start, end).indices(self.checked_size()))
+        found = np.zeros(len(rows), dtype=self.dtype)
         shape = tuple(len(values) for values in lists)
-        places = np.unravel_index(np.arange(size), shape)
+        places = np.unravel_index(rows, shape)
         for name, values, place in zip(names, lists, places, strict=True):
             found[name] = np.array(values)[place]
         return found

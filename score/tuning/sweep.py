@@ -1,5 +1,6 @@
 """Sweep: a batch of AV²A's settings over clips; what stands between a search and ``score.kernels.sweep``."""
 
+from collections.abc import Iterable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -41,47 +42,16 @@ class Sweep:
         self._plan = make_plan(settings, config.label_shift_iters, cache.segments)
         self._config = fitting(cache, config.replace(method="naive"))
 
-    def sums(self, split: Split, start: int, end: int) -> NDArray[np.float64]:
-        """Sums over some clips, as fractions: float64 (S, 9).
+    def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
+        """Sums over the clips of all parts, one clip after another, as fractions: float64 (S, 9).
 
         Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
         """
-        part, logits, plan = slice(start, end), split.logits, self._plan
-        config = self._config
-        fixed = Fixed(
-            label_selection=config.label_selection,
-            refinement=config.refinement,
-            decision=DECISIONS.index(config.decision),
-            passes=config.label_shift_iters,
-            accuracy=split.one_event,
-            pooled=config.pooled_windows,
-        )
+        plan = self._plan
         unimodal = np.zeros((len(plan.unimodal.threshold_stage2), UNIMODAL_FIGURES))
         audiovisual = np.zeros((len(plan.audiovisual.threshold_stage2), AUDIOVISUAL_FIGURES))
-        workspaces = split.kept.setdefault(_NAME, SimpleQueue())
-        workspace = _workspace(workspaces, split)
-        try:
-            sweep_clips(
-                logits.image[part],
-                logits.video[part],
-                logits.audio[part],
-                logits.sound[part],
-                logits.given,
-                logits.cosine[part],
-                logits.missing[part],
-                split.true[part],
-                split.first[part],
-                plan.unimodal,
-                plan.audiovisual,
-                plan.decays,
-                fixed,
-                split.label_order,
-                workspace,
-                unimodal,
-                audiovisual,
-            )
-        finally:
-            workspaces.put(workspace)
+        for part in parts:
+            self._add(part, unimodal, audiovisual)
         alone = unimodal[plan.unimodal_leaf]
         both = alone[:, 6:9].copy()
         early = plan.audiovisual_leaf >= 0
@@ -89,9 +59,56 @@ class Sweep:
         columns = [*alone.T[:2], both[:, 0], *alone.T[2:5], both[:, 1], alone[:, 5], both[:, 2]]
         return np.column_stack(columns)
 
+    def _add(self, part: Split, unimodal: NDArray[np.float64], audiovisual: NDArray[np.float64]) -> None:
+        """Add the figures of each leaf of the plan: float64 (L, 9) and (L', 3)."""
+        logits, plan, config = part.logits, self._plan, self._config
+        fixed = Fixed(
+            label_selection=config.label_selection,
+            refinement=config.refinement,
+            decision=DECISIONS.index(config.decision),
+            passes=config.label_shift_iters,
+            accuracy=part.one_event,
+            pooled=config.pooled_windows,
+        )
+        workspaces = part.kept.setdefault(_NAME, SimpleQueue())
+        workspace = _workspace(workspaces, part)
+        try:
+            sweep_clips(
+                logits.image,
+                logits.video,
+                logits.audio,
+                logits.sound,
+                logits.given,
+                logits.cosine,
+                logits.missing,
+                part.true,
+                part.first,
+                plan.unimodal,
+                plan.audiovisual,
+                plan.decays,
+                fixed,
+                part.label_order,
+                workspace,
+                unimodal,
+                audiovisual,
+            )
+        finally:
+            workspaces.put(workspace)
+
 
 def _workspace(workspaces: "SimpleQueue[SweepWorkspace]", split: Split) -> SweepWorkspace:
     try:
         return workspaces.get_nowait()
     except Empty:
-        return sweep_workspace(len(split.label_order), split.segments, split.logits.sound.shape[1])
+        labels, sounds = len(split.label_order), split.logits.sound.shape[1]
+        return sweep_workspace(labels, split.segments, sounds, split.thread_bytes)
+
+
+def least_workspace(labels: int, segments: int, sounds: int) -> int:
+    """Bytes of a thread's workspace with as few label subsets as there may be."""
+    return _size(sweep_workspace(labels, segments, sounds, 1))
+
+
+def _size(found: Any) -> int:
+    """Bytes of all arrays of nested tuples."""
+    return sum(map(_size, found)) if isinstance(found, tuple) else int(found.nbytes)

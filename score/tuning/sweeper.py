@@ -1,36 +1,34 @@
 """Sweeper: figures of any batch of settings over all clips of a split, in threads."""
 
+import hashlib
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import DONE, FeatureCache
+from feature_cache import DONE, FeatureCache, Features
 from score.datasets import Annotations, find_dataset
+from score.datasets.match import match_clips
 from score.evaluation import check_coverage
-from score.logits import Logits, alphabetical, make_logits
+from score.logits import alphabetical, make_logits, part_of
 from score.parameters import describe
 from score.rules import find_rule
 from score.rules.base import Split, SweepsSettings
+from score.tuning.clips import Arrays, Clips, InMemory, Spilled, row_bytes
+from score.tuning.memory import ROWS_AT_ONCE, Room, SplitNeeds
 from score.tuning.space import Space
 
-_COLUMNS = 9
+COLUMNS = 9
+"""Sums of a setting, as rules give them."""
+_LAID_AT_ONCE = 4096
 BLOCKS = 32
 """Clips are summed in so many blocks, in order, so that sums do not depend on the number of threads."""
-
-
-def gather_logits(cache: FeatureCache, text: str | None, rows: NDArray[np.int64]) -> Logits:
-    """Logits of the given rows of a cache, in that order."""
-    labels = cache.text(text)
-    parts: list[Logits] = []
-    for start in range(0, len(rows), 256):
-        parts.append(make_logits(cache.read(rows[start : start + 256]), labels))
-    names = [name for name in Logits.__dataclass_fields__ if name != "given"]
-    joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return Logits(**joined, given=parts[0].given)
 
 
 class Sweeper:
@@ -39,11 +37,11 @@ class Sweeper:
     Attributes:
         annotations: of the split.
         dataset: whose figures are computed.
-        split: the clips.
         labels: C labels.
         clip_ids: the clips that were found, in order.
         n_found: their number.
         n_split: clips of the split.
+        threads: that work on clips.
     """
 
     def __init__(
@@ -55,40 +53,85 @@ class Sweeper:
         partial: bool = False,
         threads: int | None = None,
     ) -> None:
-        """Read what is needed, once.
+        """Find the clips; they are read by :meth:`load`, or when figures are first asked for.
 
         Raises:
             AnnotationError: clips of the split are missing from the cache, or labels do not fit.
             CacheError: the cache cannot be read.
         """
-        labels = cache.text(text)
+        text_set = cache.text(text)
         done = np.flatnonzero(cache.status() == DONE)
-        ids = [cache.clip_ids[row] for row in done]
-        missing = annotations.missing(ids)
+        names = cache.clip_ids
+        ids = [names[row] for row in done.tolist()]
+        self._found = match_clips(annotations.clip_ids, ids)
+        missing = [clip for clip in annotations.clip_ids if clip not in self._found]
         check_coverage(missing, annotations, partial)
-        truth = annotations.align(ids, labels.labels, cache.segments, cache.segment_seconds)
         self.annotations = annotations
         self.dataset = find_dataset(annotations.kind)
-        self.labels = labels.labels
-        self.text_bytes = labels.visual.tobytes() + labels.audio.tobytes()
-        self.n_found = len(truth.rows)
+        self.labels = text_set.labels
+        self.text_bytes = text_set.visual.tobytes() + text_set.audio.tobytes()
+        self.n_found = len(self._found)
         self.n_split = len(annotations.clip_ids)
-        self.clip_ids = [ids[row] for row in truth.rows]
-        self.split = Split(
-            logits=gather_logits(cache, labels.name, done[truth.rows]),
-            true=truth.timelines,
-            first=truth.first,
-            label_order=alphabetical(labels.labels),
-            segments=cache.segments,
-            one_event=self.dataset.predictions == "label",
-        )
+        self.clip_ids = [ids[row] for row in self._found.values()]
         self.threads = threads or os.cpu_count() or 1
+        self._rows = done[np.fromiter(self._found.values(), np.int64, self.n_found)]
+        self._text = text_set
         self._cache = cache
+        self._clips: Clips | None = None
+        self._truth = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
 
     @property
     def metric_names(self) -> tuple[str, ...]:
         """Names of the columns of :meth:`metrics`."""
         return self.dataset.figures
+
+    @property
+    def needs(self) -> SplitNeeds:
+        """The memory that all clips take."""
+        return SplitNeeds(self.n_found, sum(map(row_bytes, self._like.values())), self.n_split)
+
+    def workspace_bytes(self, space: Space) -> int:
+        """The least working memory of a thread."""
+        sounds = self._like["sound"].shape[1]
+        return find_rule(space.rule).workspace_bytes(len(self.labels), self._cache.segments, sounds)
+
+    @property
+    def truth_digest(self) -> str:
+        """Of the clips' names, the labels and the truth: 64 hex digits."""
+        self._loaded()
+        return self._truth.hexdigest()
+
+    def load(
+        self, room: Room, *, in_memory: bool = True, folder: Path | None = None, kept: dict[str, Any] | None = None
+    ) -> None:
+        """Read all clips.
+
+        Args:
+            room: what may be spent on it, and how clips are gone through.
+            in_memory: whether logits and truth stay in memory.
+            folder: where they lie otherwise.
+            kept: what rules keep from batch to batch (:class:`score.rules.base.Split`), shared with another sweeper.
+
+        Raises:
+            AnnotationError: labels do not fit.
+            CacheError: the cache cannot be read.
+            ScoreError: the disk has no room.
+        """
+        like = self._like
+        table = InMemory(self.n_found, like) if in_memory or folder is None else Spilled(self.n_found, like, folder)
+        for rows, truth in self._lay():
+            table.write(rows, truth)
+        for rows, logits in self._gather(room):
+            table.write(rows, logits)
+        rest = {
+            "label_order": alphabetical(self.labels),
+            "segments": self._cache.segments,
+            "one_event": self.dataset.predictions == "label",
+            "thread_bytes": room.thread_bytes,
+            "kept": {} if kept is None else kept,
+        }
+        self.threads = room.threads
+        self._clips = Clips(table, self.n_found, room.clips, self._given, rest)
 
     def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
         """Figures of each setting in percent, float64 (S, figures).
@@ -98,12 +141,7 @@ class Sweeper:
             space: for what is fixed.
         """
         sweep = self._sweep(settings, space)
-        edges = self._edges()
-
-        def work(block: int) -> NDArray[np.float64]:
-            return sweep.sums(self.split, edges[block], edges[block + 1])
-
-        return self.dataset.from_sums(self._sum(work, len(edges) - 1) / self.n_found)
+        return self.dataset.from_sums(self._sum(lambda _, parts: sweep.sums(parts)) / self.n_found)
 
     def metrics_and_ceiling(
         self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
@@ -117,23 +155,29 @@ class Sweeper:
             ceiling: float64 (clips,), raised where a setting does better.
         """
         sweep = self._sweep(settings, space)
-        edges = self._edges()
 
-        def work(block: int) -> NDArray[np.float64]:
-            total = np.zeros((len(settings), _COLUMNS))
-            for clip in range(edges[block], edges[block + 1]):
-                values = sweep.sums(self.split, clip, clip + 1)
+        def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
+            total = np.zeros((len(settings), COLUMNS))
+            for clip, alone in enumerate(_one_by_one(parts), start=start):
+                values = sweep.sums([alone])
                 ceiling[clip] = max(ceiling[clip], self.dataset.from_sums(values)[:, objective].max())
                 total += values
             return total
 
-        return self.dataset.from_sums(self._sum(work, len(edges) - 1) / self.n_found)
+        return self.dataset.from_sums(self._sum(work) / self.n_found)
 
     def per_clip(self, setting: NDArray[Any], space: Space) -> NDArray[np.float64]:
         """Figures of one setting, a structured (1,), for each clip: float64 (clips, figures) in percent."""
         sweep = self._sweep(setting, space)
-        values = [sweep.sums(self.split, clip, clip + 1) for clip in range(self.n_found)]
-        return self.dataset.from_sums(np.concatenate(values))
+        found = np.empty((self.n_found, len(self.metric_names)))
+
+        def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
+            for clip, alone in enumerate(_one_by_one(parts), start=start):
+                found[clip] = self.dataset.from_sums(sweep.sums([alone]))[0]
+            return np.zeros(0)
+
+        self._sum(work)
+        return found
 
     def completed(self, space: Space) -> Space:
         """A space with what is published for the cache's backbone where nothing is given.
@@ -158,19 +202,93 @@ class Sweeper:
         self.check(space)
         return find_rule(space.rule).sweep(settings, space, self._cache)
 
-    def _edges(self) -> list[int]:
-        count = min(BLOCKS, self.n_found)
-        return [self.n_found * block // count for block in range(count + 1)]
+    @cached_property
+    def _like(self) -> Arrays:
+        """What is kept of a clip, of none."""
+        logits = make_logits(self._cache.read([]), self._text)
+        self._given = logits.given
+        truth = self.annotations.lay({}, self.labels, self._cache.segments, self._cache.segment_seconds)
+        return {**logits.arrays, "true": truth.timelines, "first": truth.first}
 
-    def _sum(self, work: Callable[[int], NDArray[np.float64]], blocks: int) -> NDArray[np.float64]:
-        """Sum over blocks in their order, in threads."""
+    def _loaded(self) -> Clips:
+        if self._clips is None:
+            self.load(Room(self.threads))
+        assert self._clips is not None
+        return self._clips
+
+    def _lay(self) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
+        """Numbers and truth of clip after clip."""
+        firsts = []
+        clips = list(self._found)
+        for start in range(0, self.n_found, _LAID_AT_ONCE):
+            some = {clip: self._found[clip] for clip in clips[start : start + _LAID_AT_ONCE]}
+            truth = self.annotations.lay(some, self.labels, self._cache.segments, self._cache.segment_seconds)
+            timelines = truth.timelines
+            self._truth.update(timelines.tobytes())
+            firsts.append(truth.first)
+            yield np.arange(start, start + len(some)), {"true": timelines, "first": truth.first}
+        for first in firsts:
+            self._truth.update(first.tobytes())
+
+    def _gather(self, room: Room) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
+        """Numbers and logits of all clips, in the order of the cache's shards: each is read once."""
+        order = np.argsort(self._rows, kind="stable")
+        with ThreadPoolExecutor(room.reads) as pool:
+            waiting: deque[tuple[NDArray[np.int64], Future[Features]]] = deque()
+            for numbers in _by_shards(order, self._rows, self._cache.shard_size, room.rows):
+                waiting.append((numbers, pool.submit(self._cache.read, self._rows[numbers])))
+                if len(waiting) >= room.reads:
+                    yield from self._made(*waiting.popleft())
+            while waiting:
+                yield from self._made(*waiting.popleft())
+
+    def _made(
+        self, numbers: NDArray[np.int64], read: Future[Features]
+    ) -> Iterator[tuple[NDArray[np.int64], Arrays]]:  # fmt: skip
+        features = read.result()
+        for start in range(0, len(numbers), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            yield numbers[rows], make_logits(part_of(features, rows), self._text).arrays
+
+    def _sum(self, work: Callable[[int, Iterator[Split]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Sum over blocks in their order, in threads; ``work`` gets a block's first clip and its clips."""
+        clips = self._loaded()
+        count = min(BLOCKS, self.n_found)
+        edges = [self.n_found * block // count for block in range(count + 1)]
+        clips.stopped.clear()
+
+        def block(number: int) -> NDArray[np.float64]:
+            return work(edges[number], clips.parts(edges[number], edges[number + 1]))
+
         with ThreadPoolExecutor(self.threads) as pool:
-            found = pool.map(work, range(blocks))
+            found = pool.map(block, range(count))
             try:
                 total = next(found)
                 for part in found:
                     total = total + part
-            except KeyboardInterrupt:
+            except BaseException:
+                clips.stopped.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
         return total
+
+
+def _one_by_one(parts: Iterator[Split]) -> Iterator[Split]:
+    for part in parts:
+        for clip in range(len(part)):
+            yield part.part(clip, clip + 1)
+
+
+def _by_shards(
+    order: NDArray[np.int64], rows: NDArray[np.int64], shard_size: int, at_once: int
+) -> Iterator[NDArray[np.int64]]:  # fmt: skip
+    """``order`` in parts of whole shards, each of about ``at_once`` rows at most."""
+    shards = rows[order] // shard_size
+    ends = [*(np.flatnonzero(np.diff(shards)) + 1).tolist(), len(order)]
+    start = last = 0
+    for end in ends:
+        if end - start > at_once and last > start:
+            yield order[start:last]
+            start = last
+        last = end
+    yield order[start:last]
