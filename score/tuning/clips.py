@@ -4,6 +4,7 @@ import math
 import os
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -88,6 +89,7 @@ class Spilled:
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         except OSError as error:
             raise ScoreError(f"{folder}: {error.strerror}: search with an output elsewhere") from error
+        weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
 
     def write(self, rows: NDArray[np.int64], values: Arrays) -> None:
