@@ -3,6 +3,7 @@
     python -m benchmarks.search            # a minute or two
     python -m benchmarks.search --quick    # a small run
     python -m benchmarks.search --large    # 10,000 clips and a million settings as well
+    python -m benchmarks.search --blocks 100000   # memory alone: so many clips, in memory and in blocks
 
 In one run: our sweep; the plain NumPy reference with the metrics of one setting at a time; a person's NumPy, vectorised
 over clips, of the visual, audio and audiovisual label shift alone (no refinement, no metrics: a lower bound).
@@ -10,10 +11,13 @@ over clips, of the visual, audio and audiovisual label shift alone (no refinemen
 
 import argparse
 import functools
+import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine, peak_memory
 from feature_cache import FeatureCache
-from score import Annotations, ScoreConfig, Space, evaluate, score
+from score import Annotations, ScoreConfig, Space, evaluate, score, search
 from score.reference.scoring import clip_logits, score_clip
 from score.tuning.samplers import SAMPLERS
 from score.tuning.sweeper import Sweeper
@@ -178,12 +182,68 @@ def vectorised_rate(cache: FeatureCache, clips: int, settings: int) -> float:
     return report("vectorised NumPy, label shift alone (BLAS threads)", settings, clips, seconds)
 
 
+def make_many(folder: Path, clips: int) -> tuple[FeatureCache, Annotations]:
+    """Clips of CLIP's kind, 8 frames a window, embeddings of noise as short as may be: what counts are logits."""
+    rng = np.random.default_rng(0)
+    dims, ids = 8, [f"clip{i:07d}" for i in range(clips)]
+    text = rng.standard_normal((len(LABELS), dims)).astype(np.float32)
+    shapes = {"image": (10,), "video": (46, 8), "audio": (46,)}
+    arrays: dict[str, Any] = {
+        name: rng.standard_normal((clips, *shape, dims), dtype=np.float32).astype(np.float16)
+        for name, shape in shapes.items()
+    }
+    path = folder / f"many{clips}.zarr"
+    cache = FeatureCache.from_arrays(path, clip_ids=ids, backbone="clip_clap", shard_size=256, **arrays)
+    cache.add_text("made", labels=LABELS, visual=text, audio=text)
+    events = {
+        clip: {side: [(LABELS[int(rng.integers(25))], 2.0, 7.0)] for side in ("visual", "audio")} for clip in ids
+    }  # fmt: skip
+    return cache, Annotations.from_events(events)
+
+
+def in_a_process(
+    path: str, truth: Annotations, space: Space, memory: str, folder: str
+) -> tuple[float, float, int, str]:
+    """Seconds to read, seconds to try settings, most memory in use, and a digest of what was found."""
+    cache = FeatureCache.open(path)
+    began = time.perf_counter()
+    result = search(cache, truth, space, memory=memory, output=Path(folder) / f"{memory}.zarr")
+    whole = time.perf_counter() - began
+    digest = hashlib.sha256(np.ascontiguousarray(result.metrics).tobytes()).hexdigest()[:16]
+    return whole - result.seconds, result.seconds, peak_memory(os.getpid()), digest
+
+
+def blocks(folder: Path, clips: int, budgets: Sequence[str], values: int) -> None:
+    """The same search with much memory and with little, each in a process of its own, the annotations in it."""
+    cache, truth = make_many(folder, clips)
+    space = grid_of(values)
+    sweeper = Sweeper(cache, truth)
+    print(f"{sweeper.needs.clip_bytes:,} bytes a clip are kept, {sweeper.needs.bytes / 2**30:.2f} GiB in all")
+    path = cache.path
+    del cache, sweeper
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for memory in ("64GiB", *budgets):
+            got = pool.submit(in_a_process, path, truth, space, memory, str(folder)).result()
+            read, tried, peak, digest = got
+            name = "in memory" if memory == "64GiB" else f"in blocks (budget {memory})"
+            print(
+                f"av2a search, grid, {name:30s} {space.size:>7,} settings x {clips:>8,} clips: read {read:7.2f} s, "
+                f"tried {tried:8.2f} s, {peak / 2**20:7,.0f} MiB at most, figures {digest}"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small run")
     parser.add_argument("--large", action="store_true", help="10,000 clips and 1,000,000 settings as well")
+    parser.add_argument("--blocks", type=int, metavar="CLIPS", help="memory alone: so many clips in blocks")
+    parser.add_argument("--budgets", default="2GiB", help="for --blocks, with commas")
     options = parser.parse_args()
     print(describe_machine())
+    if options.blocks:
+        with tempfile.TemporaryDirectory() as folder:
+            blocks(Path(folder), options.blocks, options.budgets.split(","), 5)
+        return
     clips, values, points = (60, 4, 512) if options.quick else (1200, 10, 8192)
     with tempfile.TemporaryDirectory() as folder:
         cache, truth = make_clips(Path(folder), clips)
@@ -203,6 +263,7 @@ def main() -> None:
                 held = Sweeper(*make_clips(Path(folder), count, seed=number))
                 space = grid_of(number)
                 report("av2a search, grid", space.size, count, timed(functools.partial(sweep, held, space, "grid", 0)))
+        blocks(Path(folder), clips * (1 if options.quick else 5), ["320MiB"], 3 if options.quick else 5)
     if most := peak_memory(os.getpid()):
         print(f"most memory in use: {most / 2**30:.2f} GiB")
 

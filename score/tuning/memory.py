@@ -19,6 +19,8 @@ _ANNOTATED = 700
 _CLIPS_AT_ONCE = 512
 ROWS_AT_ONCE = 256
 _READS_AT_ONCE = 2
+_UNPACKED = 4
+"""Times a shard on its way from the disk: packed, unpacked, put together, and what the system does not take back."""
 _HELD = 3
 """Times the clips read back at once: those before, those at work, those that are read ahead."""
 
@@ -174,4 +176,4 @@ def plan_room(memory: int, needs: Needs) -> Room:
 def _reading(needs: Needs, rows: int, reads: int, clip_bytes: int) -> int:
     """What it takes to make logits: embeddings that are read, shards as they are unpacked, logits of some rows."""
     made = min(rows, ROWS_AT_ONCE) * clip_bytes
-    return reads * (rows + 2 * needs.shard_rows) * needs.row_bytes + made
+    return (reads * rows + (_UNPACKED + 2 * (reads - 1)) * needs.shard_rows) * needs.row_bytes + made

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache
 from score import Annotations, ScoreError, Space, search
-from score.tuning.clips import InMemory, Spilled
+from score.tuning.clips import InMemory, Spilled, Table
 from score.tuning.memory import PROGRAM, Needs, Room, SplitNeeds, parse_size, plan_room, size_text
 from score.tuning.search import search_needs
 from score.tuning.sweeper import Sweeper
@@ -24,7 +24,7 @@ from tests.command import AV2A, PATIENCE_SECONDS, refusal
 
 LABELS = tuple(f"label {k}" for k in range(6))
 T, W, D = 10, 46, 4
-NUMBERS = {
+NUMBERS: dict[str, Any] = {
     "alpha": (0.0, 0.4, 1.0),
     "filter_threshold": (0.4, 0.55),
     "threshold_stage1": (0.5, 0.7),
@@ -54,7 +54,8 @@ def make_cache(path: Path, kind: str, n: int, seed: int, shard_size: int = 7) ->
             path, clip_ids=ids, labels=LABELS, visual=seen, audio=heard, missing=missing, shard_size=shard_size
         )
     base = rng.standard_normal((n, 1, D))
-    windows, more = how.get("windows", W), {}
+    windows = how.get("windows", W)
+    more: dict[str, Any] = {}
     if "segments_sound" in how:
         more["audio_segments"] = base + rng.standard_normal((n, T, D))
     cache = FeatureCache.from_arrays(
@@ -162,14 +163,14 @@ def test_the_least_memory_finds_the_same(data_set: str, sampler: str, tmp_path: 
     cache = make_cache(tmp_path / "c.zarr", "frames", 700, 3, 64)
     val, test = (make_truth(cache, data_set, seed, 0.6) for seed in (4, 5))
     space = space_of("frames")
-    given = {"sampler": sampler, "samples": 100, "report_on": test, "per_clip_ceiling": True}
+    given: dict[str, Any] = {"sampler": sampler, "samples": 100, "report_on": test, "per_clip_ceiling": True}
     least = least_memory(cache, val, space, **given)
     splits = [Sweeper(cache, truth) for truth in (val, test)]
     full = splits[0].completed(space)
     needs = search_needs(cache, splits, full, sampler, full.size if sampler == "grid" else 100, True)
     assert plan_room(parse_size(least), needs).in_memory == (False, False)
     assert plan_room(parse_size("2GiB"), needs).in_memory == (True, True)
-    results = {}
+    results: dict[str, Any] = {}
     for memory in ("2GiB", least):
         found = search(cache, val, space, output=tmp_path / memory / "s.zarr", memory=memory, **given)
         results[memory] = (
@@ -237,11 +238,11 @@ def test_tables_give_back_what_was_put_in(tmp_path_factory: pytest.TempPathFacto
     """In any order, in any parts; arrays may be empty, of any type."""
     n = data.draw(st.integers(1, 30))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
-    arrays = {
+    arrays: dict[str, Any] = {
         "a": rng.standard_normal((n, 2, 3)), "none": np.zeros((n, 0, 4)), "b": rng.integers(0, 9, n, dtype=np.uint8),
         "c": rng.integers(0, 2**63, (n, 5), dtype=np.uint64),
     }  # fmt: skip
-    tables = [InMemory(n, arrays), Spilled(n, arrays, tmp_path_factory.getbasetemp())]
+    tables: list[Table] = [InMemory(n, arrays), Spilled(n, arrays, tmp_path_factory.getbasetemp())]
     order = np.array(data.draw(st.permutations(range(n))), dtype=np.int64)
     cuts = sorted(data.draw(st.sets(st.integers(0, n), max_size=4)) | {0, n})
     start = data.draw(st.integers(0, n - 1))
