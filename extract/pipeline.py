@@ -29,7 +29,7 @@ from extract.run.shares import Share, rows_to_do
 from extract.run.worker import Clips
 from feature_cache import DONE, FeatureCache
 from feature_cache.layout import MISSING_NAMES
-from feature_cache.storage.group import is_there
+from feature_cache.place import is_there
 
 _BATCH = {"cpu": 16, "cuda": 64}
 

@@ -10,7 +10,7 @@ from extract.backbones.base import Backbone, VideoBackbone
 from extract.errors import ExtractError
 from extract.provenance import differences
 from feature_cache import FeatureCache
-from feature_cache.storage.group import is_there
+from feature_cache.place import is_there
 
 _USUAL_ENDING = ".mp4"
 
