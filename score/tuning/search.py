@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import FeatureCache
+from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.errors import ScoreError
 from score.tuning.report import SearchReport, report_split
@@ -173,7 +173,7 @@ def _try(
             batch = batches.send(metrics[:, leading])
     except StopIteration:
         pass
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, stopping.Stopped):
         found.complete = False
         if not found.settings:
             raise

@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import DONE, FeatureCache
+from feature_cache import DONE, FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.evaluation import check_coverage
 from score.logits import Logits, alphabetical, make_logits
@@ -164,13 +163,9 @@ class Sweeper:
 
     def _sum(self, work: Callable[[int], NDArray[np.float64]], blocks: int) -> NDArray[np.float64]:
         """Sum over blocks in their order, in threads."""
-        with ThreadPoolExecutor(self.threads) as pool:
+        with stopping.threads(self.threads) as pool:
             found = pool.map(work, range(blocks))
-            try:
-                total = next(found)
-                for part in found:
-                    total = total + part
-            except KeyboardInterrupt:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+            total = next(found)
+            for part in found:
+                total = total + part
         return total

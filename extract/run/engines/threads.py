@@ -14,7 +14,7 @@ from extract.errors import MediaError
 from extract.run.encode import ClipEmbeddings, ClipInputs
 from extract.run.engines.base import Progress, Work
 from extract.run.worker import Job
-from feature_cache import DONE, FAILED, FeatureCache
+from feature_cache import DONE, FAILED, FeatureCache, stopping
 
 _TOGETHER = 4
 """Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
@@ -50,7 +50,7 @@ def fill(
     total = len(cache) if total is None else total
     clips = [cache.clip_ids[row] for rows in todo.values() for row in rows]
     progress(finished, total)
-    with _single_threads(workers) as pool, ThreadPoolExecutor(1, "av2a-write") as writer:
+    with _single_threads(workers) as pool, ThreadPoolExecutor(1, "av2a-write") as writer:  # what it has is kept
         at_once = _TOGETHER if job.fed else 1
         results = _in_order(pool, lambda clip: _work(job, clip), clips, ahead=workers + at_once + 1)
         written: Future[None] | None = None
@@ -107,16 +107,12 @@ def _write(
 
 @contextmanager
 def _single_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose threads compute on one core each: what they compute does not depend on their number.
-
-    On the way out work that has not begun is dropped.
-    """
+    """A pool whose threads compute on one core each: what they compute does not depend on their number."""
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, "av2a", initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield pool
+        with stopping.threads(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
 
