@@ -22,7 +22,7 @@ from feature_cache.root import Root, label_set_json
 from feature_cache.seals import digest_of
 from feature_cache.shards import Shards
 from feature_cache.storage.durable import SafeStore
-from feature_cache.storage.lease import Lease, LeaseError, Notice
+from feature_cache.storage.lease import Lease, Notice
 from feature_cache.stored_rows import StoredRows
 from feature_cache.text import TextFiles, TextSet
 
@@ -98,6 +98,8 @@ class WritableCache(ReadableCache):
             try:
                 if read:
                     self._read_again()
+                if lease.taken_over and not shared:
+                    self.remove_leftovers()
                 yield self
             finally:
                 self._lease = None
@@ -112,13 +114,20 @@ class WritableCache(ReadableCache):
         self._lease = Lease.of_another(self._store, token)
         return self
 
-    def claim(self, shard: int) -> Lease | None:
-        """The lease of a shard, where several share the cache; None where another has it."""
+    def claim(self, shard: int) -> Lease:
+        """The lease of a shard, where several share the cache.
+
+        Raises:
+            LeaseError: another has it; the message says who.
+        """
+        self._check_lease()
         assert self._lease is not None
-        try:
-            return Lease.take(self._store, f"shard-{shard}", self._lease.what, within=self._lease)
-        except LeaseError:
-            return None
+        return Lease.take(self._store, f"shard-{shard}", self._lease.what, within=self._lease)
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed writer left."""
+        self._check_lease()
+        self._store.remove_partial()
 
     def write_shard(
         self,

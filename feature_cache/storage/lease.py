@@ -107,7 +107,8 @@ class Lease:
             if any(_bars(scope, other) and other not in known for other in _names(store)):
                 store.discard(found.key)  # two at the same moment: both step back
                 continue
-            for other, _, _ in barring:
+            shards = [other for other in others if scope == "whole" and other.startswith("shard-")]
+            for other in [*(other for other, _, _ in barring), *shards]:
                 store.discard(f"{LEASES}/{other}")
             if within is None:
                 _hold(found)
@@ -145,6 +146,9 @@ class Lease:
         with suppress(Exception):  # a store that cannot be reached: it will be taken over
             if self._still_there():
                 self.store.discard(self.key)
+            for key, found in _records(self.store).items() if self.scope == "part" else ():
+                if key.startswith("shard-") and found.get("token") == self.token:
+                    self.store.discard(f"{LEASES}/{key}")
             self.store.discard_folder(LEASES)
             if self._made_folder:  # and nothing came of it
                 self.store.discard_folder("")

@@ -22,8 +22,10 @@ def on_devices(work: Work, progress: Progress) -> Mapping[str, float]:
         for each in work.share.split(len(work.devices))
     ]
     workers = max(1, work.workers // len(work.devices))
+    lease = work.cache.lease
+    assert lease is not None  # of this process, under which the others write
     tasks = [
-        (device, (work.cache.path, work.recipe, device, rows, workers))
+        (device, (work.cache.path, lease.token, work.recipe, device, rows, workers))
         for device, rows in zip(work.devices, todo, strict=True)
         if rows
     ]
@@ -45,6 +47,7 @@ def on_devices(work: Work, progress: Progress) -> Mapping[str, float]:
 
 def _fill(
     cache: str,
+    lease: str,
     recipe: Recipe,
     device: str,
     todo: Mapping[int, Sequence[int]],
@@ -52,6 +55,6 @@ def _fill(
     say: Callable[[Any], None],
 ) -> None:
     """In a process: says how many clips are finished, and at the end the seconds by stage."""
-    opened, job = FeatureCache.open(cache, "r+"), recipe.job(device)
+    opened, job = FeatureCache.open(cache, "r+").join(lease), recipe.job(device)
     fill(opened, job, todo, workers, lambda done, total: say(done))
     say(job.watch.seconds())
