@@ -529,7 +529,7 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @examples("av2a verify", "av2a verify llp.zarr --repair && av2a extract LLP/videos -o llp.zarr --backbone clip_clap")
 def verify(cache: str, repair: bool, as_json: bool) -> None:
-    """Read a whole feature cache and compare it with its checksums.
+    """Read a whole feature cache and compare it with its seals, checksums and digests.
 
     Exit code 1: something is bad, and was not (or not wholly) repaired.
     """
@@ -555,6 +555,30 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
         click.echo(f"{cache}: {state}" + (f" ({counts})" if counts else ""))
     if not found.intact and not found.repaired:
         sys.exit(1)
+
+
+@main.command(short_help="Make a cache of an older format new.")
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option("-o", "--output", metavar="PATH", help="Where the new one goes.  [default: into the old one's place]")
+@click.option("--overwrite", is_flag=True, help="Replace a cache that is at --output.")
+@examples("av2a upgrade llp.zarr", "av2a upgrade s3://bucket/llp.zarr -o s3://bucket/llp_3.zarr")
+def upgrade(cache: str, output: str | None, overwrite: bool) -> None:
+    """Make a feature cache of an older format one of the present format, which can be written to.
+
+    Nothing is computed anew. The old cache stays until the new one is whole, and takes as much room again meanwhile.
+    Exit code 3: rows or label sets that were damaged are left out.
+    """
+    from feature_cache import upgrade as run
+
+    with _progress("upgrading") as progress:
+        done = run(cache, output, overwrite=overwrite, progress=progress)
+    click.echo(f"{done.path}: {done.clips - len(done.left_out)} of {done.clips} clips as they were")
+    for what, names in (("clips", done.left_out), ("label sets", done.lost_texts)):
+        if names:
+            some = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            click.echo(f"left out, as they are damaged: {len(names)} {what} ({some}): extract again", err=True)
+    if done.left_out or done.lost_texts:
+        sys.exit(EXIT_SOME_FAILED)
 
 
 # --- other people's files -------------------------------------------------------------------------------
@@ -1039,6 +1063,7 @@ _COMMAND_OF = {
     "reasons": "info --failed",
     "score": "score",
     "search": "search",
+    "upgrade": "upgrade",
     "verify": "verify",
 }
 """Commands by the function that each of them calls."""
