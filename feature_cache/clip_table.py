@@ -60,11 +60,20 @@ class ClipTable:
         count: N.
     """
 
-    def __init__(
-        self, count: int, ids: Callable[[], list[str]], places: Callable[[], dict[str, Any]], of: str = ""
-    ) -> None:
-        """A table whose parts are read when they are asked for; ``of`` names what they are for equality."""
-        self.count, self._read_ids, self._read_places, self._of = count, ids, places, of
+    def __init__(self, count: int, ids: Callable[[], list[str]], places: Callable[[], dict[str, Any]]) -> None:
+        """A table whose parts are read when they are asked for."""
+        self.count, self._read_ids, self._read_places = count, ids, places
+
+    @classmethod
+    def known(cls, count: int, ids: list[str], places: dict[str, Any]) -> Self:
+        """A table whose parts are read already, and checked.
+
+        Raises:
+            CacheError: there are not so many ids.
+        """
+        found = cls(count, lambda: ids, lambda: places)
+        _ = found.ids
+        return found
 
     @classmethod
     def of(cls, ids: Sequence[str], places: Mapping[str, Any] | None = None) -> Self:

@@ -1,6 +1,6 @@
 """Root: what the zarr.json of a cache says, of itself and of every other file of metadata (docs/design.md 3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -11,12 +11,14 @@ from feature_cache.chunks import ChunkedRows, ChunkError
 from feature_cache.clip_table import ClipTable, Column, pack_ids, pack_places, unpack_ids, unpack_places
 from feature_cache.errors import CacheError
 from feature_cache.header import Header
-from feature_cache.layout import TEXT_GROUP
+from feature_cache.layout import ATTRIBUTE_DIGEST, TEXT_GROUP
 from feature_cache.seals import SealError, check_digests, check_group, check_sealed, digest_of, group_json, parse_group
 from feature_cache.storage.durable import SafeStore
 
 TEXT_JSON = f"{TEXT_GROUP}/zarr.json"
 _COLUMN_CHUNK = 1 << 22
+_SOON = 1 << 22
+"""Columns up to this size are read with the root; larger ones when they are asked for."""
 _OURS = ("clips", "files", "label_sets", "moved")
 
 
@@ -52,8 +54,8 @@ class Root:
         return found
 
     @classmethod
-    def of_stored(cls, stored: Mapping[str, Any], store: SafeStore) -> Self:
-        """From a group's attributes, whoever wrote them.
+    def of_stored(cls, stored: Mapping[str, Any], store: SafeStore, *, soon: bool = True) -> Self:
+        """From a group's attributes, whoever wrote them; ``soon``: the clips, too, if they are few.
 
         Raises:
             CacheError: a value is not one that a cache may have.
@@ -70,11 +72,17 @@ class Root:
         moved = stored["moved"]
         if not isinstance(moved, list) or not all(isinstance(row, int) and 0 <= row < clips["count"] for row in moved):
             raise CacheError("moved must be a list of rows")
-        table = ClipTable(
-            clips["count"],
-            lambda: unpack_ids(_read_column(store, columns["ids"])),
-            lambda: unpack_places(_read_column(store, columns["places"])) if "places" in columns else {},
-        )
+
+        def ids() -> list[str]:
+            return unpack_ids(_read_column(store, columns["ids"]))
+
+        def places() -> dict[str, Any]:
+            return unpack_places(_read_column(store, columns["places"])) if "places" in columns else {}
+
+        seal = stored.get(ATTRIBUTE_DIGEST)
+        table = ClipTable(clips["count"], lambda: _later(ids, store, seal), lambda: _later(places, store, seal))
+        if soon and sum(column.size for column in columns.values()) <= _SOON:
+            table = ClipTable.known(clips["count"], ids(), places())
         facts = {name: value for name, value in stored.items() if name not in _OURS}
         return cls(
             header=Header.from_dict(facts, table),
@@ -176,9 +184,18 @@ def _read_column(store: SafeStore, column: Column) -> bytes:
     try:
         raw = _rows(column, store).read(0, column.size).tobytes()
     except ChunkError as error:
-        raise CacheError(f"{store.name} is damaged ({error}): extract again, overwriting it") from error
+        raise SealError(str(error)) from error
     if digest_of(raw) != column.digest:
-        raise CacheError(
-            f"{store.name} is damaged ({column.array} is not as it was written): extract again, overwriting it"
-        )
+        raise SealError(f"{column.array} is not as it was written")
     return raw
+
+
+def _later(read: Callable[[], Any], store: SafeStore, seal: Any) -> Any:
+    """What is read of a cache after it was opened."""
+    try:
+        return read()
+    except CacheError as error:
+        now = store.read("zarr.json")
+        if now is not None and parse_group(now).get(ATTRIBUTE_DIGEST) != seal:
+            raise CacheError(f"{store.name} was changed since it was opened: open it again") from error
+        raise CacheError(f"{store.name} is damaged ({error}): extract again, overwriting it") from error

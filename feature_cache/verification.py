@@ -152,7 +152,7 @@ def _root(path: str | PathLike[str], store: SafeStore) -> tuple[Root | Header, l
         if not isinstance(error.__cause__, SealError) or not stored:
             raise
         try:
-            root = Header.from_dict(stored) if "clip_ids" in stored else Root.of_stored(stored, store)
+            root = Header.from_dict(stored) if "clip_ids" in stored else Root.of_stored(stored, store, soon=False)
         except CacheError:
             raise error from error.__cause__
         mend = "extract again with `overwrite=True`"
