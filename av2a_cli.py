@@ -1,15 +1,26 @@
 """The `av2a` command: parse, call, print. Every heavy import happens inside a command."""
 
+import os
+import sys
+
+if __name__ == "__main__" and sys.path[0] not in ("", os.path.dirname(__file__)):  # noqa: PTH120
+    del sys.path[0]  # the working folder, with `python -m`: a score.py there is the user's own
+if __name__ == "__main__" or (getattr(sys.modules["__main__"], "__file__", None) or "").endswith(f"{os.sep}av2a"):
+    try:  # before all that takes a moment: from here on a signal ends the command in one line
+        from feature_cache import stopping
+
+        stopping.catch(lambda: f"{stopping.how()}: nothing was begun")
+    except ImportError:  # explained below
+        pass
+
 import ast
 import codecs
 import functools
 import inspect
 import io
 import json
-import os
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,9 +44,8 @@ def _why_not_imported(error: ImportError) -> str | None:
     return None
 
 
-if __name__ == "__main__" and sys.path[0] not in ("", str(Path(__file__).parent)):
-    del sys.path[0]  # the working folder, with `python -m`: a score.py there is the user's own
 try:
+    from feature_cache import stopping
     from feature_cache.errors import Av2aError
     from score.config import ScoreConfig
     from score.parameters import describe
@@ -53,7 +63,6 @@ if TYPE_CHECKING:
     from score.tuning.result import Tried
 
 EXIT_SOME_FAILED = 3
-EXIT_INTERRUPTED = 130
 EXIT_NOT_READ = 141
 
 
@@ -64,21 +73,38 @@ class _Commands(click.Group):
         run: Callable[[], Any] = functools.partial(super().main, *args, standalone_mode=False, **options)
         if not standalone_mode:
             return run()
-        outputs = _open_streams()
+        stopping.catch(_Stopped(options.get("args") or (args[0] if args else None) or sys.argv[1:]))
+        code: Any = 1
+        try:
+            with stopping.within():
+                code = self._code(run, _open_streams())
+        except BaseException:  # whatever a library makes of being interrupted
+            if not stopping.came():
+                raise
+        if stopping.came():
+            stopping.end()
+        sys.exit(code)
+
+    def _code(self, run: Callable[[], Any], outputs: "list[_Output]") -> Any:
+        """Exit code of a run; its error is said."""
+        code: Any = 1
         try:
             code = run()
-        except click.ClickException as error:
-            error.show(sys.stderr)
-            code = error.exit_code
-        except click.Abort:
-            click.echo("Aborted!", err=True)
-            code = 1
-        except OSError as error:  # of what is printed before a command begins
-            click.echo(f"Error: {_os_error(error)}", err=True)
-            code = 1
-        except SystemExit as end:
-            code = end.code
-        sys.exit(code or (EXIT_NOT_READ if any(output.not_read for output in outputs) else 0))
+        except BaseException as error:
+            if stopping.came():
+                raise
+            if isinstance(error, click.ClickException):
+                error.show(sys.stderr)
+                code = error.exit_code
+            elif isinstance(error, click.Abort):
+                click.echo("Aborted!", err=True)
+            elif isinstance(error, OSError):  # of what is printed before a command begins
+                click.echo(f"Error: {_os_error(error)}", err=True)
+            elif isinstance(error, SystemExit):
+                code = error.code
+            else:
+                raise
+        return code or (EXIT_NOT_READ if any(output.not_read for output in outputs) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -97,6 +123,28 @@ class _Commands(click.Group):
             raise click.ClickException(_os_error(error)) from error
         except Av2aError as error:
             raise click.ClickException(_shown(in_options(str(error), ctx.invoked_subcommand))) from error
+
+
+class _Stopped:
+    """The line of a command that a signal ends: what is kept, and how to go on."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._command = next((word for word in words if not word.startswith("-")), "")
+        self._overwrite = "--overwrite" in words
+
+    def __call__(self) -> str:
+        how, kept = stopping.how(), _KEPT.get(self._command)
+        if kept is None or (self._overwrite and not stopping.has_begun()):
+            return f"{how}: files are there whole or as they were; the same command begins again"
+        return f"{how}: {kept}; the same command{' without --overwrite' * self._overwrite} goes on from here"
+
+
+_KEPT = {
+    "demo": "the clips that are made are kept",
+    "extract": "whole shards are kept",
+    "search": "whole batches are kept",
+}
+"""Of commands that go on where they ended."""
 
 
 def _os_error(error: OSError) -> str:
@@ -348,18 +396,13 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
     The same command after an interruption goes on where it stopped, and adds files that are new. Exit code
     3: some clips failed; each one's reason is kept (`av2a info --failed`).
     """
-    try:
-        from extract import extract_videos
+    from extract import extract_videos
 
-        with _progress("extracting") as progress:
-            summary = extract_videos(
-                videos, output, overwrite=overwrite, progress=progress,
-                notice=lambda line: click.echo(in_options(line, "extract"), err=True), **options,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        again = " (without --overwrite)" if overwrite else ""
-        click.echo(f"interrupted: the same command{again} goes on from here", err=True)
-        sys.exit(EXIT_INTERRUPTED)
+    with _progress("extracting") as progress:
+        summary = extract_videos(
+            videos, output, overwrite=overwrite, progress=progress,
+            notice=lambda line: click.echo(in_options(line, "extract"), err=True), **options,
+        )  # fmt: skip
     for note in summary.notes:
         click.echo(in_options(f"note: {note}", "extract"), err=True)
     for clip, reason in summary.failed.items():
@@ -486,7 +529,7 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @examples("av2a verify", "av2a verify llp.zarr --repair && av2a extract LLP/videos -o llp.zarr --backbone clip_clap")
 def verify(cache: str, repair: bool, as_json: bool) -> None:
-    """Read a whole feature cache and compare it with its checksums.
+    """Read a whole feature cache and compare it with its seals, checksums and digests.
 
     Exit code 1: something is bad, and was not (or not wholly) repaired.
     """
@@ -512,6 +555,30 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
         click.echo(f"{cache}: {state}" + (f" ({counts})" if counts else ""))
     if not found.intact and not found.repaired:
         sys.exit(1)
+
+
+@main.command(short_help="Make a cache of an older format new.")
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@click.option("-o", "--output", metavar="PATH", help="Where the new one goes.  [default: into the old one's place]")
+@click.option("--overwrite", is_flag=True, help="Replace a cache that is at --output.")
+@examples("av2a upgrade llp.zarr", "av2a upgrade s3://bucket/llp.zarr -o s3://bucket/llp_3.zarr")
+def upgrade(cache: str, output: str | None, overwrite: bool) -> None:
+    """Make a feature cache of an older format one of the present format, which can be written to.
+
+    Nothing is computed anew. The old cache stays until the new one is whole, and takes as much room again meanwhile.
+    Exit code 3: rows or label sets that were damaged are left out.
+    """
+    from feature_cache import upgrade as run
+
+    with _progress("upgrading") as progress:
+        done = run(cache, output, overwrite=overwrite, progress=progress)
+    click.echo(f"{done.path}: {done.clips - len(done.left_out)} of {done.clips} clips as they were")
+    for what, names in (("clips", done.left_out), ("label sets", done.lost_texts)):
+        if names:
+            some = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+            click.echo(f"left out, as they are damaged: {len(names)} {what} ({some}): extract again", err=True)
+    if done.left_out or done.lost_texts:
+        sys.exit(EXIT_SOME_FAILED)
 
 
 # --- other people's files -------------------------------------------------------------------------------
@@ -967,9 +1034,6 @@ def search(
 
         written += plot_search(result, plot)
     click.echo(f"written: {' '.join(written)}")
-    if not result.complete:
-        click.echo("interrupted: the same command goes on from here", err=True)
-        sys.exit(130)
 
 
 def _check_best(file: Path, store: Path, overwrite: bool) -> None:
@@ -1007,6 +1071,7 @@ _COMMAND_OF = {
     "reasons": "info --failed",
     "score": "score",
     "search": "search",
+    "upgrade": "upgrade",
     "verify": "verify",
 }
 """Commands by the function that each of them calls."""
@@ -1214,6 +1279,7 @@ def _search_progress() -> "Iterator[Callable[[int, int, float], None]]":
         task = bar.add_task("search", total=None, rate="")
 
         def show(tried: int, total: int, best: float) -> None:
+            stopping.check(begun=True)
             elapsed = bar.tasks[0].elapsed or 1e-9
             bar.update(task, completed=tried, total=total, rate=f"{tried / elapsed:,.0f} settings/s, best {best:.2f} %")
 
@@ -1234,6 +1300,7 @@ def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
         task = bar.add_task(what, total=None)
 
         def show(done: int, total: int) -> None:
+            stopping.check(begun=True)
             bar.update(task, completed=done, total=total)
 
         yield show

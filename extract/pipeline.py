@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -24,12 +25,12 @@ from extract.provenance import versions
 from extract.run.clip_plan import SEGMENTS, ClipPlan, Cut, plan_clips
 from extract.run.engines import Progress, Recipe, Work, engine_for
 from extract.run.inputs import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
-from extract.run.open_cache import CacheKind, known_files, open_or_create, wait_for
+from extract.run.open_cache import CacheKind, has_clips, known_files, open_or_create, share_with_others, wait_for
 from extract.run.shares import Share, rows_to_do
 from extract.run.worker import Clips
 from feature_cache import DONE, FeatureCache
 from feature_cache.layout import MISSING_NAMES
-from feature_cache.storage.group import is_there
+from feature_cache.place import is_there, lease_at
 
 _BATCH = {"cpu": 16, "cuda": 64}
 
@@ -116,19 +117,15 @@ def extract_videos(
     threads = chosen.workers or _cores()
     plan = _planned(inputs.found, chosen.cut, threads, chosen.clip_timeout)
     kind = _kind(inputs, plan, encoders, chosen)
-    text_name = chosen.text_name or set_name
-    label_notes: tuple[str, ...] = ()
-    if chosen.share.index == 0:
-        cache = open_or_create(output, list(plan.files), kind, overwrite=chosen.overwrite)
-        add_labels(cache, text_name, labels, encoders)
-        label_notes = text_notes(encoders, cache.text(text_name))
-    else:
-        cache = wait_for(output, list(plan.files), kind, notice or (lambda line: None))
-    gone = [clip for clip in cache.clip_ids if clip not in plan.files]
-    if chosen.prune and gone:
-        cache.drop_clips(gone)
-    work = _work(cache, inputs, plan, encoders, chosen, threads)
-    stages = engine_for(chosen.devices)(work, progress or (lambda done, total: None))
+    said = notice or (lambda line: None)
+    wanted = _Wanted(output, plan, kind, chosen, chosen.text_name or set_name, labels, encoders)
+    with ExitStack() as held:
+        cache, notes = _opened(wanted, held, said)
+        gone = [clip for clip in cache.clip_ids if clip not in plan.files]
+        if chosen.prune and gone:
+            cache.drop_clips(gone)
+        work = _work(cache, inputs, plan, encoders, chosen, threads)
+        stages = _computed(work, chosen, progress or (lambda done, total: None))
     mine = _rows_of(cache, chosen.share)
     status, reasons = cache.status()[mine], cache.reasons()
     return Summary(
@@ -137,18 +134,70 @@ def extract_videos(
         failed={clip: reasons[clip] for row in mine if (clip := cache.clip_ids[row]) in reasons},
         skipped=work.finished,
         seconds=time.perf_counter() - began,
-        text_name=text_name,
+        text_name=wanted.text_name,
         stages=stages,
         notes=(
             *inputs.chosen.notes,
             *(() if inputs.beside is None else (f"labels: the {len(labels)} of {inputs.beside}",)),
             *inputs.found.notes,
             *plan.notes,
-            *label_notes,
+            *notes,
             *_missing_notes(cache),
             *_gone_notes(len(gone), inputs.source, chosen.prune),
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The cache that a run wants."""
+
+    output: PathLike[str] | str
+    plan: ClipPlan
+    kind: CacheKind
+    options: ExtractOptions
+    text_name: str
+    labels: Sequence[str]
+    encoders: Backbone
+
+    @property
+    def clips(self) -> list[str]:
+        return list(self.plan.files)
+
+
+def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> tuple[FeatureCache, tuple[str, ...]]:
+    """The cache, under a lease that ``held`` lets go, with its clips and labels; and notes."""
+    options, output, share = wanted.options, wanted.output, wanted.options.share
+    if share.index:
+        cache = wait_for(output, wanted.clips, wanted.kind, notice)
+        share_with_others(cache, held, notice)
+        return cache, ()
+    notes: tuple[str, ...] = ()
+    if share.whole or options.overwrite or options.prune or not has_clips(output, wanted.clips, wanted.text_name):
+        lease = held.enter_context(lease_at(output, "extract", notice))
+        notes = tuple(f"taken over from {who}, which has ended" for who in lease.taken_over)
+        cache = open_or_create(output, wanted.clips, wanted.kind, overwrite=options.overwrite)
+        held.enter_context(cache.writing("extract"))
+        if notes:
+            cache.remove_leftovers()
+    else:
+        cache = open_or_create(output, wanted.clips, wanted.kind, overwrite=False)
+    add_labels(cache, wanted.text_name, wanted.labels, wanted.encoders)
+    notes = (*text_notes(wanted.encoders, cache.text(wanted.text_name)), *notes)
+    if not share.whole:
+        held.close()
+        share_with_others(cache, held, notice)
+    return cache, notes
+
+
+def _computed(work: Work, options: ExtractOptions, progress: Progress) -> Mapping[str, float]:
+    """Compute all rows; those that another run has taken are waited for by nobody, but said."""
+    stages = dict(engine_for(options.devices)(work, progress))
+    while not options.share.whole and (left := rows_to_do(work.cache, options.share)):
+        work.cache.claim(next(iter(left))).release()  # raises where another has it
+        more = engine_for(options.devices)(replace(work, todo=left), progress)
+        stages = {name: stages.get(name, 0.0) + seconds for name, seconds in more.items()}
+    return stages
 
 
 def _find(source: Path, output: PathLike[str] | str, options: ExtractOptions) -> _Inputs:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         PENDING,
         STATUS_NAMES,
     )
+    from feature_cache.storage.lease import LeaseError
     from feature_cache.text import TextSet
+    from feature_cache.upgrading import Upgrade, upgrade
     from feature_cache.verification import Damage, Verification, verify
 
 _HOMES = {
@@ -38,14 +40,17 @@ _HOMES = {
     "Features": "feature_cache.features",
     "Header": "feature_cache.header",
     "MISSING_NAMES": "feature_cache.layout",
+    "LeaseError": "feature_cache.storage.lease",
     "NO_PICTURE": "feature_cache.layout",
     "NO_SOUND": "feature_cache.layout",
     "PENDING": "feature_cache.layout",
     "STATUS_NAMES": "feature_cache.layout",
     "TextSet": "feature_cache.text",
+    "Upgrade": "feature_cache.upgrading",
     "Verification": "feature_cache.verification",
     "export_hdf5": "feature_cache.exchange",
     "import_features": "feature_cache.exchange",
+    "upgrade": "feature_cache.upgrading",
     "verify": "feature_cache.verification",
 }
 
@@ -65,10 +70,13 @@ __all__ = [
     "FeatureCache",
     "Features",
     "Header",
+    "LeaseError",
     "TextSet",
+    "Upgrade",
     "Verification",
     "export_hdf5",
     "import_features",
+    "upgrade",
     "verify",
     "window_count",
     "window_index",

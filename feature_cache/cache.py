@@ -5,24 +5,20 @@ from os import PathLike
 from typing import Any, Literal, Self
 
 import numpy as np
-import zarr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from feature_cache import text
-from feature_cache.arrays import ArrayTemplates
-from feature_cache.checks import check_clip_ids
+from feature_cache import place, text
 from feature_cache.errors import CacheError
 from feature_cache.fit import given_embeddings, given_probabilities
 from feature_cache.header import Header
 from feature_cache.layout import embedding_shapes
-from feature_cache.readable import ReadableCache
-from feature_cache.resize import add_rows, drop_rows
-from feature_cache.shards import Shards
-from feature_cache.storage.group import clear, finish, open_group, set_attributes, store_of
-from feature_cache.storage.urls import shown
+from feature_cache.root import Root, new_root
+from feature_cache.seals import SealError
+from feature_cache.storage.urls import shown, store_at
+from feature_cache.writable import Begun, WritableCache
 
 
-class FeatureCache(ReadableCache):
+class FeatureCache(WritableCache):
     """A cache on disk. Make one with :meth:`create`, :meth:`open` or :meth:`from_arrays`.
 
     Attributes:
@@ -30,11 +26,6 @@ class FeatureCache(ReadableCache):
         header: what it says of itself; :class:`ReadableCache` has it all by name.
         shards: its rows, a shard at a time.
     """
-
-    def __init__(self, path: str, group: zarr.Group, header: Header, *, finished: bool = True) -> None:
-        """Wrap an open group; for the class methods' use. ``finished``: whether the group has its header already."""
-        super().__init__(Shards(path, group, header))
-        self._finished = finished
 
     # --- making and opening ---------------------------------------------------------------------------
 
@@ -118,24 +109,16 @@ class FeatureCache(ReadableCache):
         Raises:
             CacheError: something is at ``path`` already.
         """
-        group = clear(path, overwrite=overwrite)
-        ArrayTemplates(len(header), header.shapes, header.dtype, header.shard_size).write(store_of(group))
-        return cls(shown(path), group, header, finished=False)
-
-    def finish(self) -> Self:
-        """Declare a cache whole that was made unfinished.
-
-        Raises:
-            CacheError: another process has begun to make the same cache meanwhile.
-        """
-        if not self._finished:
-            finish(self.shards.group, self.header.to_dict())
-            self._finished = True
-        return self
+        lease, maker = place.begin(path, overwrite=overwrite)
+        try:
+            return cls(shown(path), lease.store, new_root(lease.store, header), begun=Begun(lease, maker))
+        except BaseException:
+            lease.release()
+            raise
 
     @classmethod
     def open(cls, path: str | PathLike[str], mode: Literal["r", "r+"] = "r") -> Self:
-        """Open a cache to read ("r") or to add to ("r+").
+        """Open a cache to read ("r") or to add to ("r+"); its metadata is compared with its seal.
 
         Raises:
             CacheError: there is none, it is no av2a cache, half made, damaged, or of another format version.
@@ -145,7 +128,16 @@ class FeatureCache(ReadableCache):
             cache = FeatureCache.open("llp.zarr")
             features = cache.read([0, 1])
         """
-        return cls(shown(path), *open_group(path, mode))
+        store = store_at(path, read_only=mode == "r")
+        root = place.read_root(path, store)
+        if isinstance(root, Root):
+            try:
+                root.check_files(store)
+            except SealError as error:
+                raise CacheError(
+                    f"{shown(path)} is damaged ({error}): `verify({shown(path)!r}, repair=True)` mends what can be"
+                ) from error
+        return cls(shown(path), store, root)
 
     @classmethod
     def from_arrays(
@@ -263,138 +255,6 @@ class FeatureCache(ReadableCache):
         )
         begun = cls.begin(path, header, overwrite=overwrite)
         none = np.zeros((len(names), 0), dtype=np.float32)
-        text.write_text(begun.shards.group, text_name, names, none, None, {}, dims=header.text_dims, overwrite=False)
+        begun.put_text(text.check_text(text_name, names, none, None, {}, header.text_dims))
         begun.shards.write_all(given.arrays, given.missing)
         return begun.finish()
-
-    # --- writing --------------------------------------------------------------------------------------
-
-    def write_shard(
-        self,
-        shard: int,
-        image: ArrayLike,
-        video: ArrayLike | None,
-        audio: ArrayLike | None,
-        status: ArrayLike,
-        reasons: Sequence[str] | None = None,
-        missing: ArrayLike | None = None,
-        audio_segments: ArrayLike | None = None,
-    ) -> None:
-        """Write all rows of one shard: the embeddings first, then the status that declares them there.
-
-        Args:
-            shard: the shard's number.
-            image: (n, T, Dv) for the shard's n rows; rows that are not done are stored as zeros.
-            video: (n, W, F, Dv), W windows as the cache keeps; None if it keeps none.
-            audio: (n, W, Da), likewise.
-            status: (n,) of PENDING, DONE, FAILED.
-            reasons: n texts; a failed row needs one.
-            missing: (n,) of 0, NO_PICTURE, NO_SOUND, for rows that are done; what is missing is stored as zeros,
-                whatever is given. None: nothing is missing.
-            audio_segments: (n, T, Da), where the cache has them.
-
-        Raises:
-            CacheError: shapes or arrays do not fit, a done row has values that are not finite or neither picture nor
-                sound, a failed row has no reason.
-        """
-        tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments}
-        given = {name: values for name, values in tables.items() if values is not None}
-        self.shards.write(shard, given, status, reasons, missing)
-
-    def write_rows(
-        self,
-        shard: int,
-        inside: Sequence[int],
-        tables: Mapping[str, NDArray[Any]],
-        status: ArrayLike,
-        reasons: Sequence[str],
-        missing: ArrayLike,
-    ) -> None:
-        """Write some rows of a shard; the others stay as they are, and done ones are declared so all the while.
-
-        Args:
-            shard: the shard's number.
-            inside: n positions in the shard.
-            tables: by array, (n, …) as :attr:`row_shapes` says.
-            status: (n,) of PENDING, DONE, FAILED.
-            reasons: n texts; a failed row needs one.
-            missing: (n,) of 0, NO_PICTURE, NO_SOUND.
-
-        Raises:
-            CacheError: as :meth:`write_shard`.
-        """
-        self.shards.write_rows(shard, inside, tables, status, reasons, missing)
-
-    def add_clips(self, clip_ids: Sequence[str]) -> None:
-        """Append rows for clips that are not there yet; they are pending. A kill leaves all of them or none.
-
-        Raises:
-            CacheError: a name is there already or is none.
-        """
-        everyone = check_clip_ids([*self.clip_ids, *clip_ids])
-        add_rows(self.shards.group, self.header, len(everyone))
-        self._declare(self.header.with_clips(everyone))
-
-    def drop_clips(self, clip_ids: Sequence[str]) -> None:
-        """Remove the rows of some clips; rows from the end take their places. A kill leaves a cache with some of them.
-
-        Raises:
-            CacheError: a clip is not there, or none would be left.
-        """
-        unknown = sorted(set(clip_ids) - set(self.clip_ids))
-        if unknown:
-            raise CacheError(f"{self.path}: no clip {unknown[0]!r}")
-        if len(set(clip_ids)) == len(self):
-            raise CacheError(f"{self.path}: every clip would be removed; delete the cache instead")
-        drop_rows(self.shards.group, self.header, clip_ids, lambda ids: self._declare(self.header.with_clips(ids)))
-
-    def update_attributes(self, more: Mapping[str, Any]) -> None:
-        """Record further facts, JSON-able; those of the same name are replaced.
-
-        Raises:
-            CacheError: one is not JSON-able, or paths are not of their form.
-        """
-        self._declare(self.header.with_attributes(more))
-
-    def _declare(self, header: Header) -> None:
-        """Another header takes this one's place, in one write; a cache that is unfinished gets it when it is whole."""
-        if self._finished:
-            set_attributes(self.shards.group, header.to_dict())
-        self.shards = Shards(self.path, self.shards.group, header)
-
-    def add_text(
-        self,
-        name: str,
-        *,
-        labels: Sequence[str],
-        visual: ArrayLike,
-        audio: ArrayLike | None = None,
-        prompts: Mapping[str, Sequence[Any]] | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        """Add a label set; no video is needed.
-
-        Args:
-            name: letters, digits, '.', '_', '-'.
-            labels: C names, no doubles.
-            visual: (C, Dv) text embeddings for the visual side.
-            audio: (C, Da) text embeddings for the audio side; None where one text space serves both sides,
-                which is then stored once.
-            prompts: the sentences embedded, by "visual" and "audio".
-            overwrite: replace a set of that name.
-
-        Raises:
-            CacheError: the name, labels or shapes do not fit, or the cache holds probabilities of its own labels.
-        """
-        if self.kind == "probabilities":
-            raise CacheError(f"{self.path} holds probabilities of its own labels: no label set can be added")
-        text.write_text(
-            self.shards.group,
-            name,
-            labels,
-            np.asarray(visual),
-            None if audio is None else np.asarray(audio),
-            prompts or {},
-            dims=self.header.text_dims,
-            overwrite=overwrite,
-        )

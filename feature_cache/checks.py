@@ -23,6 +23,8 @@ def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
     ids = [str(clip) for clip in clip_ids]
     if not ids:
         raise CacheError("a cache needs at least one clip")
+    if len(set(ids)) == len(ids) and all(ids) and "".join(ids).isprintable():
+        return ids  # what is printable may be in a name; a million are looked at one by one for a second
     seen: set[str] = set()
     for clip in ids:
         why = why_not_a_name(clip) or (None if escaped(clip) == clip else "it is not UTF-8")
@@ -125,3 +127,12 @@ def as_origin(entry: Any) -> tuple[str, float, float | None] | None:
     if not numbers or not all(good) or not isinstance(entry[0], str) or numbers[0] < 0:
         return None
     return entry[0], float(numbers[0]), float(numbers[1]) if len(numbers) > 1 else None
+
+
+def short(value: Any) -> str:
+    """A value as Python writes it, in ASCII and in few characters, for errors."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # a number of too many digits, lists in lists
+        text = type(value).__name__
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,36 +1,44 @@
-"""Digests: whether rows, attributes and texts are what was written (docs/design.md 3)."""
+"""Digests of rows and texts: whether they are what was written, and whose (docs/design.md 3)."""
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from feature_cache.layout import ATTRIBUTE_DIGEST, DIGEST_BYTES
+from feature_cache.layout import DIGEST_BYTES
 
 
-def row_digests(missing: NDArray[np.uint8], arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
-    """uint8 (n, 16): BLAKE2b of each row's ``missing`` and its values as stored, as a cache keeps them.
+def row_digests(
+    clip_ids: Sequence[str],
+    status: NDArray[np.uint8],
+    missing: NDArray[np.uint8],
+    reason: NDArray[np.uint8],
+    arrays: Mapping[str, NDArray[Any]],
+) -> NDArray[np.uint8]:
+    """uint8 (n, 16): XXH3 (128 bits) of all that a row says: whose it is, its status, its values with shape and dtype.
 
     Args:
+        clip_ids: n names.
+        status: uint8 (n,).
         missing: uint8 (n,).
+        reason: uint8 (n, 512).
         arrays: (n, ...) each, in the cache's dtype and order.
     """
-    found = np.zeros((len(missing), DIGEST_BYTES), dtype=np.uint8)
-    for row, bits in enumerate(missing.tolist()):
-        digest = hashlib.blake2b(bytes([bits]), digest_size=DIGEST_BYTES)
-        for values in arrays.values():
-            digest.update(np.ascontiguousarray(values[row]).tobytes())
+    found = np.zeros((len(clip_ids), DIGEST_BYTES), dtype=np.uint8)
+    said = ";".join(f"{name} {values.dtype.str} {values.shape[1:]}" for name, values in arrays.items()).encode()
+    tables = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for values in arrays.values()]
+    for row, clip in enumerate(clip_ids):
+        name = clip.encode()
+        digest = xxhash.xxh3_128(len(name).to_bytes(8, "little") + name + said)
+        digest.update(bytes((status[row], missing[row])))
+        digest.update(reason[row].tobytes())
+        for table in tables:
+            digest.update(table[row].data)
         found[row] = np.frombuffer(digest.digest(), dtype=np.uint8)
     return found
-
-
-def attribute_digest(attributes: Mapping[str, Any]) -> str:
-    """32 hex digits over a group's attributes, their own digest aside."""
-    facts = {name: value for name, value in attributes.items() if name != ATTRIBUTE_DIGEST}
-    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def text_digest(texts: Iterable[str]) -> str:

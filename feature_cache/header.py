@@ -5,12 +5,15 @@ a wrong type, out of range, or does not agree with the rest.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Self
 
-from feature_cache.checks import as_origin, check_clip_ids
+import numpy as np
+
+from feature_cache.checks import short
+from feature_cache.clip_table import PLACES, ClipTable, check_places
 from feature_cache.errors import CacheError
 from feature_cache.layout import (
     ATTRIBUTE_DIGEST,
@@ -19,6 +22,7 @@ from feature_cache.layout import (
     FORMAT,
     FORMAT_VERSION,
     KINDS,
+    OLD_VERSION,
     WINDOWS_KEPT,
     Shapes,
     embedding_shapes,
@@ -32,9 +36,12 @@ from feature_cache.windows import windows
 _MOST = 1 << 31
 """No size reaches it."""
 _MOST_SECONDS = 1e9
+_MOST_CLIPS = 1 << 31
+_MOST_CHUNK = 1 << 31
+"""Bytes; a shard of any array is smaller."""
 _NEEDED = (
     "kind", "backbone", "segment_seconds", "visual_dim", "audio_dim", "frames_per_window", "shard_size", "segments",
-    "arrays", "dtype", "attributes", "clip_ids",
+    "arrays", "dtype", "attributes",
 )  # fmt: skip
 
 
@@ -53,10 +60,11 @@ class Header:
         segments: T.
         shapes: by array, the shape of a row, in the order in which arrays are written.
         dtype: "float16" or "float32".
-        attributes: what else is needed to trust the embeddings; ``files`` and ``clips_from`` are of a known form.
-        clip_ids: N names, in the order of the rows.
+        facts: what else is needed to trust the embeddings.
+        clips: the clips, in the order of the rows, and where they come from.
         windows: the stretches [start, end) of the video windows that are kept; None where a cache does not list them.
         more: further keys, of other versions perhaps; kept as they are.
+        version: of the cache's format.
     """
 
     kind: str
@@ -69,10 +77,11 @@ class Header:
     segments: int
     shapes: Shapes
     dtype: str
-    attributes: dict[str, Any]
-    clip_ids: list[str]
+    facts: dict[str, Any]
+    clips: ClipTable
     windows: list[list[int]] | None
     more: dict[str, Any]
+    version: int = FORMAT_VERSION
 
     # --- made ---------------------------------------------------------------------------------------------
 
@@ -121,36 +130,41 @@ class Header:
                 "arrays": {name: list(shape) for name, shape in shapes.items()},
                 "dtype": dtype,
                 "attributes": _plain(attributes or {}),
-                "clip_ids": check_clip_ids(clip_ids),
+                "clip_ids": [str(clip) for clip in clip_ids],
             }
         )
 
     # --- read and written -----------------------------------------------------------------------------------
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+    def from_dict(cls, stored: Mapping[str, Any], clips: ClipTable | None = None) -> Self:
         """A header from the attributes of a cache's group.
+
+        Args:
+            stored: the attributes.
+            clips: its clips; None: ``stored`` has "clip_ids", and their places among the "attributes".
 
         Raises:
             CacheError: a value is missing, of a wrong type, out of range, or does not agree with the others; the
                 message is one line and says which and why.
         """
         _check_format(stored)
-        absent = sorted(name for name in _NEEDED if name not in stored)
+        needed = _NEEDED if clips is not None else (*_NEEDED, "clip_ids")
+        absent = sorted(name for name in needed if name not in stored)
         if absent:
             raise CacheError(f"no {', '.join(absent)}")
         for name in ("kind", "backbone", "dtype"):
             if not isinstance(stored[name], str):
-                raise CacheError(f"{name} {_short(stored[name])} is no text")
+                raise CacheError(f"{name} {short(stored[name])} is no text")
         why = why_not_a_name(stored["backbone"]) if stored["backbone"] else None
         if why is not None:
-            raise CacheError(f"backbone {_short(stored['backbone'])} is no name: {why}")
+            raise CacheError(f"backbone {short(stored['backbone'])} is no name: {why}")
         for name, known in (("kind", KINDS), ("dtype", DTYPES)):
             if stored[name] not in known:
-                raise CacheError(f"{name} {_short(stored[name])}: use one of {', '.join(known)}")
+                raise CacheError(f"{name} {short(stored[name])}: use one of {', '.join(known)}")
         seconds = stored["segment_seconds"]
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _MOST_SECONDS:
-            raise CacheError(f"segment_seconds must be a number of seconds above 0, got {_short(seconds)}")
+            raise CacheError(f"segment_seconds must be a number of seconds above 0, got {short(seconds)}")
         least = 1 if stored["kind"] == "embeddings" else 0
         sizes = {"segments": 2, "frames_per_window": 1, "shard_size": 1, "visual_dim": least, "audio_dim": least}
         for name, smallest in sizes.items():
@@ -159,11 +173,14 @@ class Header:
         stretches = stored.get("windows")
         if "windows" in stored:
             _check_windows(stretches, shapes)
-        ids = stored["clip_ids"]
-        if not isinstance(ids, list) or not all(isinstance(clip, str) for clip in ids):
-            raise CacheError("clip_ids must be a list of texts")
         attributes = stored["attributes"]
-        check_attributes(attributes)
+        check_places(attributes)
+        if clips is None:
+            clips = _clips(stored["clip_ids"], {name: attributes[name] for name in PLACES if name in attributes})
+        if not 0 < clips.count < _MOST_CLIPS:
+            raise CacheError(f"clips: {clips.count} of them")
+        if stored["format_version"] != OLD_VERSION:
+            _check_shards(stored, shapes)
         return cls(
             kind=stored["kind"],
             backbone=stored["backbone"],
@@ -175,17 +192,22 @@ class Header:
             segments=stored["segments"],
             shapes=shapes,
             dtype=stored["dtype"],
-            attributes=attributes,
-            clip_ids=check_clip_ids(ids),
+            facts={name: value for name, value in attributes.items() if name not in PLACES},
+            clips=clips,
             windows=stretches,
             more={name: value for name, value in stored.items() if name not in _KNOWN},
+            version=stored["format_version"],
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What :meth:`from_dict` makes an equal header of; JSON-able."""
+        """What :meth:`from_dict` makes an equal header of, clips and all; JSON-able."""
+        return {**self.to_stored(), "attributes": self.attributes, "clip_ids": self.clip_ids, **self.more}
+
+    def to_stored(self) -> dict[str, Any]:
+        """The same without the clips, which are kept elsewhere."""
         return {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": self.version,
             "kind": self.kind,
             "backbone": self.backbone,
             "segment_seconds": self.segment_seconds,
@@ -197,14 +219,17 @@ class Header:
             **({} if self.windows is None else {"windows": self.windows}),
             "arrays": {name: list(shape) for name, shape in self.shapes.items()},
             "dtype": self.dtype,
-            "attributes": self.attributes,
-            "clip_ids": self.clip_ids,
+            "attributes": self.facts,
             **self.more,
         }
 
     def with_clips(self, clip_ids: Sequence[str]) -> Self:
         """The same of other clips, which :func:`feature_cache.checks.check_clip_ids` would take."""
-        return replace(self, clip_ids=list(clip_ids))
+        return replace(self, clips=self.clips.with_ids(clip_ids))
+
+    def of_this_format(self) -> Self:
+        """The same in this version of the format."""
+        return replace(self, version=FORMAT_VERSION)
 
     def with_attributes(self, more: Mapping[str, Any]) -> Self:
         """The same with further attributes, JSON-able; those of the same name are replaced.
@@ -212,15 +237,26 @@ class Header:
         Raises:
             CacheError: one is not JSON-able, or paths are not of their form.
         """
-        attributes = {**self.attributes, **_plain(more)}
-        check_attributes(attributes)
-        return replace(self, attributes=attributes)
+        plain = _plain(more)
+        places = {name: plain.pop(name) for name in PLACES if name in plain}
+        check_places(plain)
+        return replace(self, facts={**self.facts, **plain}, clips=self.clips.with_places(places))
 
     # --- said -----------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         """Number of rows."""
-        return len(self.clip_ids)
+        return self.clips.count
+
+    @property
+    def clip_ids(self) -> list[str]:
+        """N names, in the order of the rows."""
+        return self.clips.ids
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What else is needed to trust the embeddings, and where the clips come from."""
+        return {**self.facts, **self.clips.places}
 
     @property
     def n_shards(self) -> int:
@@ -251,57 +287,48 @@ class Header:
         """Sizes of visual and audio text embeddings; 0 where labels have none, as beside probabilities."""
         return (0, 0) if self.kind == "probabilities" else (self.visual_dim, self.audio_dim)
 
-    @cached_property
+    @property
     def content(self) -> bytes:
-        """What of a cache's identity is its header's: everything but the size of shards."""
+        """What of a cache's identity is its header's: all but the size of shards and what files are known by."""
         facts = {name: value for name, value in self.to_dict().items() if name != "shard_size"}
+        facts["attributes"] = {name: value for name, value in facts["attributes"].items() if name != "stamps"}
         return json.dumps(facts, sort_keys=True).encode()
 
 
-_KNOWN = {*_NEEDED, "format", "format_version", "windows", ATTRIBUTE_DIGEST}
+_KNOWN = {*_NEEDED, "clip_ids", "format", "format_version", "windows", ATTRIBUTE_DIGEST}
 
 
-def check_attributes(attributes: Any) -> None:
-    """Refuse attributes that are no table, or whose paths are not of their form.
+def _clips(ids: Any, places: Mapping[str, Any]) -> ClipTable:
+    if not isinstance(ids, list) or not all(isinstance(clip, str) for clip in ids):
+        raise CacheError("clip_ids must be a list of texts")
+    return ClipTable.of(ids, places)
 
-    Args:
-        attributes: the value of a cache's ``attributes``. Its ``files`` gives by file id the path below the folder;
-            its ``clips_from`` by clip id [file, begin] or [file, begin, end], seconds from 0 on.
 
-    Raises:
-        CacheError: they are something else.
-    """
-    if not isinstance(attributes, dict) or not all(isinstance(name, str) for name in attributes):
-        raise CacheError("attributes must be a table of facts by name")
-    files, origins = attributes.get("files", {}), attributes.get("clips_from", {})
-    if not isinstance(files, dict):
-        raise CacheError("attributes: files must give a path by file id")
-    for name, path in files.items():
-        if not isinstance(path, str) or not path or "\0" in path:
-            raise CacheError(f"attributes: files of {_short(name)} is {_short(path)}: expected a path")
-    if not isinstance(origins, dict):
-        raise CacheError("attributes: clips_from must give a file and the second at which the clip begins, by clip id")
-    for clip, entry in origins.items():
-        if as_origin(entry) is None or not all(abs(second) < _MOST_SECONDS for second in entry[1:]):
+def _check_shards(stored: Mapping[str, Any], shapes: Shapes) -> None:
+    """A shard is read and written as one: it must have room."""
+    for name, shape in shapes.items():
+        bytes_ = stored["shard_size"] * math.prod(shape) * np.dtype(stored["dtype"]).itemsize
+        if bytes_ >= _MOST_CHUNK:
             raise CacheError(
-                f"attributes: clips_from of clip {_short(clip)} is {_short(entry)}: expected [file, begin] or "
-                "[file, begin, end]"
+                f"shard_size {stored['shard_size']} makes shards of {name} of {bytes_:.2g} bytes, which must be below "
+                f"{_MOST_CHUNK}: use a smaller one"
             )
 
 
 def _check_format(stored: Mapping[str, Any]) -> None:
     if stored.get("format") != FORMAT:
         raise CacheError("it is no av2a cache")
-    if stored.get("format_version") != FORMAT_VERSION:
-        raise CacheError(f"cache format {_short(stored.get('format_version'))}, this av2a reads {FORMAT_VERSION}")
+    version = stored.get("format_version")
+    if isinstance(version, bool) or version not in (OLD_VERSION, FORMAT_VERSION):
+        raise CacheError(f"cache format {short(version)}, this av2a reads {OLD_VERSION} and {FORMAT_VERSION}")
 
 
 def _check_size(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise CacheError(f"{name} must be a whole number, got {_short(value)}")
+        raise CacheError(f"{name} must be a whole number, got {short(value)}")
     if not least <= value < _MOST:
         raise CacheError(
-            f"{name} must be {f'at least {least}' if value < least else f'below {_MOST}'}, got {_short(value)}"
+            f"{name} must be {f'at least {least}' if value < least else f'below {_MOST}'}, got {short(value)}"
         )
 
 
@@ -309,10 +336,10 @@ def _shapes(stored: Mapping[str, Any]) -> Shapes:
     """The arrays' shapes as stated, refused if a cache of such sizes has others."""
     arrays = stored["arrays"]
     if not isinstance(arrays, dict) or not all(name in FEATURE_ARRAYS for name in arrays):
-        raise CacheError(f"arrays must give shapes of {', '.join(FEATURE_ARRAYS)}, got {_short(arrays)}")
+        raise CacheError(f"arrays must give shapes of {', '.join(FEATURE_ARRAYS)}, got {short(arrays)}")
     for name, shape in arrays.items():
         if not isinstance(shape, list) or not shape:
-            raise CacheError(f"arrays: {name} must have a shape, got {_short(shape)}")
+            raise CacheError(f"arrays: {name} must have a shape, got {short(shape)}")
         for size in shape:
             _check_size(f"arrays: a size of {name}", size, 1)
     stated = {name: tuple(shape) for name, shape in arrays.items()}
@@ -333,7 +360,7 @@ def _shapes(stored: Mapping[str, Any]) -> Shapes:
             audio_per_segment="audio_segments" in stated,
         )
     if stated != expected:
-        raise CacheError(f"arrays are {_short(stated)}, expected {_short(expected)}")
+        raise CacheError(f"arrays are {short(stated)}, expected {short(expected)}")
     return expected
 
 
@@ -359,11 +386,3 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise CacheError(f"attributes cannot be written as JSON ({error})") from error
     return found
-
-
-def _short(value: Any) -> str:
-    try:
-        text = ascii(value)
-    except (ValueError, RecursionError):  # a number of too many digits, lists in lists
-        text = type(value).__name__
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -10,7 +10,9 @@ from feature_cache.names import escaped
 from feature_cache.windows import window_count
 
 FORMAT = "av2a-features"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OLD_VERSION = 2
+"""Read, and not written."""
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = ("pending", "done", "failed")
@@ -43,8 +45,11 @@ ATTRIBUTE_DIGEST = "seal"
 DTYPES = ("float16", "float32")
 KINDS = ("embeddings", "probabilities")
 
-BESIDE = ("missing", "reason", "digest", "status")
-"""What is kept of each row beside its embeddings; the status is always written last."""
+ROWS = "rows"
+"""The array with what is kept of each row beside its embeddings; it is always written last."""
+BESIDE = (("status", 1), ("missing", 1), ("digest", DIGEST_BYTES), ("reason", REASON_BYTES))
+"""Its columns, in order, with their bytes."""
+ROW_BYTES = 2 + DIGEST_BYTES + REASON_BYTES
 
 WINDOWS_KEPT = ("all", "whole", "none")
 """Which windows' embeddings a cache has: every one, that of the whole clip alone (window 0), or none."""

@@ -2,36 +2,68 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import text
 from feature_cache.errors import CacheError
 from feature_cache.features import Features
 from feature_cache.header import Header
 from feature_cache.layout import (
-    FAILED,
-    FORMAT_VERSION,
+    DONE,
     NO_PICTURE,
     NO_SOUND,
     STATUS_NAMES,
     Shapes,
-    decode_reason,
     window_rows,
 )
 from feature_cache.shards import Shards
 from feature_cache.text import TextSet
 
 
+class LabelSets(Protocol):
+    """The label sets of a cache, of whatever format."""
+
+    def names(self) -> list[str]:
+        """Their names, sorted."""
+
+    def read(self, name: str) -> TextSet:
+        """One of them; any error says that it is damaged."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a cache is.
+
+    Attributes:
+        status: uint8 (N,): PENDING, DONE or FAILED.
+        missing: uint8 (N,): what each clip that is done does not have: 0, NO_PICTURE or NO_SOUND.
+        identity: as :attr:`FeatureCache.identity`.
+    """
+
+    status: NDArray[np.uint8]
+    missing: NDArray[np.uint8]
+    identity: str
+
+
+def identity_of(header: Header, status: bytes, digests: bytes) -> str:
+    """16 hex digits of what a cache holds: its header, every row's status and digest."""
+    state = hashlib.sha256(header.content)
+    state.update(status)
+    state.update(digests)
+    return state.hexdigest()[:16]
+
+
 class ReadableCache:
     """The half of :class:`feature_cache.FeatureCache` that reads."""
 
-    def __init__(self, shards: Shards) -> None:
-        """Wrap the rows of an open cache."""
+    def __init__(self, shards: Shards, texts: LabelSets) -> None:
+        """Wrap the rows and the label sets of an open cache."""
         self.path = shards.path
         self.shards = shards
+        self._texts = texts
 
     @property
     def header(self) -> Header:
@@ -142,35 +174,42 @@ class ReadableCache:
 
     def status(self) -> NDArray[np.uint8]:
         """uint8 (N,): PENDING, DONE or FAILED, read anew at each call."""
-        return self.shards.status()
+        return self.shards.column("status")[0]
 
     def missing(self) -> NDArray[np.uint8]:
         """uint8 (N,): what each clip that is done does not have: 0, NO_PICTURE or NO_SOUND; read anew at each call."""
-        return self.shards.missing(self.status())
+        return self.progress().missing
+
+    def progress(self) -> Progress:
+        """How far the cache is, in one reading of what is kept beside the rows.
+
+        Example::
+
+            found = cache.progress()
+            (found.status == DONE).sum(), found.identity
+        """
+        status, missing, digest = self.shards.column("status", "missing", "digest")
+        identity = identity_of(self.header, status.tobytes(), digest.tobytes())
+        return Progress(status, np.where(status == DONE, missing, 0).astype(np.uint8), identity)
 
     def reasons(self) -> dict[str, str]:
-        """Why each failed row failed, by clip id."""
-        failed = np.flatnonzero(self.status() == FAILED)
-        raw = self.shards.read("reason") if len(failed) else None
-        return {} if raw is None else {self.clip_ids[row]: decode_reason(raw[row]) for row in failed}
+        """Why each failed clip failed, by clip id."""
+        return {self.clip_ids[row]: reason for row, reason in self.shards.reasons()}
 
     @property
     def identity(self) -> str:
         """16 hex digits that change with the clips, their embeddings, their status or the attributes."""
-        state = hashlib.sha256(self.header.content)
-        state.update(self.status().tobytes())
-        state.update(self.shards.read("digest").tobytes())
-        return state.hexdigest()[:16]
+        return self.progress().identity
 
     def describe(self) -> dict[str, Any]:
         """What the cache holds, JSON-able."""
-        status = self.status()
-        counts = {name: int((status == code).sum()) for code, name in enumerate(STATUS_NAMES)}
-        missing = self.missing()
+        found = self.progress()
+        counts = {name: int((found.status == code).sum()) for code, name in enumerate(STATUS_NAMES)}
+        missing = found.missing
         return {
             "path": self.path,
-            "format_version": FORMAT_VERSION,
-            "identity": self.identity,
+            "format_version": self.header.version,
+            "identity": found.identity,
             "kind": self.kind,
             "backbone": self.backbone,
             "clips": len(self),
@@ -224,13 +263,13 @@ class ReadableCache:
     @property
     def text_names(self) -> list[str]:
         """Names of the text sets, sorted."""
-        return text.text_names(self.shards.group)
+        return self._texts.names()
 
     def text(self, name: str | None = None) -> TextSet:
         """A text set by name; without a name the only one.
 
         Raises:
-            CacheError: no such set, or no name given and not exactly one set there.
+            CacheError: no such set, or no name given and not exactly one set there, or it is not as it was written.
         """
         names = self.text_names
         if not names:
@@ -242,6 +281,6 @@ class ReadableCache:
         if name not in names:
             raise CacheError(f"{self.path} holds no text set {name!r}: it has {', '.join(names)}")
         try:
-            return text.read_text(self.shards.group, name)
-        except (ValueError, KeyError, RuntimeError, TypeError, CacheError) as error:
+            return self._texts.read(name)
+        except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, CacheError) as error:
             raise CacheError(f"{self.path}: text set {name!r} is damaged ({error}): add it again") from error

@@ -1,19 +1,20 @@
 """Text sets: the embeddings of a list of labels, kept beside the clips (docs/design.md 3)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
-from feature_cache.arrays import add_array, array, read_rows
+from feature_cache.arrays import array_json
+from feature_cache.chunks import ChunkedRows, ChunkError
 from feature_cache.errors import CacheError
 from feature_cache.layout import TEXT_GROUP
 from feature_cache.names import escaped, folded, why_not_a_name
-from feature_cache.storage.group import add_group, names_in, remove, set_attributes, store_of, write_group
+from feature_cache.seals import SealError, check_digests, check_group, check_sealed, digest_of, group_json
+from feature_cache.storage.durable import SafeStore
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NO_FOLDER = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
@@ -65,106 +66,174 @@ def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def write_text(
-    group: zarr.Group,
+def check_set_name(name: str) -> None:
+    """Refuse a name that no label set may have.
+
+    Raises:
+        CacheError: it is one.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise CacheError(f"text set name {name!r}: use letters, digits, '.', '_' and '-', 64 at most")
+    if _NO_FOLDER.fullmatch(name):
+        raise CacheError(f"text set name {name!r}: a folder cannot be called that on every system; use another name")
+
+
+def check_text(
     name: str,
     labels: Sequence[str],
     visual: NDArray[Any],
     audio: NDArray[Any] | None,
     prompts: Mapping[str, Sequence[Any]],
-    *,
     dims: tuple[int, int],
-    overwrite: bool,
-) -> None:
-    """Write one text set; its attributes come last and make it whole. No audio table: the visual one is both.
+) -> TextSet:
+    """A label set of tables that are given, for a cache whose text embeddings have these sizes.
 
-    One that it replaces is there until then.
+    Args:
+        name: the set's name.
+        labels: C names.
+        visual: (C, Dv).
+        audio: (C, Da); None: the visual table is both.
+        prompts: the sentences that were embedded.
+        dims: Dv and Da; 0 where labels have no embeddings, as beside probabilities.
+
+    Raises:
+        CacheError: name, labels, shapes or values are not such as a cache may have.
     """
-    if not _NAME.fullmatch(name):
-        raise CacheError(f"text set name {name!r}: use letters, digits, '.', '_' and '-', 64 at most")
-    if _NO_FOLDER.fullmatch(name):
-        raise CacheError(f"text set name {name!r}: a folder cannot be called that on every system; use another name")
-    labels = check_labels(labels)
+    check_set_name(name)
+    checked = check_labels(labels)
     if audio is None and dims[0] != dims[1]:
         raise CacheError(f"text set {name!r} has one table, but visual and audio embeddings differ in size: {dims}")
-    tables = [("visual", visual, dims[0])] + ([] if audio is None else [("audio", audio, dims[1])])
-    for kind, table, width in tables:
-        if table.shape != (len(labels), width):
+    for kind, table, width in [("visual", visual, dims[0])] + ([] if audio is None else [("audio", audio, dims[1])]):
+        if table.shape != (len(checked), width):
             raise CacheError(
-                f"text set {name!r}: {kind} embeddings are {table.shape}, expected ({len(labels)}, {width})"
+                f"text set {name!r}: {kind} embeddings are {table.shape}, expected ({len(checked)}, {width})"
             )
         if not np.isfinite(table).all():
             raise CacheError(f"text set {name!r}: {kind} embeddings hold values that are not finite")
-    before = _attributes(group, name) or {}
-    if before and not overwrite:
-        raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
-    used = set(table_names(before).values()) if before else set()
-    names = {kind: kind if kind not in used else f"{kind}_2" for kind, _, _ in tables}
+    seen = np.asarray(visual, dtype=np.float32)
+    heard = seen if audio is None else np.asarray(audio, dtype=np.float32)
+    return TextSet(name, checked, seen, heard, {kind: list(lines) for kind, lines in prompts.items()})
 
-    def fill(entry: zarr.Group) -> None:
-        for kind, table, width in tables:
-            if width == 0:
-                continue  # labels alone, of probabilities
-            add_array(
-                entry, names[kind], shape=table.shape, dtype="float32", rows=len(labels), dimensions=("label", "dim")
-            )
-            array(entry, names[kind])[:] = np.asarray(table, dtype=np.float32)
-        attributes: dict[str, Any] = {
-            "labels": list(labels),
-            "prompts": {kind: list(lines) for kind, lines in prompts.items()},
-            "one_table": audio is None,
+
+def write_text(store: SafeStore, text: TextSet, before: bytes | None, declare: Callable[[bytes], None]) -> None:
+    """Write a label set: its tables first, then the zarr.json that names them; the set it replaces is there until then.
+
+    Args:
+        store: the cache's.
+        text: the set.
+        before: the zarr.json of the set that it replaces; None: there is none.
+        declare: called with the new zarr.json before it is written: its digest must be allowed by then.
+    """
+    folder = f"{TEXT_GROUP}/{text.name}"
+    used = set() if before is None else set(_parse(before)[1].values())
+    names: dict[str, str] = {}
+    files: dict[str, str] = {}
+    for kind, table in (("visual", text.visual), ("audio", text.audio)):
+        if not table.size or (kind == "audio" and text.audio is text.visual):
+            continue  # labels alone, of probabilities; or one table for both
+        names[kind] = kind if kind not in used else f"{kind}_2"
+        said = array_json(names[kind], table.shape, "float32", len(table), ("label", "dim"))
+        rows = _table(store, folder, names[kind], table.shape)
+        store.write(f"{folder}/{names[kind]}/zarr.json", said)
+        rows.write(0, table)
+        files[f"{names[kind]}/zarr.json"] = digest_of(said)
+        key = rows.key(0)
+        files[key.removeprefix(f"{folder}/")] = digest_of(store.read(key) or b"")
+    made = group_json(
+        {
+            "labels": list(text.labels),
+            "prompts": dict(text.prompts),
+            "one_table": text.audio is text.visual,
+            "tables": names,
+            "files": {file: [digest] for file, digest in files.items()},
         }
-        if any(kind != stored_as for kind, stored_as in names.items()):
-            attributes["tables"] = names
-        set_attributes(entry, attributes)
-
-    store, folder = store_of(group), f"{TEXT_GROUP}/{name}"
-    add_group(store, TEXT_GROUP)
-    write_group(store, folder, fill)
-    for old in names_in(store, folder):
-        if old not in names.values():
-            remove(store, f"{folder}/{old}")
+    )
+    declare(made)
+    store.write(f"{folder}/zarr.json", made)
 
 
-def table_names(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """The arrays of a text set, by "visual" and "audio".
+def remove_unused(store: SafeStore, name: str, raw: bytes) -> None:
+    """Remove tables of a label set that its zarr.json, ``raw``, does not name: those of sets before it."""
+    used = set(_parse(raw)[1].values())
+    for old in store.names(f"{TEXT_GROUP}/{name}"):
+        if old != "zarr.json" and old not in used:
+            store.remove(f"{TEXT_GROUP}/{name}/{old}")
 
-    A set that replaces another has arrays of other names, so that both are there until its attributes name its own.
+
+def read_text(store: SafeStore, name: str, allowed: Iterable[str], dims: tuple[int, int]) -> TextSet:
+    """Read one label set.
+
+    Args:
+        store: the cache's.
+        name: the set's.
+        allowed: the digests that its zarr.json may have.
+        dims: sizes of visual and audio embeddings.
 
     Raises:
-        CacheError: the attributes are damaged.
+        CacheError: it is not as it was written; the message says which file.
     """
-    found = {"visual": "visual", "audio": "audio", **attributes.get("tables", {})}
-    for name in found.values():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise CacheError(f"{name!r} is no name of a table")
-    return found
-
-
-def _attributes(group: zarr.Group, name: str) -> dict[str, Any] | None:
-    """Attributes of a text set that is whole; None where none is."""
-    entry = group.get(f"{TEXT_GROUP}/{name}")
-    return entry.attrs.asdict() if isinstance(entry, zarr.Group) and "labels" in entry.attrs else None
-
-
-def text_names(group: zarr.Group) -> list[str]:
-    """Names of the whole text sets, sorted."""
-    return [name for name in names_in(store_of(group), TEXT_GROUP) if _attributes(group, name) is not None]
-
-
-def read_text(group: zarr.Group, name: str) -> TextSet:
-    """Read one text set by its name, which must be one of :func:`text_names`."""
-    entry = group[f"{TEXT_GROUP}/{name}"]
-    assert isinstance(entry, zarr.Group)
-    attributes: dict[str, Any] = dict(entry.attrs)
+    folder = f"{TEXT_GROUP}/{name}"
+    raw = _sealed(store, f"{folder}/zarr.json", allowed)
+    attributes, names, files = _parse(raw)
+    for file, digests in files.items():
+        _sealed(store, f"{folder}/{file}", digests)
     labels = check_labels(attributes["labels"])
-    names = table_names(attributes)
-    there = names["visual"] in entry
-    visual = read_rows(entry, names["visual"]) if there else np.zeros((len(labels), 0), dtype=np.float32)
-    return TextSet(
-        name=name,
-        labels=labels,
-        visual=visual,
-        audio=visual if attributes.get("one_table") else read_rows(entry, names["audio"]),
-        prompts=attributes["prompts"],
-    )
+    tables: dict[str, NDArray[np.float32]] = {}
+    for (kind, table), width in zip(
+        (("visual", names.get("visual")), ("audio", names.get("audio"))), dims, strict=True
+    ):
+        shape = (len(labels), width)
+        if table is None or not width:
+            tables[kind] = np.zeros((len(labels), 0), dtype=np.float32)
+            continue
+        try:
+            tables[kind] = _table(store, folder, table, shape).read(0, len(labels))
+        except ChunkError as error:
+            raise SealError(f"{folder}/{error}") from error
+    if attributes.get("one_table"):
+        tables["audio"] = tables["visual"]
+    return TextSet(name, labels, tables["visual"], tables["audio"], attributes["prompts"])
+
+
+def _parse(raw: bytes) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[str, ...]]]:
+    """What a label set's zarr.json says: all, its tables by "visual" and "audio", its files with their digests."""
+    attributes = check_group(raw)
+    names, prompts = attributes.get("tables"), attributes.get("prompts")
+    if not isinstance(names, dict) or not all(
+        isinstance(each, str) and _NAME.fullmatch(each) for each in names.values()
+    ):
+        raise CacheError("tables must give names of arrays")
+    if not isinstance(attributes.get("labels"), list) or not isinstance(prompts, dict):
+        raise CacheError("labels must be a list, prompts a table")
+    return attributes, names, check_digests(attributes.get("files"), "files")
+
+
+def _table(store: SafeStore, folder: str, name: str, shape: tuple[int, ...]) -> ChunkedRows:
+    return ChunkedRows(store, f"{folder}/{name}", shape[1:], "float32", shape[0], shape[0])
+
+
+def _sealed(store: SafeStore, file: str, allowed: Iterable[str]) -> bytes:
+    try:
+        return check_sealed(store.read(file), allowed)
+    except SealError as error:
+        raise SealError(f"{file}: {error}") from error
+
+
+class TextFiles:
+    """The label sets of a cache of this format."""
+
+    def __init__(self, store: SafeStore, sealed: Mapping[str, Iterable[str]], dims: tuple[int, int]) -> None:
+        """Those that the cache's root names, with the digests that each one's zarr.json may have."""
+        self._store, self._sealed, self._dims = store, sealed, dims
+
+    def names(self) -> list[str]:
+        """Their names, sorted."""
+        return sorted(self._sealed)
+
+    def read(self, name: str) -> TextSet:
+        """One of them.
+
+        Raises:
+            CacheError: it is not as it was written.
+        """
+        return read_text(self._store, name, self._sealed[name], self._dims)

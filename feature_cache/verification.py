@@ -1,40 +1,34 @@
-"""Is every byte of a cache as it was written: chunks against checksums, rows against their status and digest."""
+"""Is every byte of a cache as it was written: metadata by seals, chunks by checksums, rows by digests."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import partial
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.core.sync import sync
-from zarr.storage import MemoryStore
 
-from feature_cache.arrays import ArrayTemplates, add_array, array, read_rows, same_kind
+from feature_cache import place
+from feature_cache.arrays import arrays_json
 from feature_cache.cache import FeatureCache
-from feature_cache.digests import attribute_digest
 from feature_cache.errors import CacheError
-from feature_cache.layout import (
-    ATTRIBUTE_DIGEST,
-    BESIDE,
-    DONE,
-    FAILED,
-    PENDING,
-    STATUS_NAMES,
-    TEXT_GROUP,
-    decode_reason,
-)
-from feature_cache.shards import ShardRows
+from feature_cache.header import Header
+from feature_cache.layout import DONE, FAILED, PENDING, ROWS, STATUS_NAMES, TEXT_GROUP, decode_reason
+from feature_cache.root import TEXT_JSON, Root
+from feature_cache.row_state import RowState
+from feature_cache.seals import SealError, check_sealed, digest_of, group_json
+from feature_cache.shard_rows import ShardRows
 from feature_cache.storage.durable import SafeStore
-from feature_cache.storage.group import add_group, names_in, remove, remove_partial, store_of
+from feature_cache.storage.group import attributes_at
+from feature_cache.storage.urls import shown, store_at
+from feature_cache.stored_rows import StoredRows
 from feature_cache.tables import first_line
-from feature_cache.text import table_names
 
-_DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError)
+_DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
 """What Zarr and its codecs raise when they are given damaged bytes."""
+_AGAIN = "these clips are marked pending; extract again"
 
 
 @dataclass(frozen=True)
@@ -86,42 +80,83 @@ class Verification:
 def verify(
     path: str | PathLike[str], *, repair: bool = False, progress: Callable[[int, int], None] | None = None
 ) -> Verification:
-    """Read every chunk of every array, every row's status and digest, every text set.
+    """Read every file of metadata, every chunk of every array, every row's status and digest, every label set.
 
     Args:
         path: the cache.
-        repair: mark rows that are bad as pending, remove chunks and text sets that are bad and what killed
-            writers left, write metadata that follows from the rest anew. Nobody may write to the cache meanwhile.
+        repair: mark rows that are bad as pending, remove chunks and label sets that are bad and what killed writers
+            left, write metadata that follows from the rest anew.
         progress: called with (shards read, shards in all).
 
     Raises:
-        CacheError: there is no cache, its attributes cannot be read, or the store cannot be reached.
+        CacheError: there is no cache, what it says of itself cannot be read, or the store cannot be reached; or, to
+            repair, somebody is writing to it.
 
     Example::
 
         found = verify("llp.zarr", repair=True)
         print(found.intact, found.damage)
     """
-    cache = FeatureCache.open(path, "r+" if repair else "r")
-    group = cache.shards.group
-    store = store_of(group)
-    found = list(_metadata(cache, group, store, repair))
-    mendable = all(each.array != "zarr.json" for each in found)
-    for name in [each.array for each in found]:
-        if not repair and name.endswith("/zarr.json"):
-            return Verification(cache.path, {}, tuple(found), False)  # nothing more can be read
-    found += _texts(cache, group, store, repair)
-    mendable &= repair and not (cache.kind == "probabilities" and any(d.array.startswith(TEXT_GROUP) for d in found))
+    name, store = shown(path), store_at(path, read_only=not repair)
+    root, found = _root(path, store)
+    if isinstance(root, Header):
+        if repair:
+            raise CacheError(
+                f"{name} has cache format {root.version}, which is not written any more: `upgrade({name!r})` makes it "
+                "the present one and leaves out what is damaged"
+            )
+        old = FeatureCache(name, store, root)
+        return _with_rows(old, [*found, *_labels(old, None)], None, progress)
+    with place.lease_at(path, "repair") if repair else nullcontext():
+        cache = FeatureCache(name, store, root)
+        with cache.writing("repair", read=False) if repair else nullcontext(cache):
+            try:
+                _ = root.header.clip_ids, root.header.attributes
+            except CacheError as error:
+                lost = Damage("clips", None, (), first_line(error), "extract again with `overwrite=True`")
+                return Verification(name, {}, (*found, lost), False)
+            mend = _Mend(cache, store, root) if repair else None
+            found += _metadata(root, store, mend)
+            found += _labels(cache, mend)
+            if mend is not None:
+                mend.declare()
+                store.remove_partial()
+            return _with_rows(cache, found, mend, progress)
+
+
+def _with_rows(
+    cache: FeatureCache, found: list[Damage], mend: "_Mend | None", progress: Callable[[int, int], None] | None
+) -> Verification:
+    """The same with what is found in the rows."""
+    try:
+        clips = cache.clip_ids
+    except CacheError as error:
+        return Verification(cache.path, {}, (*found, Damage("clips", None, (), first_line(error), "")), False)
     with ThreadPoolExecutor(8) as pool:
-        for shard, each in enumerate(pool.map(partial(_shard, cache, group, store), range(cache.n_shards))):
+        for shard, each in enumerate(pool.map(lambda shard: _shard(cache, clips, shard), range(cache.n_shards))):
             found += each.damage
-            if repair and each.damage:
-                each.repair(group, store)
+            if mend is not None and each.damage:
+                mend.rows(shard, each)
             if progress is not None:
                 progress(shard + 1, cache.n_shards)
-    if repair:
-        remove_partial(store)
-    return Verification(cache.path, _counts(cache), tuple(found), bool(found) and mendable)
+    mended = mend is not None and mend.all_mended and bool(found)
+    return Verification(cache.path, _counts(cache), tuple(found), mended)
+
+
+def _root(path: str | PathLike[str], store: SafeStore) -> tuple[Root | Header, list[Damage]]:
+    """What the cache says of itself, even where it is not as it was written, if it can be read."""
+    try:
+        return place.read_root(path, store), []
+    except CacheError as error:
+        stored = attributes_at(path)
+        if not isinstance(error.__cause__, SealError) or not stored:
+            raise
+        try:
+            root = Header.from_dict(stored) if "clip_ids" in stored else Root.of_stored(stored, store, soon=False)
+        except CacheError:
+            raise error from error.__cause__
+        mend = "extract again with `overwrite=True`"
+        return root, [Damage("zarr.json", None, (), "it is not as it was written", mend)]
 
 
 def _counts(cache: FeatureCache) -> dict[str, int]:
@@ -132,155 +167,151 @@ def _counts(cache: FeatureCache) -> dict[str, int]:
     return {name: int((status == code).sum()) for code, name in enumerate(STATUS_NAMES)}
 
 
-def _metadata(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: bool) -> Iterator[Damage]:
-    attributes = group.attrs.asdict()
-    if attributes.get(ATTRIBUTE_DIGEST) != attribute_digest(attributes):
-        yield Damage(
-            "zarr.json", None, (), "its attributes are not as they were written", "extract again with `overwrite=True`"
-        )
-    template = ArrayTemplates(len(cache), cache.row_shapes, cache.dtype, cache.shard_size)
-    for name in (*cache.arrays, *BESIDE):
-        try:
-            fits = template.fits(name, array(group, name))
-        except _DAMAGE:
-            fits = False
-        if not fits:
-            if repair:
-                template.write(store, name)
-            yield Damage(f"{name}/zarr.json", None, (), "it is missing or not as it was written", "written anew")
+@dataclass
+class _Mend:
+    """What repairing does.
 
-
-def _texts(cache: FeatureCache, group: zarr.Group, store: SafeStore, repair: bool) -> Iterator[Damage]:
-    names = names_in(store, TEXT_GROUP)
-    if not names:
-        return
-    try:
-        fits = isinstance(group.get(TEXT_GROUP), zarr.Group)
-    except _DAMAGE:
-        fits = False
-    if not fits:
-        if repair:
-            add_group(store, TEXT_GROUP, anew=True)
-        yield Damage(f"{TEXT_GROUP}/zarr.json", None, (), "it is missing or not as it was written", "written anew")
-    for name in names:
-        try:
-            wrong = _text_set(group, store, name, (cache.visual_dim, cache.audio_dim))
-        except _DAMAGE as error:
-            wrong = f"it cannot be read ({first_line(error)[:120]})"
-        if wrong is None:
-            continue
-        mend = "removed; add it with `add_label_set(...)`, or extract again with the same labels"
-        if cache.kind == "probabilities":
-            mend = "import again: the labels belong to the probabilities"
-        elif repair:
-            remove(store, f"{TEXT_GROUP}/{name}")
-        yield Damage(f"{TEXT_GROUP}/{name}", None, (), wrong, mend)
-
-
-def _text_set(group: zarr.Group, store: SafeStore, name: str, dims: tuple[int, int]) -> str | None:
-    """What is wrong with a text set; None if nothing is, or if it was cut off while it was written.
-
-    Args:
-        group: the cache's group.
+    Attributes:
+        cache: what is repaired, under a lease.
         store: its store.
-        name: the set's name.
-        dims: sizes of visual and audio embeddings.
+        root: what is to be declared.
+        all_mended: whether all that was found can be.
     """
-    folder = f"{TEXT_GROUP}/{name}"
-    if not sync(store.exists(f"{folder}/zarr.json")):
-        return None
-    entry = group[folder]
-    if not isinstance(entry, zarr.Group):
-        return "it is no group"
-    attributes: dict[str, Any] = entry.attrs.asdict()
-    if not attributes:
-        return None
-    if attributes.get(ATTRIBUTE_DIGEST) != attribute_digest(attributes):
-        return "its attributes are not as they were written"
-    sides = [("visual", dims[0])] if attributes["one_table"] else [("visual", dims[0]), ("audio", dims[1])]
-    labels, names = len(attributes["labels"]), table_names(attributes)
-    for side, width in sides:
-        if not width:
-            continue
-        table = array(entry, names[side])
-        template = zarr.open_group(MemoryStore(), mode="w", zarr_format=3)
-        add_array(template, side, shape=(labels, width), dtype="float32", rows=labels, dimensions=("label", "dim"))
-        if not same_kind(array(template, side), table) or table.shape[0] != labels:
-            return f"{side}/zarr.json is not as it was written"
-        if not sync(store.exists(f"{folder}/{names[side]}/{table.metadata.encode_chunk_key((0, 0))}")):
-            return f"the {side} table is missing"
-        read_rows(entry, names[side])
-    return None
+
+    cache: FeatureCache
+    store: SafeStore
+    root: Root
+    all_mended: bool = True
+    _written: dict[str, bytes] = field(default_factory=dict)
+
+    def file(self, name: str) -> bool:
+        """Write a file of metadata anew, if it follows from the header."""
+        header = self.root.header
+        made = {**arrays_json(len(header), header.shapes, header.dtype, header.shard_size), TEXT_JSON: group_json({})}
+        if name not in made:
+            self.all_mended = False
+            return False
+        self._written[name] = made[name]
+        return True
+
+    def label_set(self, name: str) -> None:
+        """Remove a label set."""
+        self.root = self.root.with_label_set(name, ())
+        self._written.setdefault("", b"")
+
+    def declare(self) -> None:
+        """Write what was found to be damaged, and the root that says so."""
+        if not self._written:
+            return
+        files = {name: raw for name, raw in self._written.items() if name}
+        digests = {name: (digest_of(raw),) for name, raw in files.items()}
+        for name, raw in files.items():
+            self.store.write(name, raw)
+        gone = set(self.cache.text_names) - set(self.root.label_sets)
+        self.root = Root(
+            self.root.header, self.root.columns, {**self.root.files, **digests}, self.root.label_sets, self.root.moved
+        )
+        self.cache.replace_root(self.root)
+        for name in gone:
+            self.store.remove(f"{TEXT_GROUP}/{name}")
+
+    def rows(self, shard: int, found: "_Shard") -> None:
+        """Rows that are spoiled are pending first; what is removed then is nothing that counts."""
+        self.cache.shards.put_state(shard, found.state.forget(found.spoiled))
+        for key in found.chunks:
+            self.store.remove(key)
+
+
+def _metadata(root: Root, store: SafeStore, mend: _Mend | None) -> Iterator[Damage]:
+    for file, allowed in root.files.items():
+        try:
+            check_sealed(store.read(file), allowed)
+        except SealError as error:
+            mended = mend is None or mend.file(file)
+            yield Damage(
+                file, None, (), str(error), "written anew" if mended else "extract again with `overwrite=True`"
+            )
+
+
+def _labels(cache: FeatureCache, mend: _Mend | None) -> Iterator[Damage]:
+    for name in cache.text_names:
+        try:
+            cache.text(name)
+        except _DAMAGE as error:
+            what = str(error.__cause__ or error).partition("\n")[0][:200]
+            if cache.kind == "probabilities":
+                if mend is not None:
+                    mend.all_mended = False
+                yield Damage(
+                    f"{TEXT_GROUP}/{name}", None, (), what, "import again: the labels belong to the probabilities"
+                )
+                continue
+            if mend is not None:
+                mend.label_set(name)
+            again = "removed; add it with `add_label_set(...)`, or extract again with the same labels"
+            yield Damage(f"{TEXT_GROUP}/{name}", None, (), what, again)
 
 
 @dataclass
 class _Shard:
-    """What was found in one shard, and what repairing it means."""
+    """What was found in one shard, and what repairing it means: which rows are spoiled, which files go."""
 
-    rows: range
     damage: list[Damage]
-    status: NDArray[np.uint8]
+    state: RowState
     chunks: list[str]
     spoiled: NDArray[np.bool_]
 
-    def repair(self, group: zarr.Group, store: SafeStore) -> None:
-        """The status first: what is removed then is nothing that counts."""
-        known = any(key.startswith("status/") for key in self.chunks)
-        if not known and self.spoiled.any():
-            after = np.where(self.spoiled, PENDING, self.status).astype(np.uint8)
-            array(group, "status")[self.rows.start : self.rows.stop] = after
-        for key in sorted(self.chunks, key=lambda key: not key.startswith("status/")):
-            remove(store, key)
 
-
-def _shard(cache: FeatureCache, group: zarr.Group, store: SafeStore, shard: int) -> _Shard:
+def _shard(cache: FeatureCache, clips: list[str], shard: int) -> _Shard:
     rows = cache.shard_rows(shard)
-    ids = cache.clip_ids[rows.start : rows.stop]
+    ids = clips[rows.start : rows.stop]
+    source = cache.shards.source
+    found = _Shard([], RowState.pending(len(rows)), [], np.zeros(len(rows), dtype=np.bool_))
+    every = np.ones(len(rows), dtype=np.bool_)
+    try:
+        found.state = source.state(rows.start, rows.stop)
+    except _DAMAGE as error:
+        found.spoiled |= every
+        found.chunks.append(_key(source, ROWS, shard))
+        found.damage.append(_damage(ROWS, shard, ids, every, first_line(error)))
     tables: dict[str, NDArray[Any]] = {}
-    keys: dict[str, str] = {}
-    wrong: dict[str, str] = {}
-    for name in ("status", "missing", "digest", "reason", *cache.arrays):
-        stored = array(group, name)
-        keys[name] = f"{name}/{stored.metadata.encode_chunk_key((shard, *[0] * (stored.ndim - 1)))}"
+    declared = found.state.status != PENDING
+    for name in cache.arrays:
+        what = None
         try:
-            tables[name] = np.asarray(stored[rows.start : rows.stop])
+            tables[name] = source.values(name, rows.start, rows.stop)
         except _DAMAGE as error:
-            wrong[name] = f"its checksum is wrong ({first_line(error)[:120]})"
+            what = first_line(error)
         else:
-            if not sync(store.exists(keys[name])):
-                wrong[name] = "its chunk is missing"
-    status = tables.get("status", np.zeros(len(rows), dtype=np.uint8))
-    declared = status != PENDING
-    if wrong.get("status") == "its chunk is missing":
-        del wrong["status"]  # nothing was declared yet
-    if "status" not in wrong and not declared.any():
-        wrong = {name: what for name, what in wrong.items() if what != "its chunk is missing"}
-    found = _Shard(rows, [], status, [keys[name] for name in wrong], np.zeros(len(rows), dtype=np.bool_))
-    spoils = declared if "status" not in wrong else np.ones(len(rows), dtype=np.bool_)
-    for name, what in wrong.items():
+            if isinstance(source, StoredRows) and declared.any() and cache.shards.is_missing(name, shard):
+                what = "its chunk is missing"
+        if what is None:
+            continue
+        spoils = declared if not found.spoiled.any() else every
         found.spoiled |= spoils
+        found.chunks.append(_key(source, name, shard))
         found.damage.append(_damage(name, shard, ids, spoils, what))
-    if not wrong:
-        for what, bad in _rows(cache, status, tables):
+    if len(tables) == len(cache.arrays) and not found.spoiled.any():
+        for what, bad in _rows(cache, ShardRows(ids, tables, found.state)):
             if bad.any():
                 found.spoiled |= bad
-                found.damage.append(_damage("status" if "status" in what else "digest", shard, ids, bad, what))
+                found.damage.append(_damage(ROWS, shard, ids, bad, what))
     return found
 
 
-def _damage(name: str, shard: int, ids: Sequence[str], rows: NDArray[np.bool_], what: str) -> Damage:
-    clips = tuple(clip for clip, bad in zip(ids, rows, strict=True) if bad)
-    return Damage(name, shard, clips, what, "these clips are marked pending; extract again")
+def _key(source: Any, name: str, shard: int) -> str:
+    return source.array(name).key(shard) if isinstance(source, StoredRows) else ""
 
 
-def _rows(
-    cache: FeatureCache, status: NDArray[np.uint8], tables: dict[str, NDArray[Any]]
-) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _damage(name: str, shard: int, ids: list[str], rows: NDArray[np.bool_], what: str) -> Damage:
+    return Damage(name, shard, tuple(clip for clip, bad in zip(ids, rows, strict=True) if bad), what[:200], _AGAIN)
+
+
+def _rows(cache: FeatureCache, stored: ShardRows) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """What is wrong with single rows, and with which."""
-    beside = {name: tables[name] for name in ("digest", "reason", "missing")}
-    stored = ShardRows({name: tables[name] for name in cache.arrays}, **beside, status=status)
-    yield "the status is none of pending, done, failed", status > FAILED
-    without = np.array([not decode_reason(raw).strip() for raw in stored.reason])
-    yield "the status is failed, without a reason", (status == FAILED) & without
-    yield "the status is done, with neither picture nor sound", (status == DONE) & (stored.missing > 2)
-    yield "the values are not those that were written", ((status == DONE) | (status == FAILED)) & stored.differing()
+    state = stored.state
+    yield "the status is none of pending, done, failed", state.status > FAILED
+    without = np.array([not decode_reason(raw).strip() for raw in state.reason])
+    yield "the status is failed, without a reason", (state.status == FAILED) & without
+    yield "the status is done, with neither picture nor sound", (state.status == DONE) & (state.missing > 2)
+    yield "the values are not those that were written for this clip", cache.shards.source.differing(stored)

@@ -2,11 +2,11 @@
 
 import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
 
-from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache
+from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache, stopping
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.events import Events, read_origins
@@ -58,7 +58,7 @@ def score(
     status = cache.status()
     parts: list[Part] = []
     missing: dict[str, str] = {}
-    with ThreadPoolExecutor(workers) as pool:
+    with stopping.threads(workers) as pool:
         waiting: deque[Future[Part]] = deque()
         for features in cache.iter_shards():
             bits = missing_bits(features)

@@ -9,7 +9,7 @@ import numpy as np
 
 from feature_cache import DONE, FAILED, PENDING, FeatureCache, verify
 from feature_cache.exchange import export_hdf5, import_features
-from feature_cache.storage.group import is_there
+from feature_cache.place import is_there
 
 CLIPS = ("a", "b", "c")
 LABELS = ("x", "y")

@@ -1,22 +1,21 @@
 """Making the demo: clips of both splits, their labels and their annotations, in one folder."""
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from extract.demo.annotations import FILES, write_annotations
 from extract.demo.clips import SIZE, make_clip
-from extract.demo.note import MADE_BY, files_of, notes_beside, write_note
+from extract.demo.note import MADE_BY, files_of, is_noted, notes_beside, write_note
 from extract.demo.script import FIRST_TRAINING_SEED, SPLITS, Script, write_scripts
 from extract.demo.things import DEMO_LABELS
 from extract.errors import ExtractError
-from extract.run.processes import away_from_here
+from extract.run.processes import in_processes
 from feature_cache.storage.atomic import write_outputs
 
 _LARGEST_SIDE = 1024
+_Job = tuple[Script, Path, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,8 @@ def make_demo(
 ) -> DemoPaths:
     """Make clips of 10 s with known events: *.mp4, labels.txt and demo.json in `directory`/videos, and annotations.
 
+    A clip's file is there whole or not at all; the same call goes on where an earlier one was ended.
+
     Args:
         directory: made if it is not there.
         clips_per_split: clips for validation, and as many for test, 1…999.
@@ -69,37 +70,44 @@ def make_demo(
     scripts = {split: write_scripts(split, clips_per_split, seed) for split in SPLITS}
     jobs = [(script, paths.videos / f"{script.clip_id}.mp4", size) for clips in scripts.values() for script in clips]
     targets = [*(path for _, path, _ in jobs), paths.labels, *(paths.annotations / name for name in FILES)]
-    _clear(paths, targets, overwrite)
+    files = [path.relative_to(paths.videos.parent).as_posix() for path in targets]
+    facts = {"seed": seed, "clips_per_split": clips_per_split, "size": size}
+    begun = not overwrite and is_noted(paths.note, files, **facts) and not all(path.exists() for path in targets)
+    if not begun:
+        _clear(paths, targets, overwrite)
 
     paths.videos.mkdir(parents=True, exist_ok=True)
     paths.annotations.mkdir(parents=True, exist_ok=True)
-    files = [path.relative_to(paths.videos.parent).as_posix() for path in targets]
-    write_note(paths.note, files, seed=seed, clips_per_split=clips_per_split, size=size)
+    write_note(paths.note, files, **facts)
     write_outputs({paths.labels: "\n".join(DEMO_LABELS) + "\n"})
     write_annotations(paths.annotations, scripts)
     report = progress or (lambda done, total: None)
-    report(0, len(jobs))
-    for done in _made(jobs, workers or min(8, os.cpu_count() or 1)):
+    todo = [job for job in jobs if not job[1].exists()]
+    done = len(jobs) - len(todo)
+    report(done, len(jobs))
+
+    def made(_: int, count: int) -> None:
+        nonlocal done
+        done += count
         report(done, len(jobs))
+
+    _make(todo, workers or min(8, os.cpu_count() or 1), made)
     return paths
 
 
-def _made(jobs: Sequence[tuple[Script, Path, tuple[int, int]]], workers: int) -> Iterator[int]:
-    """Make the clips; yields how many are made after each."""
+def _make(jobs: Sequence[_Job], workers: int, made: Callable[[int, int], None]) -> None:
+    """Make the clips; ``made`` is called with the number of a process and of clips that are made since."""
     if workers == 1 or len(jobs) < 4:
-        for done, job in enumerate(jobs, 1):
-            make_clip(*job)
-            yield done
+        _make_some(jobs, lambda count: made(0, count))
         return
-    spawn = multiprocessing.get_context("spawn")
-    with away_from_here(), ProcessPoolExecutor(min(workers, len(jobs)), mp_context=spawn) as pool:
-        futures = [pool.submit(make_clip, *job) for job in jobs]
-        try:
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
-                yield done
-        finally:
-            pool.shutdown(cancel_futures=True)
+    count = min(workers, len(jobs))
+    in_processes(_make_some, [(f"clips {number}", (jobs[number::count],)) for number in range(count)], made)
+
+
+def _make_some(jobs: Sequence[_Job], say: Callable[[int], None]) -> None:
+    for job in jobs:
+        make_clip(*job)
+        say(1)
 
 
 def _check(clips_per_split: int, seed: int, size: tuple[int, int], workers: int | None) -> None:

@@ -15,8 +15,20 @@ _PLAIN = {"videos": (".mp4", ".txt"), "annotations": (".csv",)}
 
 def write_note(path: Path, files: Sequence[str], **facts: Any) -> None:
     """Say what was made: paths below the demo's folder, as "videos/a.mp4", and how."""
+    write_outputs({path: _note(files, facts)})
+
+
+def is_noted(path: Path, files: Sequence[str], **facts: Any) -> bool:
+    """Whether a note says just what :func:`write_note` would write."""
+    try:
+        return path.read_text(encoding="utf-8") == _note(files, facts)
+    except (OSError, ValueError):
+        return False
+
+
+def _note(files: Sequence[str], facts: dict[str, Any]) -> str:
     note = {"made_by": MADE_BY, "version": VERSION, "what": "made clips whose events are known", **facts}
-    write_outputs({path: json.dumps({**note, "files": list(files)}, indent=1) + "\n"})
+    return json.dumps({**note, "files": list(files)}, indent=1) + "\n"
 
 
 def files_of(note: Path) -> set[str]:

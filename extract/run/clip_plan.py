@@ -1,13 +1,13 @@
 """Which clips a run makes of its files: a file of a clip's length is one, a longer one is cut (docs/media.md)."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from extract.errors import ExtractError, MediaError
 from extract.media.limits import TimeLimit, default_timeout
 from extract.media.timeline import Timeline, timeline_of
+from feature_cache import stopping
 
 SEGMENTS = 10
 """T, segments a clip."""
@@ -96,7 +96,7 @@ def plan_clips(files: Mapping[str, Path], cut: Cut, *, workers: int = 1, timeout
     """
     plan = ClipPlan({}, {}, {}, {}, ())
     limit = default_timeout(cut.clip_seconds) if timeout is None else timeout
-    with ThreadPoolExecutor(workers, "av2a-probe") as pool:
+    with stopping.threads(workers, "av2a-probe") as pool:
         timelines = list(pool.map(lambda path: _timeline(path, limit), files.values()))
     counts = dict.fromkeys((_SHORT, _REST, _WHOLE), 0)
     joined: list[str] = []

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 from extract.backbones.base import Backbone, VideoBackbone
 from extract.errors import ExtractError
 from extract.provenance import differences
-from feature_cache import FeatureCache
-from feature_cache.storage.group import is_there
+from feature_cache import FeatureCache, LeaseError
+from feature_cache.place import is_there
 
 _USUAL_ENDING = ".mp4"
 
@@ -116,6 +117,34 @@ def wait_for(
             told = True
             notice(f"waiting for the worker with `shard_range='0/n'`, which makes {output}")
         time.sleep(0.5)
+
+
+def has_clips(output: str | PathLike[str], clip_ids: Sequence[str], text_name: str) -> bool:
+    """Whether a cache is there that has rows for all of the clips, and a label set of that name."""
+    if not is_there(output):
+        return False
+    cache = FeatureCache.open(output)
+    return text_name in cache.text_names and not _new(cache, clip_ids)
+
+
+def share_with_others(cache: FeatureCache, held: ExitStack, notice: Callable[[str], None]) -> None:
+    """Take part in a cache that several write to, until ``held`` ends; who changes it as a whole is waited for.
+
+    Raises:
+        LeaseError: somebody has it as a whole for too long.
+    """
+    end, told = time.monotonic() + WAIT_SECONDS, False
+    while True:
+        try:
+            held.enter_context(cache.writing("extract", shared=True, notice=notice))
+            return
+        except LeaseError as error:
+            if time.monotonic() > end:
+                raise
+            if not told:
+                told = True
+                notice(f"waiting: {error}")
+            time.sleep(0.5)
 
 
 def _new(cache: FeatureCache, clip_ids: Sequence[str]) -> list[str]:

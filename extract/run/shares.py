@@ -1,12 +1,13 @@
 """Which shards of a cache a worker computes, where several share the work, and which rows of them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from extract.errors import ExtractError
-from feature_cache import FAILED, PENDING, FeatureCache
+from feature_cache import DONE, FAILED, PENDING, FeatureCache, LeaseError
+from feature_cache.storage.lease import Lease
 
 _FORM = re.compile(r"(\d{1,6})/(\d{1,6})")
 
@@ -49,6 +50,47 @@ class Share:
     def split(self, parts: int) -> list["Share"]:
         """The same shards dealt out to several."""
         return [Share(self.index + self.count * part, self.count * parts) for part in range(parts)]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Rows of a shard that are this process's to compute; a context manager that lets the shard go.
+
+    Attributes:
+        shard: its number.
+        rows: rows to compute, at least one.
+        lease: where others share the cache.
+    """
+
+    shard: int
+    rows: Sequence[int]
+    lease: Lease | None
+
+    @classmethod
+    def of(cls, cache: FeatureCache, shard: int, rows: Sequence[int]) -> Self | None:
+        """A claim of a shard's rows; None where another has it, or has done them meanwhile."""
+        if cache.lease is None or cache.lease.scope == "whole":
+            return cls(shard, rows, None)
+        try:
+            lease = cache.claim(shard)
+        except LeaseError:
+            return None
+        begin, end = cache.shard_rows(shard).start, cache.shard_rows(shard).stop
+        done = cache.shards.state(begin, end).status == DONE
+        left = [row for row in rows if not done[row - begin]]
+        if not left:
+            lease.release()
+            return None
+        return cls(shard, left, lease)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the shard go."""
+        if self.lease is not None:
+            self.lease.release()
 
 
 def rows_to_do(cache: FeatureCache, share: Share, retry: Iterable[str] = ()) -> dict[int, list[int]]:

@@ -131,16 +131,16 @@ def _write_rows(file: h5py.File, cache: FeatureCache, compression: str, progress
     }
     targets["status"].attrs["meaning"] = [f"{code} {name}" for code, name in enumerate(STATUS_NAMES)]
     targets["missing"].attrs["meaning"] = ["0 nothing", *(f"{bit} {name}" for bit, name in MISSING_NAMES.items())]
-    status, reasons = cache.status(), []
+    reasons: list[str] = []
     for shard in range(cache.n_shards):
         part = cache.shards.part(shard)
-        stored = cache.shards.stored(shard, status)
-        reasons += [decode_reason(raw) for raw in stored.reason]
-        stored.check_digests(cache.clip_ids[part], f"{cache.path}: array data", "extract")
+        stored = cache.shards.checked(shard)
+        state = stored.state
+        reasons += [decode_reason(raw) for raw in state.reason]
         if stored.ever_written:
-            for name, rows in {**stored.arrays, "missing": stored.missing, "digest": stored.digest}.items():
+            beside = {"missing": state.missing, "digest": state.digest, "status": state.status}
+            for name, rows in {**stored.arrays, **beside}.items():
                 targets[name][part] = rows
-            targets["status"][part] = stored.status
         if progress is not None:
             progress(part.stop, n)
     write_strings(file, "reason", reasons)

@@ -1,7 +1,7 @@
 """A cache again, from the HDF5 file that :func:`export_hdf5` wrote."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -15,19 +15,23 @@ from feature_cache.digests import text_digest
 from feature_cache.errors import CacheError
 from feature_cache.exchange.hdf5_export import HDF5_VERSION
 from feature_cache.exchange.hdf5_files import Hdf5Table, find_dataset, read_strings
+from feature_cache.format_2 import old_differing
 from feature_cache.header import Header
 from feature_cache.layout import (
     DIGEST_BYTES,
     FAILED,
     FORMAT,
     FORMAT_VERSION,
+    OLD_VERSION,
     TEXT_GROUP,
     encode_reason,
 )
-from feature_cache.shards import ShardRows
-from feature_cache.storage.group import whole_cache
+from feature_cache.place import whole_cache
+from feature_cache.readable import identity_of
+from feature_cache.row_state import RowState
+from feature_cache.shard_rows import ShardRows
 from feature_cache.tables import check_block
-from feature_cache.text import write_text
+from feature_cache.text import check_text
 
 Progress = Callable[[int, int], None]
 
@@ -56,11 +60,12 @@ def restore_hdf5(
     """
     name = file.filename
     for what, found, read in (
-        ("HDF5 export version", file.attrs.get("hdf5_version"), HDF5_VERSION),
-        ("cache format", file.attrs.get("format_version"), FORMAT_VERSION),
+        ("HDF5 export version", file.attrs.get("hdf5_version"), (HDF5_VERSION,)),
+        ("cache format", file.attrs.get("format_version"), (OLD_VERSION, FORMAT_VERSION)),
     ):
-        if found != read:
-            raise CacheError(f"{name} has {what} {found}, this av2a reads {read}: use the av2a that made it")
+        if found not in read:
+            versions = " and ".join(map(str, read))
+            raise CacheError(f"{name} has {what} {found}, this av2a reads {versions}: use the av2a that made it")
     try:
         ids = check_clip_ids(_texts(file, "clip_ids"))
     except CacheError as error:
@@ -75,12 +80,12 @@ def restore_hdf5(
     for table in tables.values():
         check_block(table, min(header.shard_size, len(header)))
     with whole_cache(path, overwrite=overwrite) as target:
-        cache = FeatureCache.begin(target, header, overwrite=overwrite)
-        _copy_rows(file, cache, tables, progress)
+        cache = FeatureCache.begin(target, header.of_this_format(), overwrite=overwrite)
+        found = _copy_rows(file, header, cache, tables, progress)
         _copy_texts(file, cache)
-        if cache.identity != identity:
+        if found != identity:
             raise CacheError(
-                f"{name} does not give the cache that was exported (identity {cache.identity}, expected {identity}): "
+                f"{name} does not give the cache that was exported (identity {found}, expected {identity}): "
                 "export it again"
             )
         cache.finish()
@@ -107,31 +112,46 @@ def _tables(file: h5py.File, header: Header) -> dict[str, Hdf5Table]:
 
 
 def _copy_rows(
-    file: h5py.File, cache: FeatureCache, tables: Mapping[str, Hdf5Table], progress: Progress | None
-) -> None:
+    file: h5py.File,
+    header: Header,
+    cache: FeatureCache,
+    tables: Mapping[str, Hdf5Table],
+    progress: Progress | None,
+) -> str:
+    """Write every row that the file has; returns the identity of what was exported."""
     reasons = _texts(file, "reason")
     if len(reasons) != len(cache):
         raise CacheError(f"{file.filename}: dataset 'reason' has {len(reasons)} texts for {len(cache)} clips")
+    status, digests = [], []
     for shard in range(cache.n_shards):
         rows = cache.shard_rows(shard)
         part = slice(rows.start, rows.stop)
         values = {name: table.rows(rows.start, rows.stop) for name, table in tables.items()}
         beside = {name: values.pop(name) for name in ("digest", "missing", "status")}
         reason = np.stack([encode_reason(text) for text in reasons[part]])
-        stored = ShardRows(values, reason=reason, **beside)
+        stored = ShardRows(cache.clip_ids[part], values, RowState(**beside, reason=reason))
+        status.append(stored.state.status.tobytes())
+        digests.append(stored.state.digest.tobytes())
         if stored.ever_written:
-            _check(cache, stored, cache.clip_ids[part], file.filename)
-            cache.shards.put(shard, stored)
+            _check(header, stored, file.filename)
+            state = stored.state
+            made = ShardRows.sealed(stored.clip_ids, values, state.status, state.missing, state.reason)
+            cache.shards.put(shard, made)
         if progress is not None:
             progress(rows.stop, len(cache))
+    return identity_of(header, b"".join(status), b"".join(digests))
 
 
-def _check(cache: FeatureCache, stored: ShardRows, ids: Sequence[str], file: str) -> None:
-    if (stored.status > FAILED).any():
-        raise CacheError(f"{file}: dataset 'status': {stored.status.max()} is no status")
-    stored.check_digests(ids, f"{file}: array data", "export")
+def _check(header: Header, stored: ShardRows, file: str) -> None:
+    if (stored.state.status > FAILED).any():
+        raise CacheError(f"{file}: dataset 'status': {stored.state.status.max()} is no status")
+    wrong = old_differing(stored) if header.version == OLD_VERSION else stored.differing()
+    for row in np.flatnonzero(wrong)[:1].tolist():
+        raise CacheError(
+            f"{file}: array data of clip {stored.clip_ids[row]} differ from their digest (damaged): export again"
+        )
     try:
-        stored.check_values(ids)
+        stored.check_values()
     except CacheError as error:
         raise CacheError(f"{file}: {error}") from error
 
@@ -157,9 +177,7 @@ def _copy_texts(file: h5py.File, cache: FeatureCache) -> None:
         visual = sides.get("visual", np.zeros((len(labels), 0), dtype=np.float32))
         try:
             prompts = json.loads(_texts(file, f"{where}/prompts")[0])
-            write_text(
-                cache.shards.group, name, labels, visual, sides.get("audio"), prompts, dims=dims, overwrite=False
-            )
+            cache.put_text(check_text(name, labels, visual, sides.get("audio"), prompts, dims))
         except (ValueError, IndexError, TypeError, AttributeError, RecursionError, CacheError) as error:
             if isinstance(error, CacheError) and file.filename in str(error):
                 raise

@@ -28,8 +28,8 @@ from feature_cache.exchange.sources import Sources
 from feature_cache.fit import CLIP_RANKS, Fitted, check_counts, fit_embeddings, fit_probabilities, missing_bits
 from feature_cache.header import Header
 from feature_cache.layout import DONE, MISSING_BIT
+from feature_cache.place import whole_cache
 from feature_cache.pooling import pooled
-from feature_cache.storage.group import whole_cache
 from feature_cache.tables import Table
 
 Progress = Callable[[int, int], None]

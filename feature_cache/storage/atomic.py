@@ -16,6 +16,7 @@ from feature_cache.errors import CacheError
 
 PARTIAL = ".partial"
 """Ending of a file that was being written when its process was killed."""
+_TRIES = 20
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -35,6 +36,48 @@ def write_durably(path: Path, data: bytes) -> None:
     _put({path: data})
     for folder in above:
         sync_folder(folder)
+
+
+def create_file(path: Path, data: bytes) -> bool:
+    """Make a file unless there is one; False if there is. Of several that try at once, one alone gets True.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for _ in range(_TRIES):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{_hidden(path.name)}.{uuid.uuid4().hex}{PARTIAL}")
+        try:
+            partial.write_bytes(data)
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            continue  # somebody has removed the folder, which was empty
+        except OSError:  # a file system without links
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+            except FileExistsError:
+                return False
+        finally:
+            partial.unlink(missing_ok=True)
+        return True
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Replace a file; who reads it finds the old or the new one, whole.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    partial = path.with_name(f"{_hidden(path.name)}.{uuid.uuid4().hex}{PARTIAL}")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_outputs(files: Mapping[Path, str | bytes]) -> None:

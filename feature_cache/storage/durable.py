@@ -6,13 +6,15 @@ import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from zarr.abc.store import ByteRequest, Store
-from zarr.core.buffer import Buffer, BufferPrototype
-from zarr.storage import LocalStore, WrapperStore
+from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
+from zarr.core.sync import sync
+from zarr.storage import LocalStore, ObjectStore, WrapperStore
 
 from feature_cache.errors import CacheError
-from feature_cache.storage.atomic import write_durably
+from feature_cache.storage.atomic import PARTIAL, create_file, replace_file, write_durably
 
 _NOT_THERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _SPACE = {
@@ -75,6 +77,97 @@ class SafeStore(WrapperStore[Store]):
         for request in requests:
             yield request[0], await self.get(*request)
 
+    # --- without waiting for an event loop: values are whole files, read and written by one call ----------
+
+    def read(self, key: str) -> bytes | None:
+        """A key's value; None where there is none."""
+        if not isinstance(self._store, LocalStore):
+            found = sync(self.get(key, default_buffer_prototype()))
+            return None if found is None else found.to_bytes()
+        with self._named("read"), suppress(*_NOT_THERE):
+            path = self._store.root / key
+            if not _is_plain(path):
+                raise OSError(f"{key} is neither a file nor a folder: remove it")  # a device, a pipe
+            return path.read_bytes()
+        return None
+
+    def write(self, key: str, value: bytes) -> None:
+        """Write a value, durably."""
+        if not isinstance(self._store, LocalStore):
+            sync(self.set(key, default_buffer_prototype().buffer.from_bytes(value)))
+            return
+        with self._named("written"):
+            self._put_local(key, value)
+
+    def put(self, key: str, value: bytes) -> None:
+        """Replace a value; it is whole at any time, but not on the disk at once."""
+        if not isinstance(self._store, LocalStore):
+            self.write(key, value)
+            return
+        with self._named("written"):
+            self._check_inside(key)
+            replace_file(self._store.root / key, value)
+
+    def create(self, key: str, value: bytes) -> bool:
+        """Write a value unless there is one; False if there is. Of several that try, one alone gets True."""
+        with self._named("written"):
+            if isinstance(self._store, LocalStore):
+                if self._store.read_only:
+                    raise ValueError("the store was opened to read")
+                self._check_inside(key)
+                return create_file(self._store.root / key, value)
+            if isinstance(self._store, ObjectStore):
+                return _create_object(self._store, key, value)
+            if sync(self._store.exists(key)):
+                return False
+            sync(self._store.set_if_not_exists(key, default_buffer_prototype().buffer.from_bytes(value)))
+        return self.read(key) == value
+
+    def discard(self, key: str) -> None:
+        """Remove a value, if there is one."""
+        if not isinstance(self._store, LocalStore):
+            sync(self.delete(key))
+            return
+        with self._named("written"), suppress(*_NOT_THERE):
+            self._check_inside(key)
+            (self._store.root / key).unlink()
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all that is in it."""
+        if not isinstance(self._store, LocalStore):
+            sync(self.delete_dir(name))
+        sync(self.delete(name))
+
+    def remove_partial(self) -> None:
+        """Remove what killed writers left, wherever it lies."""
+
+        async def collect() -> list[str]:
+            return [key async for key in self.list()]
+
+        for key in sync(collect()):
+            if key.endswith(PARTIAL):
+                self.remove(key)
+
+    def discard_folder(self, name: str) -> None:
+        """Remove a folder if it is empty; other stores than folders have none."""
+        if isinstance(self._store, LocalStore):
+            with suppress(OSError):
+                (self._store.root / name).rmdir()
+
+    def names(self, prefix: str) -> list[str]:
+        """Names of files and folders directly under a prefix, sorted, whatever they are."""
+        if isinstance(self._store, LocalStore):
+            with self._named("listed"), suppress(*_NOT_THERE):
+                return sorted(file.name for file in (self._store.root / prefix).iterdir())
+            return []
+
+        async def collect() -> list[str]:
+            return [name async for name in self.list_dir(prefix)]
+
+        return sorted(name for name in {name.strip("/") for name in sync(collect())} if name)
+
+    # --- as Zarr asks ----------------------------------------------------------------------------------------
+
     async def exists(self, key: str) -> bool:
         """Whether a key has a value."""
         with self._named("read"):
@@ -84,12 +177,16 @@ class SafeStore(WrapperStore[Store]):
         """Write a value, durably."""
         with self._named("written"):
             if isinstance(self._store, LocalStore):
-                if self._store.read_only:
-                    raise ValueError("the store was opened to read")
-                self._check_inside(key)
-                await asyncio.to_thread(write_durably, self._store.root / key, value.to_bytes())
+                await asyncio.to_thread(self._put_local, key, value.to_bytes())
             else:
                 await self._store.set(key, value)
+
+    def _put_local(self, key: str, value: bytes) -> None:
+        assert isinstance(self._store, LocalStore)
+        if self._store.read_only:
+            raise ValueError("the store was opened to read")
+        self._check_inside(key)
+        write_durably(self._store.root / key, value)
 
     async def _set_many(self, values: Iterable[tuple[str, Buffer]]) -> None:
         for key, value in values:
@@ -141,6 +238,16 @@ class SafeStore(WrapperStore[Store]):
         with self._named("listed"), suppress(*_NOT_THERE):
             async for key in self._store.list_dir(prefix):
                 yield key
+
+
+def _create_object(store: "ObjectStore[Any]", key: str, value: bytes) -> bool:
+    from obstore.exceptions import AlreadyExistsError
+
+    try:
+        store.store.put(key, value, mode="create")
+    except AlreadyExistsError:
+        return False
+    return True
 
 
 def _is_plain(path: Path) -> bool:

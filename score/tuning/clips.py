@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
 from shutil import disk_usage
@@ -161,7 +161,6 @@ class Clips:
         at_once: how many are read at a time.
         given: of :class:`score.logits.Logits`.
         rest: what else a :class:`Split` has, by name.
-        stopped: set, to end all that goes through them.
     """
 
     table: Table
@@ -169,10 +168,19 @@ class Clips:
     at_once: int
     given: bool
     rest: Mapping[str, Any]
-    stopped: threading.Event = field(default_factory=threading.Event)
 
-    def parts(self, start: int, end: int) -> Iterator[Split]:
-        """The clips ``start`` ... ``end - 1``, in order; while some are worked on the next ones are read."""
+    def parts(self, start: int, end: int, stopped: threading.Event) -> Iterator[Split]:
+        """The clips ``start`` ... ``end - 1``, in order; while some are worked on the next ones are read.
+
+        Raises:
+            StoppedError: ``stopped`` was set meanwhile.
+        """
+        for part in self._parts(start, end):
+            if stopped.is_set():
+                raise StoppedError
+            yield part
+
+    def _parts(self, start: int, end: int) -> Iterator[Split]:
         if isinstance(self.table, InMemory):
             for first in range(start, end, self.at_once):
                 yield self._split(self.table.read(first, min(end, first + self.at_once)))
@@ -187,8 +195,6 @@ class Clips:
                 yield self._split(ahead.result())
 
     def _split(self, arrays: Arrays) -> Split:
-        if self.stopped.is_set():
-            raise StoppedError
         names = [each.name for each in fields(Logits) if each.name != "given"]
         logits = Logits(**{name: arrays[name] for name in names}, given=self.given)
         return Split(logits=logits, true=arrays["true"], first=arrays["first"], **self.rest)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import FeatureCache
+from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.errors import ScoreError
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
@@ -188,7 +188,7 @@ def _try(
             batch = batches.send(metrics[:, leading])
     except StopIteration:
         pass
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, stopping.Stopped):
         found.complete = False
         if not found.count:
             raise

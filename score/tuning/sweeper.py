@@ -4,15 +4,16 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import DONE, FeatureCache, Features
+from feature_cache import DONE, FeatureCache, Features, stopping
 from score.datasets import Annotations, find_dataset
 from score.datasets.match import match_clips
 from score.evaluation import check_coverage
@@ -233,7 +234,7 @@ class Sweeper:
     def _gather(self, room: Room) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
         """Numbers and logits of all clips, in the order of the cache's shards: each is read once."""
         order = np.argsort(self._rows, kind="stable")
-        with ThreadPoolExecutor(room.reads) as pool:
+        with stopping.threads(room.reads) as pool:
             waiting: deque[tuple[NDArray[np.int64], Future[Features]]] = deque()
             for numbers in _by_shards(order, self._rows, self._cache.shard_size, room.rows):
                 waiting.append((numbers, pool.submit(self._cache.read, self._rows[numbers])))
@@ -255,20 +256,19 @@ class Sweeper:
         clips = self._loaded()
         count = min(BLOCKS, self.n_found)
         edges = [self.n_found * block // count for block in range(count + 1)]
-        clips.stopped.clear()
+        stopped = Event()
 
         def block(number: int) -> NDArray[np.float64]:
-            return work(edges[number], clips.parts(edges[number], edges[number + 1]))
+            return work(edges[number], clips.parts(edges[number], edges[number + 1], stopped))
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            found = pool.map(block, range(count))
+        with stopping.threads(self.threads) as pool:
             try:
+                found = pool.map(block, range(count))
                 total = next(found)
                 for part in found:
                     total = total + part
             except BaseException:
-                clips.stopped.set()
-                pool.shutdown(wait=True, cancel_futures=True)
+                stopped.set()
                 raise
         return total
 

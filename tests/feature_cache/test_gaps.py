@@ -12,8 +12,9 @@ import zarr
 
 from feature_cache import DONE, FAILED, PENDING, CacheError, FeatureCache, verify
 from feature_cache.exchange import export_hdf5, import_features
+from feature_cache.place import is_there
 from feature_cache.storage import group as store
-from feature_cache.storage.group import attributes_at, is_there
+from feature_cache.storage.group import attributes_at
 from score import Events
 from score.tuning.store import SearchStore
 from tests import steps

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from feature_cache import DONE, FAILED, PENDING, CacheError, FeatureCache, Verification, verify
-from feature_cache.arrays import array
 from tests.command import av2a
 from tests.extraction import extract
 from tests.stores import contents

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import torch
 from extract.errors import MediaError
 from extract.run.encode import ClipEmbeddings, ClipInputs
 from extract.run.engines.base import Progress, Work
+from extract.run.shares import Claim
 from extract.run.worker import Job
-from feature_cache import DONE, FAILED, FeatureCache
+from feature_cache import DONE, FAILED, FeatureCache, stopping
 
 _TOGETHER = 4
 """Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
@@ -48,23 +50,26 @@ def fill(
         total: clips in all; None: those of the cache.
     """
     total = len(cache) if total is None else total
-    clips = [cache.clip_ids[row] for rows in todo.values() for row in rows]
     progress(finished, total)
-    with _single_threads(workers) as pool, ThreadPoolExecutor(1, "av2a-write") as writer:
+    claimed: deque[Claim] = deque()
+    with _single_threads(workers) as pool, ThreadPoolExecutor(1, "av2a-write") as writer:  # what it has is kept
         at_once = _TOGETHER if job.fed else 1
+        clips = _clips(cache, todo, claimed)
         results = _in_order(pool, lambda clip: _work(job, clip), clips, ahead=workers + at_once + 1)
         written: Future[None] | None = None
-        for shard, rows in todo.items():
+        for first in results:
+            claim, together = claimed.popleft(), [first]
             found: list[ClipEmbeddings | MediaError] = []
-            while len(found) < len(rows):
-                together = [next(results) for _ in range(min(len(rows) - len(found), at_once))]
+            while len(found) < len(claim.rows):
+                together += islice(results, min(len(claim.rows) - len(found), at_once) - len(together))
                 found += _encoded(job, together)
                 if written is not None:  # early: what a kill takes is one shard, not two
                     written.result()
                     written = None
                 finished += len(together)
                 progress(finished, total)
-            written = writer.submit(_write, cache, job, shard, rows, found)
+                together = []
+            written = writer.submit(_write, cache, job, claim, found)
         if written is not None:
             written.result()
 
@@ -86,10 +91,17 @@ def _encoded(job: Job, results: list[ClipInputs | ClipEmbeddings | MediaError]) 
     return [next(encoded) if isinstance(result, ClipInputs) else result for result in results]
 
 
-def _write(
-    cache: FeatureCache, job: Job, shard: int, rows: Sequence[int], found: list[ClipEmbeddings | MediaError]
-) -> None:
-    with job.watch.stage("write"):
+def _clips(cache: FeatureCache, todo: Mapping[int, Sequence[int]], claimed: deque[Claim]) -> Iterator[str]:
+    """The clips to compute; the shard of each is claimed before its first one."""
+    for shard, rows in todo.items():
+        claim = Claim.of(cache, shard, rows)
+        if claim is not None:
+            claimed.append(claim)
+            yield from (cache.clip_ids[row] for row in claim.rows)
+
+
+def _write(cache: FeatureCache, job: Job, claim: Claim, found: list[ClipEmbeddings | MediaError]) -> None:
+    with job.watch.stage("write"), claim:
         n = len(found)
         tables = {name: np.zeros((n, *shape), dtype=np.float32) for name, shape in cache.row_shapes.items()}
         status = np.full(n, FAILED, dtype=np.uint8)
@@ -101,22 +113,18 @@ def _write(
             for name, table in tables.items():
                 table[number] = getattr(row, name)
             status[number], missing[number] = DONE, row.missing
-        inside = [row - cache.shard_rows(shard).start for row in rows]
-        cache.write_rows(shard, inside, tables, status, reasons, missing)
+        inside = [row - cache.shard_rows(claim.shard).start for row in claim.rows]
+        cache.write_rows(claim.shard, inside, tables, status, reasons, missing)
 
 
 @contextmanager
 def _single_threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool whose threads compute on one core each: what they compute does not depend on their number.
-
-    On the way out work that has not begun is dropped.
-    """
+    """A pool whose threads compute on one core each: what they compute does not depend on their number."""
     threads = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, "av2a", initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield pool
+        with stopping.threads(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)
 
 
