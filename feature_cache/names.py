@@ -1,9 +1,9 @@
 """Which text may name a clip or a label, how any text is shown, and when two names are the same.
 
 Text in any script is a name, with the spaces, joiners and signs that it needs. Refused is only what would act on a
-terminal or make a name look like another one, what is no text at all, and what is longer than MOST_CHARACTERS. Names are
-stored as they were given, and compared in Unicode's composed form (NFC): macOS hands out decomposed file names, most
-lists are composed.
+terminal or make a name look like another one, what is no text at all, and what is longer than MOST_CHARACTERS.
+Names are stored as they were given, and compared in Unicode's composed form (NFC): macOS hands out decomposed file
+names, most lists are composed.
 """
 
 import unicodedata
@@ -34,9 +34,9 @@ def why_not_a_name(text: str) -> str | None:
 def escaped(text: str, keep: str = "") -> str:
     r"""The text with ``\x1b``, ``\u202e``, … for every character that no name may hold.
 
-    A readable stand-in for any text, legal if it is neither empty nor too long; text that is legal comes back as it is. A
-    byte of a file name that is not UTF-8 becomes ``\xe9``; a name in UTF-8 that was read in a locale without UTF-8
-    becomes what it is.
+    A readable stand-in for any text, legal if it is neither empty nor too long; text that is legal comes back as it
+    is. A byte of a file name that is not UTF-8 becomes ``\xe9``; a name in UTF-8 that was read in a locale without
+    UTF-8 becomes what it is.
 
     Args:
         text: the text.
