@@ -1005,7 +1005,10 @@ def _check_best(file: Path, store: Path, overwrite: bool) -> None:
     """A file of settings is only replaced by the search that wrote it."""
     if not file.exists() or overwrite:
         return
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    if not file.is_file():
+        return  # written to as it is, as /dev/null
+    with file.open(encoding="utf-8-sig", errors="replace") as found:
+        text = found.read(100_000)  # its first lines tell
     if text and f"# search: {_one_line(store)}" not in text.splitlines():  # an empty one is what a full disk left
         raise click.ClickException(f"{file} is there already, from elsewhere: choose another --best, or --overwrite")
 

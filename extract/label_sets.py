@@ -5,7 +5,7 @@ from pathlib import Path
 from extract.errors import ExtractError
 from feature_cache.names import escaped, folded, shortened, why_not_a_name
 from feature_cache.text import portable_name
-from feature_cache.text_files import TextFileError, is_stream, read_lines
+from feature_cache.text_files import TextFileError, is_special, read_lines
 
 MOST_BYTES, MOST_LINES = 64 << 20, 500_000
 """Of a label file."""
@@ -70,7 +70,7 @@ def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
     if str(spec) in label_set_names():
         return str(spec), read_labels(_FOLDER / f"{spec}.txt")
     path = Path(spec)
-    if not path.is_file() and not is_stream(path):
+    if not path.is_file() and not is_special(path):
         raise ExtractError(
             f"no label set {shortened(str(spec), 100)!r} ({', '.join(label_set_names())}) and no file of that name"
         )

@@ -59,7 +59,7 @@ def read_lines(path: str | PathLike[str], most_bytes: int = MOST_BYTES, most_lin
         >>> list(read_lines("labels.txt"))
         ['dog barking', 'speech']
     """
-    return Text(path, most_bytes, most_lines).lines()
+    return (line.removesuffix("\n") for line in Text(path, most_bytes, most_lines).lines())
 
 
 class Text:
@@ -78,22 +78,23 @@ class Text:
         return text.encode() in self._data
 
     def lines(self) -> Iterator[str]:
-        """Its lines without their ends."""
+        r"""Its lines, each but the last with \\n."""
+        text = io.TextIOWrapper(io.BytesIO(self._data), encoding="utf-8-sig")
         number = 0
-        for number, line in enumerate(io.TextIOWrapper(io.BytesIO(self._data), encoding="utf-8-sig"), 1):
-            if len(line) > MOST_IN_A_LINE:
-                most = f"at most {MOST_IN_A_LINE:,} are read"
-                raise TextFileError(f"{self.path} line {number} has {len(line):,} characters, {most}: break it")
-            yield line.removesuffix("\n")
+        while line := text.readline(MOST_IN_A_LINE + 1):
+            number += 1
+            if len(line) > MOST_IN_A_LINE and not line.endswith("\n"):
+                raise TextFileError(f"{self.path} line {number} has over {MOST_IN_A_LINE:,} characters: break it")
+            yield line
 
 
-def is_stream(path: str | PathLike[str]) -> bool:
-    """Whether a path is standard input or a pipe of the shell's, which can be read once alone."""
+def is_special(path: str | PathLike[str]) -> bool:
+    """Whether something is there that is neither a file nor a folder, as standard input: it can be read once alone."""
     try:
         mode = Path(path).stat().st_mode
     except (OSError, ValueError):
         return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and _is_given(path)
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _is_given(path: str | PathLike[str]) -> bool:

@@ -12,6 +12,7 @@ from extract.demo.script import SECONDS, Script
 from extract.demo.soundtrack import soundtrack
 from extract.demo.synth import Wave
 from extract.demo.things import BY_LABEL
+from feature_cache.storage.atomic import whole_file
 
 FPS = 10
 SIZE = (160, 120)
@@ -38,4 +39,5 @@ def clip_sound(script: Script) -> Wave:
 
 def make_clip(script: Script, path: Path, size: tuple[int, int] = SIZE) -> None:
     """Render the script and write it to `path` (mp4)."""
-    write_mp4(path, clip_frames(script, size), FPS, clip_sound(script), size)
+    with whole_file(path) as partial:
+        write_mp4(partial, clip_frames(script, size), FPS, clip_sound(script), size)

@@ -14,7 +14,7 @@ from feature_cache.exchange.hdf5_files import open_hdf5
 from feature_cache.exchange.numpy_files import begins_with
 from feature_cache.exchange.other_kinds import other_kind
 from feature_cache.tables import Table
-from feature_cache.text_files import TextFileError, is_stream, read_lines
+from feature_cache.text_files import TextFileError, is_special, read_lines
 
 
 class Sources:
@@ -102,7 +102,7 @@ class Sources:
             return archive.strings(name)
         if value is None:
             return None
-        if is_stream(value) or (Path(value).is_file() and not _is_array_file(value)):
+        if is_special(value) or (Path(value).is_file() and not _is_array_file(value)):
             return text_lines(value)
         archive, name = self._named(argument, value, names)
         return archive.strings(name)
@@ -213,7 +213,7 @@ def text_lines(path: str) -> list[str]:
     """
     other = (
         None
-        if is_stream(path) or path.lower().endswith((".csv", ".tsv", ".txt", ".dat", ".json"))
+        if is_special(path) or path.lower().endswith((".csv", ".tsv", ".txt", ".dat", ".json"))
         else other_kind(path)
     )
     if other is not None:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.names import shortened
-from feature_cache.text_files import is_stream
 from score.choices import STREAMS
 from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
@@ -41,7 +40,6 @@ def read_ave(path: Path, split: str) -> dict[str, Any]:
     Raises:
         AnnotationError: a file or a value is missing or wrong.
     """
-    stream = is_stream(path)
     if path.is_file() and path.suffix.lower() != ".json":
         if path.name != EVENTS_FILE:
             raise AnnotationError(
@@ -49,7 +47,7 @@ def read_ave(path: Path, split: str) -> dict[str, Any]:
             )
         path = path.parent
     reader = _Reader()
-    if stream or path.is_file():
+    if path.exists() and not path.is_dir():
         reader.read_json(path)
     elif not (path / EVENTS_FILE).exists() and (path / f"{split}_AVE.json").exists():
         reader.read_json(path / f"{split}_AVE.json")
