@@ -1,8 +1,8 @@
 """Fuzzing the command: seeded mutators of what it reads, many cases in one warm process, and what must hold of each.
 
-A mutator is a function of bytes and a generator, bytes -> bytes: mutators know the structure of a kind of file and break
-it in one place. A case is sound if :func:`check_end` takes it; where the command was content, the caller compares what it
-wrote with what was written for the file as it was, or with what an independent reading of the mutated file says.
+A mutator is a function of bytes and a generator, bytes -> bytes: mutators know the structure of a kind of file and
+break it in one place. A case is sound if :func:`check_end` takes it; where the command was content, the caller compares
+what it wrote with what was written for the file as it was, or with what an independent reading of the file says.
 """
 
 import io
@@ -131,9 +131,10 @@ def mutants(data: bytes, mutators: Sequence[Mutator], count: int, seed: int) -> 
 # --- mutators of any text -----------------------------------------------------------------------------------
 
 WORDS = (
-    b"", b"0", b"-1", b"1e400", b"-1e400", b"nan", b"inf", b"1" * 5000, b"0x" + b"f" * 5000, b"9" * 400, b"true", b"null",
-    b'""', b'"', b"'''", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\x1b[2J", b"\xc2\x9b2J", b"\r", b"\n",
-    b"\xe2\x80\xa8", b"[" * 3000, b"{" * 3000, b"a." * 400, b"`((((`", b"[/]", b"x" * 1001, b"x" * 120_000, b"&", b"\t", b"#",
+    b"", b"0", b"-1", b"1e400", b"-1e400", b"nan", b"inf", b"1" * 5000, b"0x" + b"f" * 5000, b"9" * 400, b"true",
+    b"null", b'""', b'"', b"'''", b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"\xe2\x80\xae", b"\x1b[2J", b"\xc2\x9b2J",
+    b"\r", b"\n", b"\xe2\x80\xa8", b"[" * 3000, b"{" * 3000, b"a." * 400, b"`((((`", b"[/]", b"x" * 1001,
+    b"x" * 120_000, b"&", b"\t", b"#",
 )  # fmt: skip
 """What stands where something else is expected."""
 
