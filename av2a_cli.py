@@ -21,6 +21,7 @@ import io
 import json
 import re
 import shlex
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,15 +48,18 @@ def _why_not_imported(error: ImportError) -> str | None:
 try:
     from feature_cache import stopping
     from feature_cache.errors import Av2aError
+    from feature_cache.names import escaped, shortened
     from score.config import ScoreConfig
     from score.parameters import describe
 except ImportError as error:
     if (said := _why_not_imported(error)) is None:
         raise
-    sys.exit(f"Error: {said}")
+    sys.exit(f"Error: {said if said.isprintable() else ascii(said)}")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
 
     from feature_cache import FeatureCache
     from score import Report
@@ -64,6 +68,8 @@ if TYPE_CHECKING:
 
 EXIT_SOME_FAILED = 3
 EXIT_NOT_READ = 141
+MOST_OF_AN_ERROR = 300
+"""Characters of an error's line."""
 
 
 class _Commands(click.Group):
@@ -94,12 +100,12 @@ class _Commands(click.Group):
             if stopping.came():
                 raise
             if isinstance(error, click.ClickException):
-                error.show(sys.stderr)
+                _show(error)
                 code = error.exit_code
             elif isinstance(error, click.Abort):
                 click.echo("Aborted!", err=True)
             elif isinstance(error, OSError):  # of what is printed before a command begins
-                click.echo(f"Error: {_os_error(error)}", err=True)
+                click.echo(error_line(f"Error: {_os_error(error)}"), err=True)
             elif isinstance(error, SystemExit):
                 code = error.code
             else:
@@ -122,7 +128,10 @@ class _Commands(click.Group):
         except OSError as error:
             raise click.ClickException(_os_error(error)) from error
         except Av2aError as error:
-            raise click.ClickException(_shown(in_options(str(error), ctx.invoked_subcommand))) from error
+            message = shortened(str(error), 10 * MOST_OF_AN_ERROR)
+            raise click.ClickException(in_options(message, ctx.invoked_subcommand)) from error
+        except MemoryError as error:
+            raise click.ClickException("there is not enough memory for it: close other programs") from error
 
 
 class _Stopped:
@@ -148,7 +157,35 @@ _KEPT = {
 
 
 def _os_error(error: OSError) -> str:
-    return _shown((f"{error.filename}: " if error.filename else "") + (error.strerror or str(error)))
+    return (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
+
+
+def _show(error: click.ClickException) -> None:
+    """Say on standard error what was wrong, under the usage where Click gives it."""
+    if type(error).show not in (click.ClickException.show, click.UsageError.show):
+        error.show(sys.stderr)  # the help, where no command was given
+        return
+    line = error_line(f"Error: {error.format_message()}").removeprefix("Error: ")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    (click.UsageError(line, context) if context else click.ClickException(line)).show(sys.stderr)
+
+
+def error_line(text: str) -> str:
+    r"""What is printed of an error: one line of MOST_OF_AN_ERROR at most, without anything that acts on a terminal.
+
+    Its middle is what is left out: it begins with what is wrong, and ends in the mend.
+
+    Example:
+        >>> error_line("Error: a\x1b.zarr is not there")
+        'Error: a\\x1b.zarr is not there'
+    """
+    words = shortened(text, 10 * MOST_OF_AN_ERROR).replace("\n\t", " ").strip("\n")  # Click lists choices so
+    encoding = getattr(getattr(sys.stderr, "plain", sys.stderr), "encoding", None) or "utf-8"
+    line = escaped(words).encode(encoding, "backslashreplace").decode(encoding)
+    if len(line) <= MOST_OF_AN_ERROR:
+        return line
+    cut = shortened(line, MOST_OF_AN_ERROR - 2)
+    return cut if encoding.lower().startswith("utf") else cut.replace("…", "...")
 
 
 class _Output(io.FileIO):
@@ -401,12 +438,12 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
     with _progress("extracting") as progress:
         summary = extract_videos(
             videos, output, overwrite=overwrite, progress=progress,
-            notice=lambda line: click.echo(in_options(line, "extract"), err=True), **options,
+            notice=lambda line: _say(in_options(line, "extract")), **options,
         )  # fmt: skip
     for note in summary.notes:
         click.echo(in_options(f"note: {note}", "extract"), err=True)
     for clip, reason in summary.failed.items():
-        click.echo(in_options(f"failed: {clip}: {reason}", "extract"), err=True)
+        click.echo(error_line(f"failed: {clip}: {in_options(reason, 'extract')}"), err=True)
     click.echo(
         f"{output}: {summary.done} clips done, {len(summary.failed)} failed, {summary.seconds:.1f} s"
         + (f" ({summary.skipped} of them were there before)" if summary.skipped else "")
@@ -461,7 +498,7 @@ def backbones(as_json: bool) -> None:
     found = {name: describe_backbone(name) for name in backbone_names()}
     if as_json:
         facts = {name: {**asdict(info), "installed": info.installed} for name, info in found.items()}
-        click.echo(json.dumps(facts, indent=1))
+        _print_json(facts)
         return
     _table(
         ("name", "what", "needs", "dimensions", "checkpoints"),
@@ -500,7 +537,7 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
 
         tallies = by_shard(opened) if workers is None else by_worker(opened, workers)
         if as_json:
-            click.echo(json.dumps([each._asdict() for each in tallies], indent=1))
+            _print_json([each._asdict() for each in tallies])
         else:
             first = "shard" if workers is None else "worker"
             _table((first, "shards", "rows", "done", "failed", "pending"), tallies)
@@ -508,14 +545,14 @@ def info(cache: str, failed: bool, shards: bool, workers: int | None, as_json: b
     if failed:
         reasons = {clip: in_options(reason, "extract") for clip, reason in opened.reasons().items()}
         if as_json:
-            click.echo(json.dumps(reasons, indent=1))
+            _print_json(reasons)
         else:
             for clip, reason in reasons.items():
                 click.echo(f"{clip}\t{reason}")
         return
     facts = opened.describe()
     if as_json:
-        click.echo(json.dumps(facts, indent=1))
+        _print_json(facts)
         return
     texts = {name: f"{len(labels)} labels" for name, labels in facts.pop("text_sets").items()}
     attributes = facts.pop("attributes")
@@ -540,7 +577,7 @@ def verify(cache: str, repair: bool, as_json: bool) -> None:
     if as_json:
         facts = found.to_dict()
         facts["damage"] = [{**bad, "mend": in_options(bad["mend"], "verify")} for bad in facts["damage"]]
-        click.echo(json.dumps(facts, indent=1))
+        _print_json(facts)
     else:
         for bad in found.damage:
             place = bad.array if bad.shard is None else f"{bad.array}, shard {bad.shard}"
@@ -891,7 +928,7 @@ def evaluate(
 
     truth = read_annotations(dataset, annotations, split=split)
     report = compare(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
-    figures = json.dumps(report.to_dict(), indent=1)
+    figures = _json(report.to_dict())
     if output is not None:
         from feature_cache.storage.atomic import write_outputs
 
@@ -1040,7 +1077,10 @@ def _check_best(file: Path, store: Path, overwrite: bool) -> None:
     """A file of settings is only replaced by the search that wrote it."""
     if not file.exists() or overwrite:
         return
-    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    if not file.is_file():
+        return  # written to as it is, as /dev/null
+    with file.open(encoding="utf-8-sig", errors="replace") as found:
+        text = found.read(100_000)  # its first lines tell
     if text and f"# search: {_one_line(store)}" not in text.splitlines():  # an empty one is what a full disk left
         raise click.ClickException(f"{file} is there already, from elsewhere: choose another --best, or --overwrite")
 
@@ -1077,7 +1117,7 @@ _COMMAND_OF = {
 """Commands by the function that each of them calls."""
 _OTHER_NAMES = {"stitched": "stitch", "report_on": "report_split", "format": "file_format"}
 """Parameters of commands by the argument, where their names differ."""
-_QUOTED_PYTHON = re.compile(r"`([^`\n]+)`")
+_QUOTED_PYTHON = re.compile(r"`([^`\n]{1,300})`")
 
 
 def in_options(message: str, command: str | None) -> str:
@@ -1098,14 +1138,21 @@ def in_options(message: str, command: str | None) -> str:
     return _QUOTED_PYTHON.sub(lambda found: _said(found[1], [*first, *main.commands.values()]) or found[0], message)
 
 
-def _said(text: str, commands: list[click.Command]) -> str | None:
+def _parsed(text: str) -> ast.expr | None:
+    """Python between backquotes; None where it is none: names and labels may hold backquotes, too."""
     try:
-        found = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return _argument(text, commands)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _said(text: str, commands: list[click.Command]) -> str | None:
+    found = _parsed(text)
     if isinstance(found, ast.Call) and isinstance(found.func, ast.Name) and found.func.id in _COMMAND_OF:
         return _call(found.func.id, found)
-    return _argument(text, commands) if isinstance(found, ast.Name) else None
+    return _argument(text, commands) if found is None or isinstance(found, ast.Name) else None
 
 
 def _argument(text: str, commands: list[click.Command]) -> str | None:
@@ -1113,9 +1160,8 @@ def _argument(text: str, commands: list[click.Command]) -> str | None:
     name, _, value = text.partition("=")
     if not name.isidentifier():
         return None
-    try:
-        given = ast.parse(value, mode="eval").body if value else None
-    except SyntaxError:
+    given = _parsed(value) if value else None
+    if value and given is None:
         return None
     return next((said for command in commands if (said := _option(name, given, command))), None)
 
@@ -1173,16 +1219,31 @@ def _print_report(report: "Report", split: str, per_class: bool) -> None:
 
 
 def _shown(text: str) -> str:
-    if text.isprintable():
-        return text
-    from feature_cache.names import escaped
-
     return escaped(text, keep="\n\t")
+
+
+def _say(line: str) -> None:
+    """A line on standard error, above a bar if there is one."""
+    if not _bars:
+        click.echo(line, err=True)
+        return
+    from rich.text import Text
+
+    _bars[-1].print(Text(_shown(line)), soft_wrap=True)
+
+
+def _json(value: Any) -> str:
+    """JSON in ASCII, of which nothing has to be escaped for a terminal."""
+    return json.dumps(value, indent=1).replace("\x7f", "\\u007f")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(_json(value))
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    return escaped(text if len(text) <= 200 else text[:197] + "...")
 
 
 def _announce_compiling(kernel: str) -> None:
@@ -1199,11 +1260,14 @@ _TEXT_WIDTH, _SHORT_WIDTH = 24, 6
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; in a narrow terminal with headings broken between their words, then shortened, then as lines."""
+    """Print a table; in a narrow terminal with headings broken between their words, then shortened, then as lines.
+
+    Cells are no markup: what a person called `[red]` or `:dog:` is shown so.
+    """
     from rich import box
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     out = getattr(sys.stdout, "plain", sys.stdout)
     console = Console(file=out) if out.isatty() else Console(file=out, width=120, color_system=None)
@@ -1216,19 +1280,19 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     headings = _headings(header, widths, texts, console.width)
     if headings is None:
         for row in cells:
-            console.print(", ".join(f"{name} {cell}" for name, cell in zip(header, row, strict=True)), markup=False)
+            console.print(Text(", ".join(f"{name} {cell}" for name, cell in zip(header, row, strict=True))))
         return
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
     for number, name in enumerate(headings):
         text = number in texts
         table.add_column(
-            escape(name),
+            Text(name),
             justify="left" if text else "right",
             overflow="fold",
             no_wrap=not text or header[number] == "checkpoints",
         )
     for row in cells:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
@@ -1268,42 +1332,55 @@ def _broken(parts: Sequence[str], width: int) -> str:
 @contextmanager
 def _search_progress() -> "Iterator[Callable[[int, int, float], None]]":
     """A bar with settings a second and the best so far; call with (tried, all, best)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(file=getattr(sys.stderr, "plain", sys.stderr))
-    with Progress(
-        TextColumn("searching"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task("search", total=None, rate="")
+    with _bar("searching", rate=True) as update:
 
         def show(tried: int, total: int, best: float) -> None:
             stopping.check(begun=True)
-            elapsed = bar.tasks[0].elapsed or 1e-9
-            bar.update(task, completed=tried, total=total, rate=f"{tried / elapsed:,.0f} settings/s, best {best:.2f} %")
+            update(tried, total, lambda elapsed: f"{tried / elapsed:,.0f} settings/s, best {best:.2f} %")
 
         yield show
 
 
 @contextmanager
 def _progress(what: str) -> "Iterator[Callable[[int, int], None]]":
-    """A bar on standard error, nothing where that is no terminal; call with (done, total)."""
+    """A bar; call with (done, total)."""
+    with _bar(what) as update:
+
+        def show(done: int, total: int) -> None:
+            stopping.check(begun=True)
+            update(done, total, lambda _: "")
+
+        yield show
+
+
+_bars: "list[Console]" = []
+"""Where the bar is drawn, while there is one."""
+
+
+@contextmanager
+def _bar(what: str, rate: bool = False) -> "Iterator[Callable[[int, int, Callable[[float], str]], None]]":
+    """A bar on standard error, nothing where that is no terminal; call with (done, total, words about the seconds)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(file=getattr(sys.stderr, "plain", sys.stderr))
+    words = [TextColumn("{task.fields[rate]}", markup=False)] if rate else []
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
+        TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), *words,
+        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
+        redirect_stdout=False, redirect_stderr=False,  # it would print what others write as it is
     ) as bar:  # fmt: skip
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(what, total=None, rate="")
 
-        def show(done: int, total: int) -> None:
-            stopping.check(begun=True)
-            bar.update(task, completed=done, total=total)
+        def update(done: int, total: int, said: Callable[[float], str]) -> None:
+            bar.update(task, completed=done, total=total, rate=said(bar.tasks[0].elapsed or 1e-9))
 
-        yield show
+        if console.is_terminal:
+            _bars.append(console)
+        try:
+            yield update
+        finally:
+            _bars.clear()
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 from pathlib import Path
 
 from extract.errors import ExtractError
-from feature_cache.names import escaped, folded, why_not_a_name
+from feature_cache.names import escaped, folded, shortened, why_not_a_name
 from feature_cache.text import portable_name
+from feature_cache.text_files import TextFileError, is_special, read_lines
 
+MOST_BYTES, MOST_LINES = 64 << 20, 500_000
+"""Of a label file."""
 _FOLDER = Path(__file__).with_name("labels")
 
 
@@ -24,24 +27,25 @@ def read_labels(path: Path) -> list[str]:
             and Unicode form aside).
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no UTF-8 text; save it as such"
-        raise ExtractError(f"label file {path} cannot be read: {reason}") from error
+        found = list(read_lines(path, MOST_BYTES, MOST_LINES))
+    except TextFileError as error:
+        raise ExtractError(f"label file {error}") from error
     labels: list[str] = []
     lines: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(found, 1):
         label = line.strip()
         if not label or label.startswith("#"):
             continue
         why = why_not_a_name(label)
         if why is not None:
             raise ExtractError(
-                f"label file {path}, line {number}: '{escaped(label)}' is no label: {why}; write it in other characters"
+                f"label file {path}, line {number}: '{escaped(shortened(label, 60))}' is no label: {why}; write another"
             )
         before = lines.setdefault(folded(label), number)
         if before != number:
-            raise ExtractError(f"label file {path}, line {number}: {label!r} is on line {before} already")
+            raise ExtractError(
+                f"label file {path}, line {number}: {shortened(label, 60)!r} is on line {before} already: remove one"
+            )
         labels.append(label)
     if len(labels) < 2:
         raise ExtractError(f"label file {path} has {len(labels)} label(s): at least 2, one a line, are needed")
@@ -66,8 +70,10 @@ def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
     if str(spec) in label_set_names():
         return str(spec), read_labels(_FOLDER / f"{spec}.txt")
     path = Path(spec)
-    if not path.is_file():
-        raise ExtractError(f"no label set {str(spec)!r} ({', '.join(label_set_names())}) and no file of that name")
+    if not path.is_file() and not is_special(path):
+        raise ExtractError(
+            f"no label set {shortened(str(spec), 100)!r} ({', '.join(label_set_names())}) and no file of that name"
+        )
     labels = read_labels(path)
     for name in label_set_names():
         if read_labels(_FOLDER / f"{name}.txt") == labels:

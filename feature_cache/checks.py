@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from feature_cache import layout
 from feature_cache.errors import CacheError
 from feature_cache.layout import NO_PICTURE, NO_SOUND
-from feature_cache.names import escaped, why_not_a_name
+from feature_cache.names import escaped, shortened, why_not_a_name
 
 MOST_LOST = 0.01
 """Share of a vector's norm that storing it may cost; float16 costs normal values 0.0005 at most."""
@@ -29,9 +29,9 @@ def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
     for clip in ids:
         why = why_not_a_name(clip) or (None if escaped(clip) == clip else "it is not UTF-8")
         if why is not None:
-            raise CacheError(f"'{escaped(clip)}' is no clip id: {why}; name the clip in other characters")
+            raise CacheError(f"'{escaped(shortened(clip, 100))}' is no clip id: {why}; name the clip otherwise")
         if clip in seen:
-            raise CacheError(f"clip id {clip!r} occurs twice")
+            raise CacheError(f"clip id {shortened(clip, 100)!r} occurs twice")
         seen.add(clip)
     return ids
 

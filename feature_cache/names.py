@@ -1,12 +1,16 @@
 """Which text may name a clip or a label, how any text is shown, and when two names are the same.
 
 Text in any script is a name, with the spaces, joiners and signs that it needs. Refused is only what would act on a
-terminal or make a name look like another one, or what is no text at all. Names are stored as they were given, and
-compared in Unicode's composed form (NFC): macOS hands out decomposed file names, most lists are composed.
+terminal or make a name look like another one, what is no text at all, and what is longer than MOST_CHARACTERS.
+Names are stored as they were given, and compared in Unicode's composed form (NFC): macOS hands out decomposed file
+names, most lists are composed.
 """
 
 import unicodedata
 from collections.abc import Callable, Iterable
+
+MOST_CHARACTERS = 1000
+"""Of a clip's id, a label or a class; a file name has 255 bytes at most, an id may have folders before it."""
 
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 _LINE_ENDS = {0x2028, 0x2029}
@@ -18,6 +22,8 @@ def why_not_a_name(text: str) -> str | None:
     """Why a text cannot be a clip's id or a label, as "it holds …"; None where it, :func:`escaped`, can."""
     if not text:
         return "it is empty"
+    if len(text) > MOST_CHARACTERS:
+        return f"it has {len(text):,} characters, {MOST_CHARACTERS:,} at most are allowed"
     for char in _put_together(text):
         what = _refused(char)
         if what is not None:
@@ -28,8 +34,9 @@ def why_not_a_name(text: str) -> str | None:
 def escaped(text: str, keep: str = "") -> str:
     r"""The text with ``\x1b``, ``\u202e``, … for every character that no name may hold.
 
-    A legal, readable stand-in for any text but the empty one; text that is legal comes back as it is. A byte of a file
-    name that is not UTF-8 becomes ``\xe9``; a name in UTF-8 that was read in a locale without UTF-8 becomes what it is.
+    A readable stand-in for any text, legal if it is neither empty nor too long; text that is legal comes back as it
+    is. A byte of a file name that is not UTF-8 becomes ``\xe9``; a name in UTF-8 that was read in a locale without
+    UTF-8 becomes what it is.
 
     Args:
         text: the text.
@@ -39,6 +46,23 @@ def escaped(text: str, keep: str = "") -> str:
         return text
     text = _put_together(text)
     return "".join(char if char in keep or _refused(char) is None else _escape(char) for char in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and its end around an ellipsis, of at most so many characters.
+
+    Args:
+        text: the text.
+        most: characters of what comes back, 3 at least.
+
+    Example:
+        >>> shortened("a very long name", 9)
+        'a ve…name'
+    """
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
 
 
 def composed(text: str) -> str:

@@ -5,11 +5,13 @@ that has to be said of a parameter: options of the command, spaces of a search, 
 """
 
 import math
+import reprlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import Any, Literal, Self, cast
 
+from feature_cache.names import shortened
 from score.errors import ScoreError
 
 Kind = Literal["number", "choice", "flag", "count"]
@@ -58,23 +60,40 @@ class Parameter:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if self.kind == "number":
             if not number:
-                raise ScoreError(f"{self.name} must be a number, got {value!r}")
-            if not (self.low <= value <= self.high and math.isfinite(value)):
-                raise ScoreError(f"{self.name} must lie in {self._range}, got {float(value)}")
+                raise ScoreError(f"{self.name} must be a number, got {_told(value)}")
+            if not (self.low <= value <= self.high and abs(value) < math.inf and _is_a_float(value)):
+                raise ScoreError(f"{self.name} must lie in {self._range}, got {_told(value, as_float=True)}")
             return float(value)
         if self.kind == "choice":
-            if value not in self.names:
-                raise ScoreError(f"{self.name} must be one of {', '.join(self.names)}, got {value!r}")
+            if not isinstance(value, str) or value not in self.names:
+                raise ScoreError(f"{self.name} must be one of {', '.join(self.names)}, got {_told(value)}")
         elif self.kind == "flag":
             if not isinstance(value, bool):
-                raise ScoreError(f"{self.name} must be true or false, got {value!r}")
+                raise ScoreError(f"{self.name} must be true or false, got {_told(value)}")
         elif not number or not isinstance(value, int) or not self.low <= value <= self.high:
-            raise ScoreError(f"{self.name} must be a whole number in {self._range}, got {value!r}")
+            raise ScoreError(f"{self.name} must be a whole number in {self._range}, got {_told(value)}")
         return value
 
     @property
     def _range(self) -> str:
         return f"[{self.low:g}, {self.high:g}]" if math.isfinite(self.high) else f"[{self.low:g}, inf)"
+
+
+def _is_a_float(value: int | float) -> bool:
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
+
+
+def _told(value: Any, as_float: bool = False) -> str:
+    """A value for a message, whatever it is."""
+    if isinstance(value, float) or (as_float and _is_a_float(value)):
+        return str(float(value))
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**60:
+        return "a number of over 60 digits"
+    return shortened(reprlib.repr(value), 60)
 
 
 def number(*, low: float, high: float = math.inf, help: str, title: str, default: float | None = None) -> Any:

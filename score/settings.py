@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from feature_cache import FeatureCache
+from feature_cache.names import shortened
+from feature_cache.text_files import TextFileError, read_text
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.parameters import describe
+
+MOST_BYTES = 100_000
+"""Of a file of settings."""
+MOST_IN_A_LINE = 1000
+"""Characters: reading a dotted key takes time that grows with the square of its parts."""
 
 
 def settings_for(cache: FeatureCache, file: str | PathLike[str] | None = None, **given: Any) -> ScoreConfig:
@@ -44,14 +51,15 @@ def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8-sig")
-        found = json.loads(text) if file.suffix.lower() == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise ScoreError(f"{file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ScoreError(f"{file} is no UTF-8 text: save it as such") from error
+        text = read_text(file, MOST_BYTES)
+    except TextFileError as error:
+        raise ScoreError(str(error)) from error
+    try:
+        found = _from_json(text) if file.suffix.lower() == ".json" else _from_toml(text)
+    except RecursionError as error:
+        raise ScoreError(f"{file} is nested too deeply: parameters are single values, such as alpha = 0.5") from error
     except ValueError as error:
-        raise ScoreError(f"{file}: {error}") from error
+        raise ScoreError(f"{file} cannot be read: {shortened(str(error), 120)}: correct it there") from error
     names = describe(ScoreConfig)
     if not isinstance(found, dict):
         raise ScoreError(f"{file}: a table of parameters is expected, such as alpha = 0.5")
@@ -59,7 +67,30 @@ def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
         raise ScoreError(f"{file} is empty, or was cut off: a parameter is expected, such as alpha = 0.5")
     for name in found:
         if name not in names:
-            raise ScoreError(f"{file}: unknown parameter {name!r}: there are {', '.join(names)}")
+            raise ScoreError(f"{file}: unknown parameter {shortened(name, 60)!r}: there are {', '.join(names)}")
+    try:
+        return {name: names[name].check(value) for name, value in found.items()}
+    except ScoreError as error:
+        raise ScoreError(f"{file}: {error}") from error
+
+
+def _from_toml(text: str) -> dict[str, Any]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MOST_IN_A_LINE and not line.lstrip().startswith("#"):
+            raise ValueError(f"line {number} has {len(line):,} characters, at most {MOST_IN_A_LINE:,} are read")
+    return tomllib.loads(text)
+
+
+def _from_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{shortened(name, 60)!r} is there twice")
+        found[name] = value
     return found
 
 

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from feature_cache.names import why_not_a_name
 from feature_cache.storage.atomic import write_outputs
+from feature_cache.text_files import TextFileError, read_text
 
 MADE_BY = "av2a demo"
 NAME = "demo.json"
 VERSION = 1
+_MOST_BYTES = 1 << 20
 _PLAIN = {"videos": (".mp4", ".txt"), "annotations": (".csv",)}
 
 
@@ -34,16 +37,19 @@ def _note(files: Sequence[str], facts: dict[str, Any]) -> str:
 def files_of(note: Path) -> set[str]:
     """What a demo made, by its note: paths below its folder; none without a note that can be read."""
     try:
-        stored = json.loads(note.read_text(encoding="utf-8"))
+        stored = json.loads(read_text(note, _MOST_BYTES))
         if stored["made_by"] != MADE_BY or not 1 <= int(stored.get("version", 1)) <= VERSION:
             return set()
         names = {str(name) for name in stored["files"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (TextFileError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return set()
     return {
         name
         for name in names
-        if (parts := name.split("/")) and len(parts) == 2 and parts[1].endswith(_PLAIN.get(parts[0], ()))
+        if (parts := name.split("/"))
+        and len(parts) == 2
+        and parts[1].endswith(_PLAIN.get(parts[0], ()))
+        and why_not_a_name(name) is None
     }
 
 

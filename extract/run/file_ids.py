@@ -1,14 +1,16 @@
 """What files are called: their ids, which are unique and stay what they are while a folder grows (docs/media.md)."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from feature_cache.names import composed
+from feature_cache.names import MOST_CHARACTERS, composed, shortened
 
 _NUMBERED = re.compile(r"^(.+)#\d+$")
+_MOST_CHARACTERS = MOST_CHARACTERS - 20
 _FULL = 2
 """The level of an id that is a file's whole path."""
 
@@ -67,10 +69,18 @@ def by_stem(paths: Iterable[str]) -> dict[str, list[str]]:
 
 def _id(path: str, level: int) -> str:
     if level == 0:
-        return stem(path)
+        return _fitting(stem(path))
     if level == 1:
-        return without_ending(path)
-    return path if level == _FULL else f"{path}~{level - 1}"
+        return _fitting(without_ending(path))
+    return _fitting(path if level == _FULL else f"{path}~{level - 1}")
+
+
+def _fitting(name: str) -> str:
+    """A name that leaves an id room for "#" and a part's number; a path many folders deep is cut in its middle."""
+    if len(name) <= _MOST_CHARACTERS:
+        return name
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{shortened(name, _MOST_CHARACTERS - 17)}~{digest}"
 
 
 def _kept(paths: Sequence[str], known: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:

@@ -1,7 +1,6 @@
 """A cache as one HDF5 file, for whoever has HDF5 and not Zarr (docs/exchange.md)."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from feature_cache.cache import FeatureCache
 from feature_cache.digests import text_digest
 from feature_cache.errors import CacheError
+from feature_cache.exchange.hdf5_stream import Hdf5Stream
 from feature_cache.layout import DIGEST_BYTES, DIMENSIONS, MISSING_NAMES, STATUS_NAMES, TEXT_GROUP, decode_reason
 from feature_cache.storage.atomic import new_file
 from feature_cache.tables import first_line
@@ -63,13 +63,21 @@ def export_hdf5(
     identity = cache.identity
     with new_file(path, overwrite=overwrite) as partial:
         try:
-            with h5py.File(partial, "w") as file:
-                _write_facts(file, cache, identity)
-                _write_texts(file, cache, compression)
-                _write_rows(file, cache, compression, progress)
-        except (OSError, RuntimeError) as error:  # the library's, with the system's own words inside
-            system = re.search(r"error message = '([^']*)'", str(error))
-            raise CacheError(f"{path} cannot be written ({system[1] if system else first_line(error)})") from error
+            with Hdf5Stream(partial) as stream:
+
+                def written(done: int, total: int) -> None:
+                    stream.check()
+                    if progress is not None:
+                        progress(done, total)
+
+                with h5py.File(stream, "w") as file:
+                    _write_facts(file, cache, identity)
+                    _write_texts(file, cache, compression)
+                    _write_rows(file, cache, compression, written)
+                stream.check()
+        except (OSError, RuntimeError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
+            raise CacheError(f"{path} cannot be written ({why})") from error
         if cache.identity != identity:
             raise CacheError(
                 f"{cache.path} was changed while it was exported: export it again when nobody writes to it"

@@ -8,12 +8,13 @@ from typing import Self
 import h5py
 
 from feature_cache.errors import CacheError
-from feature_cache.exchange.archives import MOST_TEXT, Archive, Hdf5Archive, NumpyArchive
+from feature_cache.exchange.archives import Archive, Hdf5Archive, NumpyArchive
 from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.hdf5_files import open_hdf5
 from feature_cache.exchange.numpy_files import begins_with
 from feature_cache.exchange.other_kinds import other_kind
-from feature_cache.tables import Table, first_line
+from feature_cache.tables import Table
+from feature_cache.text_files import TextFileError, is_special, read_lines
 
 
 class Sources:
@@ -101,7 +102,7 @@ class Sources:
             return archive.strings(name)
         if value is None:
             return None
-        if Path(value).is_file() and not _is_array_file(value):
+        if is_special(value) or (Path(value).is_file() and not _is_array_file(value)):
             return text_lines(value)
         archive, name = self._named(argument, value, names)
         return archive.strings(name)
@@ -170,6 +171,8 @@ class Sources:
                 raise CacheError(f"{path} is not there")
             if Path(path).is_dir():
                 raise CacheError(f'{path} is a folder: name it as `image="{path}"`')
+            if not Path(path).is_file():
+                raise CacheError(f"{path} is a pipe or a device, not a file: write what it gives into a file")
             other = other_kind(path)
             if other is not None:
                 raise CacheError(other)
@@ -208,15 +211,14 @@ def text_lines(path: str) -> list[str]:
     Raises:
         CacheError: it is no such text.
     """
-    other = None if path.lower().endswith((".csv", ".tsv", ".txt", ".dat", ".json")) else other_kind(path)
+    other = (
+        None
+        if is_special(path) or path.lower().endswith((".csv", ".tsv", ".txt", ".dat", ".json"))
+        else other_kind(path)
+    )
     if other is not None:
         raise CacheError(other)
     try:
-        if Path(path).stat().st_size > MOST_TEXT:
-            raise CacheError(f"{path} is too long for a list of texts")
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CacheError(f"{path} is no UTF-8 text ({error.reason}): save it as such") from error
-    except OSError as error:
-        raise CacheError(f"{path} cannot be read ({error.strerror or first_line(error)})") from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
+        return [text for line in read_lines(path) if (text := line.strip())]
+    except TextFileError as error:
+        raise CacheError(str(error)) from error

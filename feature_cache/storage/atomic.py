@@ -1,11 +1,14 @@
 """Files that are written whole or not at all, and are on the disk when a call returns.
 
-A file gets its name once its bytes are there: a kill or a full disk leaves what was there before.
+A file gets its name once its bytes are there: a kill or a full disk leaves what was there before. What a killed
+process left of an output goes when the output is written again.
 """
 
 import errno
 import os
+import re
 import stat
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -13,10 +16,15 @@ from os import PathLike
 from pathlib import Path
 
 from feature_cache.errors import CacheError
+from feature_cache.storage.here import is_running, this_system
 
 PARTIAL = ".partial"
 """Ending of a file that was being written when its process was killed."""
 _TRIES = 20
+_LEFT_SECONDS = 3600
+"""What another machine's process has not touched for so long is left over."""
+_WRITER = re.compile(r"([0-9a-f]{12})-(\d{1,12})-[0-9a-f]{12}")
+_EARLY_WRITER = re.compile(r"[0-9a-f]{32}")
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -46,7 +54,7 @@ def create_file(path: Path, data: bytes) -> bool:
     """
     for _ in range(_TRIES):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{_hidden(path.name)}.{uuid.uuid4().hex}{PARTIAL}")
+        partial = _partial_of(path)
         try:
             partial.write_bytes(data)
             os.link(partial, path)
@@ -72,7 +80,7 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    partial = path.with_name(f"{_hidden(path.name)}.{uuid.uuid4().hex}{PARTIAL}")
+    partial = _partial_of(path)
     try:
         partial.write_bytes(data)
         partial.replace(path)
@@ -99,9 +107,12 @@ def write_outputs(files: Mapping[Path, str | bytes]) -> None:
             special[file] = data
         else:
             found[Path(os.path.realpath(file)) if file.is_symlink() else file] = data
+    for file in found:
+        _remove_left(file)
     _put(found)
     for file, data in special.items():
-        file.write_bytes(data)
+        with _of(file):
+            file.write_bytes(data)
 
 
 def new_file(path: str | PathLike[str], *, overwrite: bool) -> AbstractContextManager[Path]:
@@ -128,12 +139,13 @@ def new_file(path: str | PathLike[str], *, overwrite: bool) -> AbstractContextMa
 def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
     """A name under which a library may write a file; it becomes ``path`` when the block ends without an error.
 
-    It is the same name each time: what a killed process left there is overwritten.
+    What a killed process left under such a name is removed first.
     """
     target = Path(path)
     if target.is_symlink():
         target = Path(os.path.realpath(target))
-    partial = target.with_name(_hidden(target.name) + PARTIAL)
+    _remove_left(target)
+    partial = _partial_of(target)
     try:
         yield partial
         with partial.open("rb+") as written:
@@ -162,7 +174,7 @@ def _put(files: Mapping[Path, bytes]) -> None:
             with _of(path):
                 if path.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                partials[path] = path.with_name(f"{_hidden(path.name)}.{uuid.uuid4().hex}{PARTIAL}")
+                partials[path] = _partial_of(path)
                 with partials[path].open("wb") as file:
                     file.write(data)
                     file.flush()
@@ -182,6 +194,32 @@ def _put(files: Mapping[Path, bytes]) -> None:
 
 def _hidden(name: str) -> str:
     return f".{name[:40]}"  # what is added must not make it too long a name
+
+
+def _partial_of(path: Path) -> Path:
+    """Another name beside a file's own; it says which process writes it."""
+    return path.with_name(f"{_hidden(path.name)}.{this_system()}-{os.getpid()}-{uuid.uuid4().hex[:12]}{PARTIAL}")
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what processes that are gone have left of a file."""
+    start = f"{_hidden(path.name)}."
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            writer = entry.name.removeprefix(start).removesuffix(PARTIAL)
+            if f"{start}{writer}{PARTIAL}" == entry.name and _is_left(entry, writer):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_left(entry: "os.DirEntry[str]", writer: str) -> bool:
+    """Whether the process that was writing a file is gone."""
+    found = _WRITER.fullmatch(writer)
+    if found is None and _EARLY_WRITER.fullmatch(writer) is None:
+        return False  # anybody's
+    running = is_running(int(found[2])) if found is not None and found[1] == this_system() else None
+    if running is not None:
+        return not running
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFT_SECONDS
 
 
 @contextmanager

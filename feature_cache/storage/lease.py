@@ -17,12 +17,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, Self
 
 from feature_cache.errors import CacheError
 from feature_cache.names import escaped
 from feature_cache.storage.durable import SafeStore
+from feature_cache.storage.here import began, is_running, this_system
 from feature_cache.storage.urls import local_folder
 
 LEASES = "leases"
@@ -271,9 +271,9 @@ def _gone(store: SafeStore, key: str, found: dict[str, Any], notice: Notice | No
     if found.get("system") == me["system"] and isinstance(found.get("pid"), int):
         if found["pid"] == me["pid"]:
             return True  # of this process, and held by nothing of it any more
-        running = _running(found["pid"])
+        running = is_running(found["pid"])
         if running is not None:
-            return not running or found.get("started") != _started(found["pid"])
+            return not running or found.get("started") != began(found["pid"])
     until, before = time.monotonic() + PATIENCE_SECONDS, store.read(f"{LEASES}/{key}")
     if notice is not None:
         notice(
@@ -308,7 +308,8 @@ def _who(found: dict[str, Any]) -> str:
 
 def _process() -> dict[str, Any]:
     pid = os.getpid()
-    return {**_machine(), "pid": pid, "started": _started(pid), "since": _since()}
+    here = {"user": _user(), "host": platform.node(), "system": this_system()}
+    return {**here, "pid": pid, "started": began(pid), "since": _since()}
 
 
 @cache
@@ -317,37 +318,8 @@ def _since() -> str:
 
 
 @cache
-def _machine() -> dict[str, str]:
+def _user() -> str:
     try:
-        user = getpass.getuser()
+        return getpass.getuser()
     except (OSError, KeyError):  # a user without a name
-        user = str(os.getuid()) if hasattr(os, "getuid") else "?"
-    parts = [platform.node()]
-    for file in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        with suppress(OSError):  # process numbers count within one start of one system alone
-            parts.append(str(Path(file).stat().st_ino) if "ns" in file else Path(file).read_text().strip())
-    return {"user": user, "host": platform.node(), "system": " ".join(parts)}
-
-
-def _running(pid: int) -> bool | None:
-    """Whether a process of this system is there; None where that cannot be asked."""
-    if os.name != "posix":
-        return None
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        pass  # another user's
-    return _stat(pid)[:1] not in (["Z"], ["X"])  # ended, and nobody has asked how
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the system's own count; empty where it does not say."""
-    return "".join(_stat(pid)[19:20])
-
-
-def _stat(pid: int) -> list[str]:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return []
+        return str(os.getuid()) if hasattr(os, "getuid") else "?"

@@ -4,17 +4,18 @@ Its annotation files are Annotations.txt with a list a split, or one JSON file a
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache.names import shortened
 from score.choices import STREAMS
 from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
-from score.datasets.values import Annotation, Places, as_number, read_text, table
+from score.datasets.values import Annotation, Places, as_name, as_number, read_json_text, table, told
 from score.errors import AnnotationError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_ave(path: Path, split: str) -> dict[str, Any]:
 
     Args:
         path: a folder with Annotations.txt and <split>Set.txt, or with <split>_AVE.json; or Annotations.txt itself,
-            or a JSON file of that form.
+            or a JSON file of that form, which may be a stream.
         split: "train", "val" or "test".
 
     Raises:
@@ -46,7 +47,7 @@ def read_ave(path: Path, split: str) -> dict[str, Any]:
             )
         path = path.parent
     reader = _Reader()
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         reader.read_json(path)
     elif not (path / EVENTS_FILE).exists() and (path / f"{split}_AVE.json").exists():
         reader.read_json(path / f"{split}_AVE.json")
@@ -73,13 +74,16 @@ class _Reader:
     def read_json(self, file: Path) -> None:
         """{clip: [{"class", "start", "end"}, ...]}."""
         try:
-            found = json.loads(read_text(file, _NEEDED), object_pairs_hook=_Pairs)
+            found = json.loads(read_json_text(file, _NEEDED), object_pairs_hook=_Pairs)
+        except RecursionError as error:
+            raise AnnotationError(f"{file} is nested too deeply: write it as in {_JSON_EXAMPLE}") from error
         except ValueError as error:
-            raise AnnotationError(f"{file} is not JSON ({error}): write it again") from error
+            raise AnnotationError(f"{file} is not JSON ({shortened(str(error), 120)}): write it again") from error
         if not isinstance(found, _Pairs):
             raise AnnotationError(f"{file}: clip names with lists of events are expected, as in {_JSON_EXAMPLE}")
         for clip, records in found:
-            where = f"{file}, {clip}"
+            where = f"{file}, {shortened(clip, 100)}"
+            clip = as_name(clip, where, "clip")
             if clip in self.events:
                 raise AnnotationError(f"{where}: the clip is there twice: put its events into one list")
             if not isinstance(records, list) or isinstance(records, _Pairs):
@@ -96,7 +100,7 @@ class _Reader:
         """Category&VideoID&Quality&StartTime&EndTime, in both files, a first line with these names or not."""
         split: dict[str, int] = {}
         for line, cells in _cells(listing):
-            split.setdefault(cells[1], line)
+            split.setdefault(as_name(cells[1], f"{listing} line {line}", "VideoID"), line)
         self.events = {clip: [] for clip in split}
         missing = dict(split)
         listed = Listed(split)
@@ -106,17 +110,20 @@ class _Reader:
                 missing.pop(clip, None)
                 self._add(clip, label, start, end, f"{events} line {line}")
         for clip, line in missing.items():
-            raise AnnotationError(f"{listing} line {line}: {clip} is not in {events}: add its event there")
+            raise AnnotationError(
+                f"{listing} line {line}: {shortened(clip, 100)} is not in {events}: add its event there"
+            )
 
     def _add(self, clip: str, label: Any, start: Any, end: Any, where: str) -> None:
         onset, offset = as_number(start, where, "start"), as_number(end, where, "end")
         if not isinstance(label, str) or not label.strip():
-            raise AnnotationError(f"{where}: class {label!r} is no label: write its name")
+            raise AnnotationError(f"{where}: class {told(label)} is no label: write its name")
         if onset >= offset:
             self.ignored += 1
             return
-        self.places.note(label.strip(), offset, where)
-        self.events[clip].append((label.strip(), onset, offset))
+        label = as_name(label, where, "class")
+        self.places.note(label, offset, where)
+        self.events[clip].append((label, onset, offset))
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -127,17 +134,15 @@ _NEEDED = f"AVE needs {EVENTS_FILE} and a list a split, or a JSON file"
 _JSON_EXAMPLE = '{"clip": [{"class": "bark", "start": 0, "end": 4}]}'
 
 
-def _cells(file: Path) -> list[tuple[int, list[str]]]:
-    rows = []
-    for number, cells in table(read_text(file, _NEEDED), "&"):
+def _cells(file: Path) -> Iterator[tuple[int, list[str]]]:
+    for number, cells in table(file, "&", _NEEDED):
         if number == 1 and cells[0].lower() == "category":
             continue
         if len(cells) != 5:
             raise AnnotationError(f"{file} line {number}: {len(cells)} columns, expected {COLUMNS}: correct the line")
         if not cells[1]:
             raise AnnotationError(f"{file} line {number}: no VideoID: write one, or remove the line")
-        rows.append((number, cells))
-    return rows
+        yield number, cells
 
 
 def first_events(events: "Events") -> NDArray[np.int64]:

@@ -3,17 +3,18 @@
 Its annotation files are tab-separated: one for what is seen, one for what is heard, one a split.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache.names import shortened
 from score.choices import KERNEL_STREAMS, STREAMS
 from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
-from score.datasets.values import Annotation, Places, as_number, read_text, table
+from score.datasets.values import Annotation, Places, as_name, as_number, table, told
 from score.errors import AnnotationError
 
 if TYPE_CHECKING:
@@ -44,15 +45,18 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
     listing = directory / f"AVVP_{split}_pd.csv"
     clips: dict[str, int] = {}
     for line, row in _rows(listing, SPLIT_COLUMNS):
-        name = row["filename"]
-        if not name:
+        if not row["filename"]:
             raise AnnotationError(f"{listing} line {line}: no filename: write one, or remove the line")
+        name = as_name(row["filename"], f"{listing} line {line}", "filename")
         if name in clips:
-            raise AnnotationError(f"{listing} line {line}: {name} is there already in line {clips[name]}: remove one")
+            raise AnnotationError(
+                f"{listing} line {line}: {shortened(name, 100)} is there already in line {clips[name]}: remove one"
+            )
         clips[name] = line
     listed = Listed(clips)
     places = Places()
     sides: dict[str, dict[str, list[Annotation]]] = {}
+    known: dict[str, str] = {}
     ignored = 0
     for side in ("visual", "audio"):
         found = sides.setdefault(side, {})
@@ -69,6 +73,7 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
             if onset >= offset:
                 ignored += 1
                 continue
+            label = known[label] if label in known else known.setdefault(label, as_name(label, where, "event_labels"))
             places.note(label, offset, where)
             found.setdefault(clip, []).append((label, onset, offset))
     return {
@@ -81,25 +86,25 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
     }
 
 
-def _rows(file: Path, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """Line numbers and rows; every one has the columns."""
-    found = table(read_text(file, "LLP's annotation files are needed in one folder"), "\t")
-    line, header = found[0] if found else (1, [""])
+def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line numbers and rows, the columns alone."""
+    found = table(file, "\t", "LLP's annotation files are needed in one folder")
+    line, header = next(found, (1, [""]))
     for name in columns:
-        if name not in header:
+        if header.count(name) != 1:
+            what = f"{header.count(name)} columns" if name in header else "no column"
             raise AnnotationError(
-                f"{file} line {line}: no column {name!r} in {' '.join(header)!r}: "
+                f"{file} line {line}: {what} {name!r} in {told(' '.join(header))}: "
                 f"write tab-separated {' '.join(columns)} there"
             )
-    needed = 1 + max(header.index(name) for name in columns)
-    rows = []
-    for number, cells in found[1:]:
+    places = [header.index(name) for name in columns]
+    needed = 1 + max(places)
+    for number, cells in found:
         if len(cells) < needed:
             raise AnnotationError(
                 f"{file} line {number}: {len(cells)} columns, expected {len(header)}: separate them by tabs"
             )
-        rows.append((number, dict(zip(header, cells, strict=False))))
-    return rows
+        yield number, {name: cells[place] for name, place in zip(columns, places, strict=True)}
 
 
 def name_figures(segment: NDArray[np.float64], event: NDArray[np.float64]) -> NDArray[np.float64]:

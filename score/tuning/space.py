@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache.names import shortened
 from score.errors import ScoreError
 from score.parameters import Parameter, Parameters, describe
 from score.rules import USUAL, find_rule
 
 MOST_SETTINGS = 20_000_000
+MOST_VALUES = 1_000_000
+"""Of one parameter."""
 
 
 def searched(parameters: type[Parameters], kind: str | None = None) -> tuple[str, ...]:
@@ -71,7 +74,7 @@ class Space:
         given = {**dict(zip(known, values, strict=False)), **given}
         for name in given:
             if name not in known:
-                raise ScoreError(f"unknown parameter {name!r}: there are {', '.join(known)}")
+                raise ScoreError(f"unknown parameter {shortened(name, 60)!r}: there are {', '.join(known)}")
         self.given: dict[str, Any] = {
             name: _values(known[name], value) if known[name].searched else known[name].check(value)
             for name, value in given.items()
@@ -241,8 +244,11 @@ def parse_values(name: str, text: str) -> tuple[float, ...]:
         ScoreError: no numbers, an empty or reversed range, or a step that does not fit.
     """
     parts = text.split(":")
+    if text.count(",") >= MOST_VALUES:
+        raise ScoreError(f"{name}: {text.count(',') + 1:,} values are too many")
+    text, given = shortened(text, 60), text
     try:
-        numbers = [float(part) for part in (parts if len(parts) > 1 else text.split(","))]
+        numbers = [float(part) for part in (parts if len(parts) > 1 else given.split(","))]
     except ValueError:
         raise ScoreError(f"{name} {text!r}: use a:b:step, a,b,c or one number") from None
     if not np.isfinite(numbers).all():
@@ -257,8 +263,8 @@ def parse_values(name: str, text: str) -> tuple[float, ...]:
     if high < low:
         raise ScoreError(f"{name} {text!r}: the range is empty, its end {high:g} lies before its start {low:g}")
     steps = (high - low) / step
+    if not steps < MOST_VALUES:  # infinite, perhaps
+        raise ScoreError(f"{name} {text!r}: over {MOST_VALUES:,} values are too many: use a larger step")
     if abs(steps - round(steps)) > 1e-6:
         raise ScoreError(f"{name} {text!r}: a step of {step:g} does not lead from {low:g} to {high:g}")
-    if round(steps) >= MOST_SETTINGS:
-        raise ScoreError(f"{name} {text!r}: {round(steps):,} values are too many")
     return tuple(float(value) for value in np.round(np.linspace(low, high, round(steps) + 1), 12))

@@ -177,8 +177,11 @@ def _figures(entry: zarr.Group) -> NDArray[np.float64]:
 
 def is_table_of(path: Path, file: Path) -> bool:
     """Whether the search in a folder has written what is in a file."""
-    found = _attributes(path) or {}
-    return hashlib.sha256(file.read_bytes()).hexdigest() in _tables(found)
+    tables = _tables(_attributes(path) or {})
+    if not tables or not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() in tables
 
 
 def remember_table(path: Path, content: bytes) -> None:

@@ -64,7 +64,7 @@ def test_file_equal_to_a_packaged_set_has_its_name(tmp_path: Path) -> None:
         (b"", "has 0 label"),
         (b"# a\n\nDog\n", "has 1 label"),
         (b"Dog\nCat\n\ndog\n", "line 4: 'dog' is on line 1 already"),
-        (b"Dog\n\xff\xfe\n", "no UTF-8 text"),
+        (b"Dog\n\xff\xfe\n", "not UTF-8 text"),
     ],
 )
 def test_files_that_cannot_be_used(content: bytes, said: str, tmp_path: Path) -> None:
