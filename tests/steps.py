@@ -95,12 +95,15 @@ def overwrite(place: str) -> None:
 
 def from_arrays(place: str) -> None:
     output = Path(place) / "c.zarr"
-    FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", **tables(*CLIPS))
+    if not is_there(output):  # declared whole, and killed before its lease was let go
+        FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", **tables(*CLIPS))
 
 
 def from_probabilities(place: str) -> None:
     heard = np.linspace(0, 1, 18).reshape(3, 3, 2)
-    FeatureCache.from_probabilities(Path(place) / "c.zarr", clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard)
+    output = Path(place) / "c.zarr"
+    if not is_there(output):
+        FeatureCache.from_probabilities(output, clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard)
 
 
 def add_text(place: str) -> None:
