@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from feature_cache import DONE, FAILED, PENDING, FeatureCache, verify
+from feature_cache import DONE, FAILED, PENDING, FeatureCache, upgrade, verify
 from feature_cache.exchange import export_hdf5, import_features
+from feature_cache.layout import OLD_VERSION
 from feature_cache.place import is_there
 
 CLIPS = ("a", "b", "c")
@@ -138,6 +139,13 @@ def retry(place: str) -> None:
 
 def repair(place: str) -> None:
     verify(Path(place) / "c.zarr", repair=True)
+
+
+def renew(place: str) -> None:
+    """Upgrade in place, if it was not done."""
+    path = Path(place) / "c.zarr"
+    if not path.exists() or FeatureCache.open(path).header.version == OLD_VERSION:
+        upgrade(path)
 
 
 def bring_in(place: str) -> None:

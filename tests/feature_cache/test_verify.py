@@ -208,7 +208,7 @@ def test_extracting_again_makes_it_whole(videos: Path, checkpoint: Path, tmp_pat
     assert done.code == 1
     lines = done.out.splitlines()
     assert lines[0].startswith("text/labels: ")
-    assert lines[1].startswith("video, shard 0 (birds, cars): its checksum is wrong")
+    assert lines[1].startswith("video, shard 0 (birds, cars): video/c/0/0/0/0: its checksum is wrong")
     assert lines[2].startswith("rows, shard 1 (dogs, trains): ")
     assert lines[3].startswith("features.zarr: 3 things are bad: --repair")
     done = av2a("verify", "--repair", cwd=tmp_path)
