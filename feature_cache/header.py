@@ -342,7 +342,7 @@ def _shapes(stored: Mapping[str, Any]) -> Shapes:
             raise CacheError(f"arrays: {name} must have a shape, got {short(shape)}")
         for size in shape:
             _check_size(f"arrays: a size of {name}", size, 1)
-    stated = {name: tuple(shape) for name, shape in arrays.items()}
+    stated = {name: tuple(arrays[name]) for name in FEATURE_ARRAYS if name in arrays}
     segments, visual_dim = stored["segments"], stored["visual_dim"]
     if stored["kind"] == "probabilities":
         labels = stated.get("visual_probability", (0,))[-1]

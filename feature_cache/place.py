@@ -17,6 +17,8 @@ from feature_cache.storage.group import MAKER, attributes_at, empty, names_in
 from feature_cache.storage.lease import LEASES, Lease, Notice
 from feature_cache.storage.urls import local_folder, shown, store_at
 
+_REPLACED = ".replaced"
+
 
 def lease_at(path: str | PathLike[str], what: str, notice: Notice | None = None) -> Lease:
     """The lease of a whole cache, one that is there or one to be made; a context manager that lets it go.
@@ -112,9 +114,8 @@ def whole_cache(path: str | PathLike[str], *, overwrite: bool) -> Iterator[str |
         with lease_at(path, "make"):
             yield path
         return
-    partial, replaced = (target.with_name(f".{target.name[:40]}{ending}") for ending in (PARTIAL, ".replaced"))
-    if replaced.exists() and not target.exists():  # killed in between
-        replaced.rename(target)
+    partial, replaced = _beside(target, PARTIAL), _beside(target, _REPLACED)
+    put_back(path)
     check_replaceable(path, overwrite=overwrite)
     with lease_at(partial, "make") as lease:
         for name in [*names_in(lease.store, "", partial=True), "zarr.json"]:
@@ -129,6 +130,17 @@ def whole_cache(path: str | PathLike[str], *, overwrite: bool) -> Iterator[str |
             if partial.exists():
                 shutil.rmtree(partial, ignore_errors=True)
         sync_folder(target.parent)
+
+
+def put_back(path: str | PathLike[str]) -> None:
+    """Give a cache its name again that was being replaced by another when that one's writer was killed."""
+    target = local_folder(path)
+    if target is not None and _beside(target, _REPLACED).exists() and not target.exists():
+        _beside(target, _REPLACED).rename(target)
+
+
+def _beside(target: Path, ending: str) -> Path:
+    return target.with_name(f".{target.name[:40]}{ending}")
 
 
 def _put_in_place(lease: Lease, target: Path, replaced: Path) -> None:

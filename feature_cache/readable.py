@@ -20,6 +20,7 @@ from feature_cache.layout import (
     window_rows,
 )
 from feature_cache.shards import Shards
+from feature_cache.storage.durable import StoreError
 from feature_cache.text import TextSet
 
 
@@ -282,5 +283,7 @@ class ReadableCache:
             raise CacheError(f"{self.path} holds no text set {name!r}: it has {', '.join(names)}")
         try:
             return self._texts.read(name)
+        except StoreError:
+            raise
         except (ValueError, KeyError, RuntimeError, TypeError, AttributeError, CacheError) as error:
             raise CacheError(f"{self.path}: text set {name!r} is damaged ({error}): add it again") from error

@@ -13,6 +13,7 @@ from feature_cache.cache import FeatureCache
 from feature_cache.errors import CacheError
 from feature_cache.layout import FORMAT_VERSION, OLD_VERSION, PENDING
 from feature_cache.shard_rows import ShardRows
+from feature_cache.storage.durable import StoreError
 from feature_cache.storage.urls import local_folder, shown
 from feature_cache.text import TextSet
 
@@ -61,6 +62,7 @@ def upgrade(
 
         upgrade("llp.zarr").left_out  # ()
     """
+    place.put_back(path)
     old, target = FeatureCache.open(path), path if output is None else output
     if old.header.version != OLD_VERSION:
         raise CacheError(f"{shown(path)} has cache format {FORMAT_VERSION}, the present one: there is nothing to do")
@@ -99,7 +101,9 @@ def _rows(old: FeatureCache, shard: int) -> _Copied | None:
     try:
         found = old.shards.stored(shard)
         bad = old.shards.source.differing(found)
-    except _DAMAGE:
+    except StoreError:
+        raise
+    except (CacheError, *_DAMAGE):
         return None
     state = found.state
     status = np.where(bad | (state.status > 2), PENDING, state.status).astype(np.uint8)
@@ -118,6 +122,8 @@ def _texts(old: FeatureCache) -> tuple[list[TextSet], tuple[str, ...]]:
     for name in old.text_names:
         try:
             found.append(old.text(name))
+        except StoreError:
+            raise
         except CacheError:
             if old.kind == "probabilities":
                 raise  # its labels belong to its values

@@ -15,12 +15,12 @@ from feature_cache.arrays import arrays_json
 from feature_cache.cache import FeatureCache
 from feature_cache.errors import CacheError
 from feature_cache.header import Header
-from feature_cache.layout import DONE, FAILED, PENDING, ROWS, STATUS_NAMES, TEXT_GROUP, decode_reason
+from feature_cache.layout import DONE, FAILED, OLD_VERSION, PENDING, ROWS, STATUS_NAMES, TEXT_GROUP, decode_reason
 from feature_cache.root import TEXT_JSON, Root
 from feature_cache.row_state import RowState
 from feature_cache.seals import SealError, check_sealed, digest_of, group_json
 from feature_cache.shard_rows import ShardRows
-from feature_cache.storage.durable import SafeStore
+from feature_cache.storage.durable import SafeStore, StoreError
 from feature_cache.storage.group import attributes_at
 from feature_cache.storage.urls import shown, store_at
 from feature_cache.stored_rows import StoredRows
@@ -108,18 +108,24 @@ def verify(
         old = FeatureCache(name, store, root)
         return _with_rows(old, [*found, *_labels(old, None)], None, progress)
     with place.lease_at(path, "repair") if repair else nullcontext():
+        if repair:  # somebody may have changed it before the lease was taken
+            root, found = _root(path, store)
+            assert isinstance(root, Root)
         cache = FeatureCache(name, store, root)
         with cache.writing("repair", read=False) if repair else nullcontext(cache):
             try:
                 _ = root.header.clip_ids, root.header.attributes
+            except StoreError:
+                raise
             except CacheError as error:
                 lost = Damage("clips", None, (), first_line(error), "extract again with `overwrite=True`")
                 return Verification(name, {}, (*found, lost), False)
-            mend = _Mend(cache, store, root) if repair else None
+            mend = _Mend(cache, store, root) if repair and not found else None  # nothing is built on a changed root
             found += _metadata(root, store, mend)
             found += _labels(cache, mend)
             if mend is not None:
                 mend.declare()
+            if repair:
                 store.remove_partial()
             return _with_rows(cache, found, mend, progress)
 
@@ -130,6 +136,8 @@ def _with_rows(
     """The same with what is found in the rows."""
     try:
         clips = cache.clip_ids
+    except StoreError:
+        raise
     except CacheError as error:
         return Verification(cache.path, {}, (*found, Damage("clips", None, (), first_line(error), "")), False)
     with ThreadPoolExecutor(8) as pool:
@@ -152,7 +160,8 @@ def _root(path: str | PathLike[str], store: SafeStore) -> tuple[Root | Header, l
         if not isinstance(error.__cause__, SealError) or not stored:
             raise
         try:
-            root = Header.from_dict(stored) if "clip_ids" in stored else Root.of_stored(stored, store, soon=False)
+            old = stored.get("format_version") == OLD_VERSION
+            root = Header.from_dict(stored) if old else Root.of_stored(stored, store, soon=False)
         except CacheError:
             raise error from error.__cause__
         mend = "extract again with `overwrite=True`"
@@ -237,7 +246,9 @@ def _labels(cache: FeatureCache, mend: _Mend | None) -> Iterator[Damage]:
     for name in cache.text_names:
         try:
             cache.text(name)
-        except _DAMAGE as error:
+        except StoreError:
+            raise
+        except (*_DAMAGE, CacheError) as error:
             what = str(error.__cause__ or error).partition("\n")[0][:200]
             if cache.kind == "probabilities":
                 if mend is not None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from feature_cache import DONE, FAILED, PENDING, FeatureCache, verify
+from feature_cache import DONE, FAILED, PENDING, FeatureCache, upgrade, verify
 from feature_cache.exchange import export_hdf5, import_features
+from feature_cache.layout import OLD_VERSION
 from feature_cache.place import is_there
 
 CLIPS = ("a", "b", "c")
@@ -95,12 +96,15 @@ def overwrite(place: str) -> None:
 
 def from_arrays(place: str) -> None:
     output = Path(place) / "c.zarr"
-    FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", **tables(*CLIPS))
+    if not is_there(output):  # declared whole, and killed before its lease was let go
+        FeatureCache.from_arrays(output, clip_ids=CLIPS, backbone="b", **tables(*CLIPS))
 
 
 def from_probabilities(place: str) -> None:
     heard = np.linspace(0, 1, 18).reshape(3, 3, 2)
-    FeatureCache.from_probabilities(Path(place) / "c.zarr", clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard)
+    output = Path(place) / "c.zarr"
+    if not is_there(output):
+        FeatureCache.from_probabilities(output, clip_ids=CLIPS, labels=LABELS, visual=None, audio=heard)
 
 
 def add_text(place: str) -> None:
@@ -135,6 +139,13 @@ def retry(place: str) -> None:
 
 def repair(place: str) -> None:
     verify(Path(place) / "c.zarr", repair=True)
+
+
+def renew(place: str) -> None:
+    """Upgrade in place, if it was not done."""
+    path = Path(place) / "c.zarr"
+    if not path.exists() or FeatureCache.open(path).header.version == OLD_VERSION:
+        upgrade(path)
 
 
 def bring_in(place: str) -> None:

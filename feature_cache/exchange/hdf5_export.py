@@ -60,8 +60,8 @@ def export_hdf5(
     """
     if compression not in COMPRESSIONS:
         raise CacheError(f"compression {compression!r}: use one of {', '.join(COMPRESSIONS)}")
-    identity = cache.identity
     with new_file(path, overwrite=overwrite) as partial:
+        identity = cache.identity
         try:
             with Hdf5Stream(partial) as stream:
 

@@ -80,7 +80,8 @@ def caches(draw: st.DrawFn, path: str) -> FeatureCache:
         status = draw(st.lists(st.sampled_from([PENDING, DONE, FAILED]), min_size=rows, max_size=rows))
         reasons = [draw(_WORDS.filter(str.strip)) if code == FAILED else "" for code in status]
         missing = draw(st.lists(st.sampled_from([0, NO_PICTURE, NO_SOUND]), min_size=rows, max_size=rows))
-        cache.shards.write(number, given_rows, status, reasons, missing)
+        with cache.writing():
+            cache.shards.write(number, given_rows, status, reasons, missing)
     for name in draw(st.sets(st.sampled_from(["llp", "x.y-1"]))):
         audio = None if one_space and draw(st.booleans()) else normal(3, cache.audio_dim, seed=9)
         cache.add_text(name, labels=LABELS, visual=normal(3, 3), audio=audio, prompts={"visual": [["A dog"], "b", "ü"]})

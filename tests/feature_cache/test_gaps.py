@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import zarr
 from feature_cache import DONE, FAILED, PENDING, CacheError, FeatureCache, verify
 from feature_cache.exchange import export_hdf5, import_features
 from feature_cache.place import is_there
-from feature_cache.storage import group as store
+from feature_cache.storage.durable import SafeStore
 from feature_cache.storage.group import attributes_at
+from feature_cache.storage.lease import LeaseError
 from score import Events
 from score.tuning.store import SearchStore
 from tests import steps
@@ -218,9 +220,9 @@ def test_repairing(nursery: Nursery, tmp_path: Path) -> None:
         cache.add_text("bad", **steps.words(3))
         path = place / "c.zarr"
         flip(path / "video" / "c" / "0" / "0" / "0" / "0", 5)
-        flip(path / "status" / "c" / "1", 0)
+        flip(path / "rows" / "c" / "1" / "0", 0)
         flip(path / "text" / "bad" / "visual" / "c" / "0" / "0", 5)
-        (path / "digest" / "c" / "2" / "0").unlink()
+        (path / "audio" / "c" / "2" / "0" / "0").unlink()
         (path / "image" / "zarr.json").unlink()
 
     for place in stopped_everywhere(nursery, tmp_path, steps.repair, damaged):
@@ -250,22 +252,28 @@ def test_two_make_the_same_cache(tmp_path: Path) -> None:
 
 
 def test_two_write_the_same_label_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever ends last, both leave it whole at every moment."""
+    """The second is told so at every moment of the first one's writing, and the set is that of the first."""
     path = steps.make(tmp_path).path
     cache, other = (FeatureCache.open(path, "r+") for _ in range(2))
-    real, within = store.set_attributes, [False]
+    real, told = SafeStore.write, []
 
-    def meanwhile(group: zarr.Group, attributes: dict[str, Any]) -> None:
-        if not within[0]:
-            within[0] = True
-            other.add_text("new", **steps.words(1))
-            assert verify(path).intact
-        real(group, attributes)
+    def meanwhile(store: SafeStore, key: str, value: bytes) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            error = pool.submit(other.add_text, "new", **steps.words(2)).exception()
+        assert isinstance(error, LeaseError), error
+        told.append(str(error))
+        assert verify(path).intact
+        real(store, key, value)
 
-    monkeypatch.setattr("feature_cache.text.set_attributes", meanwhile)
-    cache.add_text("new", **steps.words(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(SafeStore, "write", meanwhile)
+        cache.add_text("new", **steps.words(1))
+    assert len(told) > 4
+    assert all("is being written by" in line and "\n" not in line for line in told)
     assert verify(path).intact
     np.testing.assert_array_equal(cache.text("new").visual, steps.words(1)["visual"])
+    other.add_text("new", overwrite=True, **steps.words(2))
+    np.testing.assert_array_equal(FeatureCache.open(path).text("new").visual, steps.words(2)["visual"])
 
 
 # --- other people's files -------------------------------------------------------------------------------

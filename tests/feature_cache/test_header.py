@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from feature_cache import CacheError, FeatureCache, Header, export_hdf5, import_features, verify
+from feature_cache.seals import attribute_digest, group_json
 
 EMBEDDINGS: dict[str, Any] = {
     "format": "av2a-features", "format_version": 2, "kind": "embeddings", "backbone": "tiny", "segment_seconds": 1,
@@ -37,7 +38,7 @@ WHOLE: dict[str, Any] = {
     "attributes": {"k": [1, 2]}, "clip_ids": ["a", "b"], "seal": "69aafd24070a14345bfea08dbf90ec5a",
 }  # fmt: skip
 BEFORE = (EMBEDDINGS, PROBABILITIES, WHOLE)
-"""As the first versions of this format wrote them."""
+"""As the first versions of format 2 wrote them."""
 
 
 def ramp(*shape: int) -> NDArray[np.float16]:
@@ -60,48 +61,64 @@ def attributes_of(path: Path) -> Any:
     return json.loads((path / "zarr.json").read_text())["attributes"]
 
 
-def change(path: Path, attributes: dict[str, Any]) -> None:
-    said = json.loads((path / "zarr.json").read_text())
-    (path / "zarr.json").write_text(json.dumps({**said, "attributes": attributes}))
+def change(path: Path, **changes: Any) -> None:
+    """Other attributes of a cache, sealed as a stranger may do who knows how; None: left out."""
+    said = {**attributes_of(path), **changes}
+    gone = {name for name, value in changes.items() if value is None}
+    raw = group_json({name: value for name, value in said.items() if name not in (*gone, "seal")})
+    (path / "zarr.json").write_bytes(raw)
+
+
+def in_format_2(path: Path, attributes: dict[str, Any]) -> None:
+    """The zarr.json alone."""
+    facts = {name: value for name, value in attributes.items() if name != "seal"}
+    said = {"zarr_format": 3, "node_type": "group", "attributes": {**facts, "seal": attribute_digest(facts)}}
+    (path / "zarr.json").write_text(json.dumps(said))
+
+
+def of_before(cache: FeatureCache) -> dict[str, Any]:
+    """A header as format 2 wrote it."""
+    return {**cache.header.to_dict(), "format_version": 2}
+
+
+def without_seal(stored: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stored.items() if name != "seal"}
 
 
 def test_identities_and_headers_are_those_of_before(tmp_path: Path) -> None:
+    """Headers but for the format's version; identities since rows say whose they are."""
     one = embeddings(tmp_path / "c.zarr")
-    assert one.identity == FeatureCache.open(tmp_path / "c.zarr").identity == "38f0c6fc7c92be2c"
-    assert attributes_of(tmp_path / "c.zarr") == EMBEDDINGS
+    assert one.identity == FeatureCache.open(tmp_path / "c.zarr").identity == "b5cd72ad8233bd05"
+    assert of_before(FeatureCache.open(tmp_path / "c.zarr")) == without_seal(EMBEDDINGS)
     two = FeatureCache.from_probabilities(
         tmp_path / "d.zarr", clip_ids=["a", "b"], labels=["x", "y"], visual=ramp(2, 3, 2) % 1, audio=None,
         segment_seconds=0.5,
     )  # fmt: skip
-    assert two.identity == "ec6897c65251fd63"
-    assert attributes_of(tmp_path / "d.zarr") == PROBABILITIES
+    assert two.identity == "d4f73d09391b6a92"
+    assert of_before(FeatureCache.open(tmp_path / "d.zarr")) == without_seal(PROBABILITIES)
     three = FeatureCache.create(
         tmp_path / "e.zarr", clip_ids=["a"], backbone="q", visual_dim=2, audio_dim=3, segments=3, windows="whole",
         audio_windows="none", audio_per_segment=True, dtype="float32",
     )  # fmt: skip
     three.update_attributes({"k": [1, 2]})
     three.add_clips(["b"])
-    assert three.identity == FeatureCache.open(tmp_path / "e.zarr").identity == "ee62e4771a58cf09"
-    assert attributes_of(tmp_path / "e.zarr") == WHOLE
+    assert three.identity == FeatureCache.open(tmp_path / "e.zarr").identity == "48966bf59a83245b"
+    assert of_before(FeatureCache.open(tmp_path / "e.zarr")) == without_seal(WHOLE)
 
 
 @pytest.mark.parametrize("stored", BEFORE, ids=lambda stored: stored["backbone"])
 def test_read_and_written_it_is_the_same(stored: dict[str, Any]) -> None:
     header = Header.from_dict(stored)
-    facts = {name: value for name, value in stored.items() if name != "seal"}
-    assert json.dumps(header.to_dict()) == json.dumps(facts)  # and its order, and 1 is not 1.0
+    assert json.dumps(header.to_dict()) == json.dumps(without_seal(stored))  # and its order, and 1 is not 1.0
     assert Header.from_dict(header.to_dict()) == header
 
 
 def test_further_keys_are_kept_and_count(tmp_path: Path) -> None:
-    """Those of another version; a list of windows need not be there; the order of arrays does not count."""
+    """Those of another version; a list of windows need not be there."""
     path = tmp_path / "c.zarr"
     embeddings(path)
     before = FeatureCache.open(path).identity
-    arrays = dict(reversed(EMBEDDINGS["arrays"].items()))
-    said = {**EMBEDDINGS, "arrays": arrays, "lease": {"holder": "x"}}
-    del said["windows"]
-    change(path, said)
+    change(path, lease={"holder": "x"}, windows=None)
     opened = FeatureCache.open(path, "r+")
     assert opened.identity != before
     assert opened.arrays == ("image", "video", "audio")
@@ -155,8 +172,13 @@ def test_a_damaged_header_is_one_clear_line_or_none(data: st.DataObject) -> None
         return
     text = json.dumps(header.to_dict(), sort_keys=True)  # nan is not nan, and NaN is "NaN"
     assert json.dumps(Header.from_dict(json.loads(text)).to_dict(), sort_keys=True) == text
-    cache = FeatureCache.begin(memory(), header).finish()
-    assert json.dumps(FeatureCache.open(cache.path).header.to_dict(), sort_keys=True) == text
+    try:
+        cache = FeatureCache.begin(memory(), header.of_this_format()).finish()
+    except CacheError as error:  # format 2 had no largest shard
+        assert "makes shards of" in str(error)
+        return
+    again = FeatureCache.open(cache.path).header.to_dict()
+    assert json.dumps({**again, "format_version": 2}, sort_keys=True) == text
     assert cache.describe()["clips"] == len(header.clip_ids)
 
 
@@ -205,12 +227,18 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 def test_what_is_wrong_is_said(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = tmp_path / "c.zarr"
     embeddings(path)
-    change(path, {name: value for name, value in {**EMBEDDINGS, **changes}.items() if value is not None})
+    if not changes.keys() & {"clip_ids", "attributes"}:  # which are kept elsewhere
+        change(path, **changes)
+        assert wrong_at(path).startswith(f"{path} is damaged ({message}")
+    in_format_2(path, {name: value for name, value in {**EMBEDDINGS, **changes}.items() if value is not None})
+    assert wrong_at(path).startswith(f"{path} is damaged ({message}")
+
+
+def wrong_at(path: Path) -> str:
     with pytest.raises(CacheError) as caught:
         FeatureCache.open(path)
-    said = str(caught.value)
-    assert said.startswith(f"{path} is damaged ({message}")
-    assert said.endswith("): extract again, overwriting it")
+    assert str(caught.value).endswith("): extract again, overwriting it")
+    return str(caught.value)
 
 
 def test_nothing_wrong_is_made() -> None:
@@ -235,11 +263,13 @@ def test_arrays_that_are_not_as_the_header_says(tmp_path: Path) -> None:
     """Nothing is allocated for what a header says alone."""
     path = tmp_path / "c.zarr"
     embeddings(path)
-    large = {"visual_dim": 1 << 30, "arrays": {"image": [4, 1 << 30], "video": [7, 2, 1 << 30], "audio": [7, 3]}}
-    change(path, {**EMBEDDINGS, **large})
+    for dim in (1 << 30, 1 << 24):
+        change(path, visual_dim=dim, arrays={"image": [4, dim], "video": [7, 2, dim], "audio": [7, 3]})
+        if dim == 1 << 30:
+            assert "shard_size 2 makes shards of" in wrong_at(path)
     opened = FeatureCache.open(path)
     for read in (opened.read, lambda: list(opened.iter_shards())):
-        with pytest.raises(CacheError, match=r"array 'image' is damaged or missing .* \(it is float16 \(3, 4, 2\)"):
+        with pytest.raises(CacheError, match=r"array 'image' is damaged or missing .* does not unpack to"):
             read()
     assert not verify(path).intact
 
@@ -247,7 +277,7 @@ def test_arrays_that_are_not_as_the_header_says(tmp_path: Path) -> None:
 def test_exports_carry_further_keys(tmp_path: Path) -> None:
     path = tmp_path / "c.zarr"
     embeddings(path)
-    change(path, {**EMBEDDINGS, "lease": "x"})
+    change(path, lease="x")
     cache = FeatureCache.open(path)
     export_hdf5(cache, tmp_path / "c.h5")
     again = import_features(tmp_path / "d.zarr", [tmp_path / "c.h5"])
