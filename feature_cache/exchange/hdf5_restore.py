@@ -26,7 +26,7 @@ from feature_cache.layout import (
 )
 from feature_cache.shards import ShardRows
 from feature_cache.storage.group import whole_cache
-from feature_cache.tables import check_block
+from feature_cache.tables import check_blocks
 from feature_cache.text import write_text
 
 Progress = Callable[[int, int], None]
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 def is_export(file: h5py.File) -> bool:
     """Whether :func:`export_hdf5` wrote a file."""
     try:
-        return bool(file.attrs.get("format") == FORMAT)
+        return "hdf5_version" in file.attrs and bool(file.attrs.get("format") == FORMAT)
     except (OSError, RuntimeError, ValueError, TypeError):
         return False
 
@@ -72,8 +72,7 @@ def restore_hdf5(
     except (KeyError, ValueError, TypeError, IndexError, RecursionError, CacheError) as error:
         raise CacheError(f"{name}: its facts are damaged ({error}): export it again") from error
     tables = _tables(file, header)
-    for table in tables.values():
-        check_block(table, min(header.shard_size, len(header)))
+    check_blocks(list(tables.values()), min(header.shard_size, len(header)))
     with whole_cache(path, overwrite=overwrite) as target:
         cache = FeatureCache.begin(target, header, overwrite=overwrite)
         _copy_rows(file, cache, tables, progress)

@@ -8,9 +8,17 @@ from typing import Self
 import h5py
 
 from feature_cache.errors import CacheError
-from feature_cache.exchange.archives import MOST_TEXT, Archive, Hdf5Archive, NumpyArchive
+from feature_cache.exchange.archives import Archive, Hdf5Archive, NumpyArchive
 from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.hdf5_files import open_hdf5
+from feature_cache.exchange.limits import (
+    MOST_CHARACTERS,
+    MOST_TEXT,
+    MOST_TEXTS,
+    check_regular,
+    shorter,
+    shown,
+)
 from feature_cache.exchange.numpy_files import begins_with
 from feature_cache.exchange.other_kinds import other_kind
 from feature_cache.tables import Table, first_line
@@ -117,13 +125,13 @@ class Sources:
 
     def _described(self, archive: Archive, name: str) -> str:
         try:
-            return f"{name} {archive.table(name).shape}"
+            return f"{shown(name)} {shorter(archive.table(name).shape)}"
         except CacheError:
-            return f"{name} (not readable)"
+            return f"{shown(name)} (not readable)"
 
     def _table(self, argument: str, archive: Archive, name: str) -> Table:
         if not archive.has(name):
-            held = ", ".join(archive.names()[:12]) or "nothing"
+            held = ", ".join(map(shown, archive.names()[:12])) or "nothing"
             raise CacheError(f"{argument}: {archive.path} has no {name!r}; it has {held}")
         return archive.table(name)
 
@@ -133,7 +141,7 @@ class Sources:
 
     def _one(self, argument: str, found: Sequence[tuple[Archive, str]]) -> tuple[Archive, str]:
         if len(found) > 1:
-            both = " and ".join(f"{archive.path}:{name}" for archive, name in found[:2])
+            both = " and ".join(f"{archive.path}:{shown(name)}" for archive, name in found[:2])
             raise CacheError(f"{argument}: {both} are both there: name one as FILE:NAME")
         return found[0]
 
@@ -154,7 +162,9 @@ class Sources:
             groups = [name for name in names if clip_ranks and archive.members(name)]
             if groups:
                 return archive, groups[0]
-            raise CacheError(f"{argument}: {value} has {', '.join(held[:12]) or 'no arrays'}: name one as {value}:NAME")
+            raise CacheError(
+                f"{argument}: {value} has {', '.join(map(shown, held[:12])) or 'no arrays'}: name one as {value}:NAME"
+            )
         for place, letter in enumerate(value):
             if letter == ":" and Path(value[:place]).is_file():
                 archive, name = self._archive(value[:place]), value[place + 1 :]
@@ -170,6 +180,7 @@ class Sources:
                 raise CacheError(f"{path} is not there")
             if Path(path).is_dir():
                 raise CacheError(f'{path} is a folder: name it as `image="{path}"`')
+            check_regular(path)
             other = other_kind(path)
             if other is not None:
                 raise CacheError(other)
@@ -214,9 +225,17 @@ def text_lines(path: str) -> list[str]:
     try:
         if Path(path).stat().st_size > MOST_TEXT:
             raise CacheError(f"{path} is too long for a list of texts")
-        text = Path(path).read_text(encoding="utf-8-sig")
+        lines: list[str] = []
+        with Path(path).open(encoding="utf-8-sig") as stream:
+            while line := stream.readline(MOST_CHARACTERS + 1):
+                if len(line) > MOST_CHARACTERS:
+                    raise CacheError(f"{path} has a line of more than {MOST_CHARACTERS} characters: is it a list?")
+                if text := line.strip():
+                    lines.append(text)
+                if len(lines) > MOST_TEXTS:
+                    raise CacheError(f"{path} has more than {MOST_TEXTS} lines")
+        return lines
     except UnicodeDecodeError as error:
         raise CacheError(f"{path} is no UTF-8 text ({error.reason}): save it as such") from error
     except OSError as error:
         raise CacheError(f"{path} cannot be read ({error.strerror or first_line(error)})") from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
