@@ -20,6 +20,8 @@ from extract.label_sets import resolve_labels
 from extract.provenance import differences
 from feature_cache import CacheError, FeatureCache
 
+SENTENCES_AT_ONCE = 128
+"""Sentences in one pass of a text encoder."""
 _PLACE = "{label}"
 
 
@@ -224,9 +226,12 @@ def _encode(backbone: Backbone, sentences: _Sentences) -> TextEmbeddings:
 
 
 def _embed(encode: Callable[[Sequence[str]], Tensor], sentences: list[list[str]]) -> NDArray[np.float32]:
-    """Each list of sentences embedded; several lists averaged as unit vectors."""
-    vectors = torch.stack([encode(lines) for lines in sentences])
-    if len(vectors) > 1:
-        directions = functional.normalize(vectors.double(), dim=-1)
-        vectors = functional.normalize(directions.mean(0, keepdim=True), dim=-1)
-    return np.asarray(vectors[0].float().cpu().numpy(), dtype=np.float32)
+    """Each list of sentences embedded; several lists averaged as unit vectors. Memory does not grow with the labels."""
+    parts = []
+    for start in range(0, len(sentences[0]), SENTENCES_AT_ONCE):
+        vectors = torch.stack([encode(lines[start : start + SENTENCES_AT_ONCE]) for lines in sentences])
+        if len(vectors) > 1:
+            directions = functional.normalize(vectors.double(), dim=-1)
+            vectors = functional.normalize(directions.mean(0, keepdim=True), dim=-1)
+        parts.append(np.asarray(vectors[0].float().cpu().numpy(), dtype=np.float32))
+    return np.concatenate(parts)

@@ -10,6 +10,7 @@ from extract.backbones.base import Backbone, BoundedText
 from feature_cache import TextSet
 
 _SIDES: Mapping[str, str] = {"visual": "pictures", "audio": "sound"}
+_AT_ONCE = 1024
 _EQUAL = 1e-10
 """1 − cosine of embeddings that are equal but for rounding in float32, squared; other sentences are far above it."""
 
@@ -46,25 +47,42 @@ def _cut(backbone: BoundedText, side: str, prompts: Sequence[Any]) -> list[int]:
     """Rows of labels one of whose sentences is cut."""
     lines = [[prompt] if isinstance(prompt, str) else list(prompt) for prompt in prompts]
     rows = [row for row, group in enumerate(lines) for _ in group]
-    cut = backbone.sentences_cut(side, [line for group in lines for line in group])
+    sentences = [line for group in lines for line in group]
+    cut: list[bool] = []
+    for start in range(0, len(sentences), _AT_ONCE):
+        cut += backbone.sentences_cut(side, sentences[start : start + _AT_ONCE])
     return sorted({row for row, found in zip(rows, cut, strict=True) if found})
 
 
-def _equal_rows(table: NDArray[np.float32], rows_at_once: int = 1024) -> list[list[int]]:
-    """Groups of rows that point the same way."""
+def _equal_rows(table: NDArray[np.float32]) -> list[list[int]]:
+    """Groups of rows that point the same way.
+
+    Rows that are near each other have projections near each other, whatever they are projected on: with the rows in
+    the order of these, each is compared with its neighbours and not with all.
+    """
     wide = table.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     unit = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
-    groups: dict[int, list[int]] = {}
-    first: dict[int, int] = {}
-    for start in range(0, len(unit), rows_at_once):
-        near = np.argwhere(unit[start : start + rows_at_once] @ unit.T > 1 - _EQUAL)
-        for row, other in ((int(a) + start, int(b)) for a, b in near):
-            if other > row and other not in first:
-                head = first.setdefault(row, row)
-                first[other] = head
-                groups.setdefault(head, [head]).append(other)
-    return list(groups.values())
+    axis = np.random.default_rng(0).standard_normal(unit.shape[1])
+    places = unit @ (axis / np.linalg.norm(axis))
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    groups: list[list[int]] = []
+    grouped = np.zeros(len(unit), dtype=bool)
+    near = 2 * np.sqrt(2 * _EQUAL)
+    begins, ends = np.searchsorted(ordered, places - near), np.searchsorted(ordered, places + near, side="right")
+    for row in np.flatnonzero((ends - begins > 1) & (norms[:, 0] > 0)).tolist():
+        if grouped[row]:
+            continue
+        others = order[begins[row] : ends[row]]
+        others = np.sort(others[(others > row) & ~grouped[others]])
+        equal = np.concatenate(
+            [part[unit[part] @ unit[row] > 1 - _EQUAL] for part in np.array_split(others, 1 + len(others) // _AT_ONCE)]
+        )
+        if len(equal):
+            grouped[equal] = True
+            groups.append([row, *equal.tolist()])
+    return groups
 
 
 def _listed(labels: Sequence[str], rows: Sequence[int]) -> str:

@@ -15,6 +15,8 @@ from feature_cache.names import escaped, shortened, why_not_a_name
 MOST_LOST = 0.01
 """Share of a vector's norm that storing it may cost; float16 costs normal values 0.0005 at most."""
 
+_AT_ONCE = 32 << 20
+"""Bytes of values that are looked at together: what is found out of them takes several times as much."""
 _WIDER = 'store float32 (`dtype="float32"`)'
 
 
@@ -65,6 +67,12 @@ def check_values(name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence
     """
     if dtype not in layout.DTYPES or not values.size:
         return  # the dtype is refused where the cache is made
+    step = max(1, _AT_ONCE * len(values) // values.nbytes)
+    for start in range(0, len(values), step):
+        _check_some(name, values[start : start + step], dtype, clip_ids[start : start + step])
+
+
+def _check_some(name: str, values: NDArray[Any], dtype: str, clip_ids: Sequence[str]) -> None:
     unit = name.endswith("_probability")
     what = name.replace("_", " ") if unit else f"{name} embedding"
     low, high = float(values.min()), float(values.max())

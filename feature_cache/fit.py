@@ -14,7 +14,7 @@ from feature_cache.checks import check_missing, check_values
 from feature_cache.errors import CacheError
 from feature_cache.layout import MISSING_BIT, NO_PICTURE, NO_SOUND, Shapes, possible_rows
 from feature_cache.pooling import pool_hint
-from feature_cache.tables import Table, absent_rows, check_block, check_numbers
+from feature_cache.tables import Table, absent_rows, check_blocks, check_numbers
 from feature_cache.windows import window_count
 
 EXPECTED = {
@@ -202,7 +202,7 @@ def _ranked(tables: Mapping[str, Table], clip_ids: Sequence[str], shard_size: in
             )
         if 0 in table.shape:
             raise CacheError(f"{table.source} is {table.shape}: it holds nothing")
-        check_block(table, min(shard_size, len(clip_ids)))
+    check_blocks(list(tables.values()), min(shard_size, len(clip_ids)))
     return dict(tables)
 
 

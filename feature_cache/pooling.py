@@ -29,6 +29,7 @@ class PooledTable:
         self.dtype: np.dtype[Any] = np.dtype(np.float64)
         self.absent = absent_rows(table)
         self.each = int(np.prod(table.shape[1:-1], dtype=object)) // segments
+        self.stored = table.stored
         self._table = table
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:

@@ -1,6 +1,6 @@
 """Files with named arrays: HDF5, .npz and .npy behind one face."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -12,14 +12,14 @@ from feature_cache.exchange.hdf5_files import (
     dataset_names,
     find_dataset,
     find_group,
+    is_hard_link,
     is_text,
+    names_of,
     read_strings,
 )
+from feature_cache.exchange.limits import check_texts, some_of
 from feature_cache.exchange.numpy_files import NpyTable, NpzClips, NpzTable, begins_with, npz_names
-from feature_cache.tables import Table
-
-MOST_TEXT = 256 << 20
-"""Bytes of a list of texts."""
+from feature_cache.tables import Table, check_block
 
 
 class Archive(Protocol):
@@ -67,10 +67,15 @@ class Hdf5Archive:
     def __init__(self, path: str, file: h5py.File) -> None:
         """Wrap an open file."""
         self.path, self.file = path, file
+        self._members: dict[str, Mapping[str, str]] = {}
+        self._names: list[str] | None = None
+        self._root_names: list[str] | None = None
 
     def names(self) -> list[str]:
         """Names of the datasets."""
-        return dataset_names(self.file)
+        if self._names is None:
+            self._names = dataset_names(self.file)
+        return self._names
 
     def has(self, name: str) -> bool:
         """Whether there is a dataset of that name."""
@@ -82,13 +87,9 @@ class Hdf5Archive:
 
     def members(self, name: str) -> Mapping[str, str]:
         """Datasets of numbers of the group of that name; else those of that name in the file's groups."""
-        group = find_group(self.file, name)
-        if group is not None:
-            inside = {part: f"{name.strip('/')}/{part}".lstrip("/") for part in group}
-        else:
-            groups = [part for part in self.file if isinstance(self.file.get(part, getlink=True), h5py.HardLink)]
-            inside = {part: f"{part}/{name}" for part in groups}
-        return {clip: path for clip, path in inside.items() if self._is_numeric(path)}
+        if name not in self._members:
+            self._members[name] = self._found(name)
+        return self._members[name]
 
     def member(self, name: str) -> Table:
         """The dataset of that name."""
@@ -105,6 +106,22 @@ class Hdf5Archive:
     def close(self) -> None:
         """Close the file."""
         self.file.close()
+
+    def _found(self, name: str) -> Mapping[str, str]:
+        group = find_group(self.file, name)
+        if group is not None:
+            inside = {part: f"{name.strip('/')}/{part}".lstrip("/") for part in names_of(group)}
+        else:
+            inside = {part: f"{part}/{name}" for part in self._roots()}
+            return _numeric_ones(
+                inside, lambda path: is_hard_link(self.file, path[: -len(name) - 1]) and self._is_numeric(path)
+            )
+        return _numeric_ones(inside, self._is_numeric)
+
+    def _roots(self) -> list[str]:
+        if self._root_names is None:
+            self._root_names = names_of(self.file)
+        return self._root_names
 
     def _is_numeric(self, name: str) -> bool:
         found = find_dataset(self.file, name)
@@ -163,8 +180,8 @@ class NumpyArchive:
         table = self.table(name)
         if table.dtype.kind not in "US" or len(table.shape) != 1:
             raise CacheError(f"{table.source} is {table.dtype} {table.shape}, expected a list of texts (N,)")
-        if table.shape[0] * table.dtype.itemsize > MOST_TEXT:
-            raise CacheError(f"{table.source} is {table.dtype} {table.shape}: too long for a list of texts")
+        check_texts(table.source, table.shape[0], table.dtype.itemsize // (4 if table.dtype.kind == "U" else 1))
+        check_block(table, table.shape[0])
         try:
             found = table.rows(0, table.shape[0])
             return [text.decode() if isinstance(text, bytes) else str(text) for text in found.tolist()]
@@ -189,4 +206,13 @@ class NumpyArchive:
         if not found and group:
             ending = f"/{group[:-1]}"
             found = {path[: -len(ending)]: path for path in self._names if path.endswith(ending)}
-        return {clip: path for clip, path in found.items() if self.member(path).dtype.kind not in "US"}
+        return _numeric_ones(found, lambda path: self.member(path).dtype.kind not in "US")
+
+
+def _numeric_ones(paths: Mapping[str, str], is_numeric: Callable[[str], bool]) -> dict[str, str]:
+    """Arrays of numbers among arrays by clip; of very many, all or none, by the first of them."""
+    some = some_of(list(paths))
+    found = {clip: paths[clip] for clip in some if is_numeric(paths[clip])}
+    if len(some) == len(paths):
+        return found
+    return dict(paths) if found else {}

@@ -93,6 +93,7 @@ class ClipsTable:
         self._first = opener(first)
         self.shape: tuple[int, ...] = (len(names), *self._first.shape)
         self.dtype: np.dtype[Any] = self._first.dtype
+        self.stored = len(names) * self._first.stored
         self.absent = np.array([name is None for name in names])
         for name in more:
             self._check(opener(name))

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.errors import CacheError
+from feature_cache.exchange.hdf5_chunks import check_chunks
+from feature_cache.exchange.limits import bytes_on_disk, check_text, check_texts, shorter, shown
 from feature_cache.tables import first_line
 
 MOST_HELD = 1 << 30
 """Bytes of a chunk that is kept to be read from again; rows of larger ones are decompressed at each reading."""
-MOST_STRINGS = 10_000_000
+_TEXT_AT_ONCE = 16 << 20
 MOST_LINKS = 16
 MOST_LISTED = 100
 
@@ -43,7 +45,8 @@ class Hdf5Table:
 
     def __init__(self, path: str | PathLike[str], name: str, dataset: h5py.Dataset) -> None:
         """Wrap a dataset that :func:`find_dataset` gave."""
-        self.source = f"{path}: dataset {name!r}"
+        self.source = f"{path}: dataset {shown(name)!r}"
+        self.stored = min(dataset.id.get_storage_size(), bytes_on_disk(path))
         self.shape: tuple[int, ...] = tuple(dataset.shape or ())
         self.dtype: np.dtype[Any] = dataset.dtype
         self._dataset = dataset
@@ -65,6 +68,7 @@ class Hdf5Table:
         return np.concatenate(parts)
 
     def _read(self, start: int, stop: int) -> NDArray[Any]:
+        check_chunks(self.source, self._dataset, start, stop)
         try:
             return np.asarray(self._dataset[start:stop])
         except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -82,11 +86,15 @@ def find_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
     found = _walk(file, name, 0)
     if not isinstance(found, h5py.Dataset):
         return None
+    try:
+        found.dtype  # noqa: B018  # one that NumPy cannot have
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        raise CacheError(f"{file.filename}: dataset {shown(name)!r} cannot be read ({first_line(error)})") from error
     # before the shape is asked for, which would open a virtual dataset's sources
     if found.is_virtual or found.id.get_create_plist().get_external_count():
         how = "is a virtual dataset" if found.is_virtual else "lies in external storage"
         raise CacheError(
-            f"{file.filename}: dataset {name!r} {how}, whose data are in other files, which are not read: "
+            f"{file.filename}: dataset {shown(name)!r} {how}, whose data are in other files, which are not read: "
             "copy them into one file"
         )
     return found
@@ -107,6 +115,23 @@ def dataset_names(file: h5py.File) -> list[str]:
     return sorted(_names(file, "", 0))[:MOST_LISTED]
 
 
+def names_of(group: h5py.Group) -> list[str]:
+    """Names of what a group has; what has a name that is no UTF-8 is left out.
+
+    Raises:
+        CacheError: they cannot be read.
+    """
+    try:
+        return [name for name in group if isinstance(name, str)]  # bytes: no UTF-8
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CacheError(f"{group.file.filename}: names in it cannot be read ({first_line(error)})") from error
+
+
+def is_hard_link(group: h5py.Group, name: str) -> bool:
+    """Whether what a group has under a name lies in the file itself."""
+    return isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
 def is_text(dataset: h5py.Dataset) -> bool:
     """Whether a dataset holds strings."""
     return h5py.check_string_dtype(dataset.dtype) is not None
@@ -118,13 +143,19 @@ def read_strings(file: h5py.File, name: str, dataset: h5py.Dataset) -> list[str]
     Raises:
         CacheError: they are no list, or no UTF-8.
     """
-    where = f"{file.filename}: dataset {name!r}"
-    if not is_text(dataset) or len(dataset.shape) != 1:
-        raise CacheError(f"{where} is {dataset.dtype} {dataset.shape}, expected a list of strings (N,)")
-    if dataset.shape[0] > MOST_STRINGS:
-        raise CacheError(f"{where} has {dataset.shape[0]} strings, more than {MOST_STRINGS}")
+    where = f"{file.filename}: dataset {shown(name)!r}"
+    kind = h5py.check_string_dtype(dataset.dtype)
+    if kind is None or len(dataset.shape) != 1:
+        raise CacheError(f"{where} is {dataset.dtype.name} {shorter(dataset.shape)}, expected a list of strings (N,)")
+    check_texts(where, dataset.shape[0], kind.length or 0)
+    found: list[str] = []
+    step = max(1, _TEXT_AT_ONCE // (kind.length or 1))
     try:
-        return [str(text) for text in dataset.asstr()[:]]
+        for start in range(0, dataset.shape[0], step):
+            check_chunks(where, dataset, start, min(start + step, dataset.shape[0]))
+            part = (str(text) for text in dataset.asstr()[start : start + step])
+            found += [check_text(where, text, len(found) + row) for row, text in enumerate(part)]
+        return found
     except UnicodeDecodeError as error:
         raise CacheError(f"{where} is no UTF-8 text ({error.reason})") from error
     except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -139,31 +170,29 @@ def _walk(group: h5py.Group, name: str, links: int) -> h5py.Dataset | h5py.Group
         try:
             link = here.get(part, getlink=True)
         except (TypeError, ValueError, KeyError, RuntimeError, OSError) as error:
-            raise CacheError(f"{group.file.filename}: {name!r} cannot be read ({first_line(error)})") from error
+            raise CacheError(f"{group.file.filename}: {shown(name)!r} cannot be read ({first_line(error)})") from error
         if link is None:
             return None
         if isinstance(link, h5py.ExternalLink):
             raise CacheError(
-                f"{group.file.filename}: {name!r} is a link into another file ({link.filename}), which is not read: "
-                "copy the data into one file"
+                f"{group.file.filename}: {shown(name)!r} is a link into another file ({shown(link.filename)}), which "
+                "is not read: copy the data into one file"
             )
         if isinstance(link, h5py.SoftLink):
             if links >= MOST_LINKS:
-                raise CacheError(f"{group.file.filename}: {name!r} is a link in a circle")
+                raise CacheError(f"{group.file.filename}: {shown(name)!r} is a link in a circle")
             here = _walk(here, link.path, links + 1)
             continue
         try:
             here = here[part]
         except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise _unreadable(f"{group.file.filename}: {name!r}", error) from error
+            raise _unreadable(f"{group.file.filename}: {shown(name)!r}", error) from error
     return here if isinstance(here, h5py.Dataset | h5py.Group) else None
 
 
 def _names(group: h5py.Group, prefix: str, depth: int) -> Iterator[str]:
-    for count, part in enumerate(group):
-        if count >= MOST_LISTED:
-            return
-        if not isinstance(group.get(part, getlink=True), h5py.HardLink):
+    for part in names_of(group)[:MOST_LISTED]:
+        if not is_hard_link(group, part):
             continue
         found = group[part]
         if isinstance(found, h5py.Dataset):

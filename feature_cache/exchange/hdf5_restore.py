@@ -30,7 +30,7 @@ from feature_cache.place import whole_cache
 from feature_cache.readable import identity_of
 from feature_cache.row_state import RowState
 from feature_cache.shard_rows import ShardRows
-from feature_cache.tables import check_block
+from feature_cache.tables import check_blocks
 from feature_cache.text import check_text
 
 Progress = Callable[[int, int], None]
@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 def is_export(file: h5py.File) -> bool:
     """Whether :func:`export_hdf5` wrote a file."""
     try:
-        return bool(file.attrs.get("format") == FORMAT)
+        return "hdf5_version" in file.attrs and bool(file.attrs.get("format") == FORMAT)
     except (OSError, RuntimeError, ValueError, TypeError):
         return False
 
@@ -77,8 +77,7 @@ def restore_hdf5(
     except (KeyError, ValueError, TypeError, IndexError, RecursionError, CacheError) as error:
         raise CacheError(f"{name}: its facts are damaged ({error}): export it again") from error
     tables = _tables(file, header)
-    for table in tables.values():
-        check_block(table, min(header.shard_size, len(header)))
+    check_blocks(list(tables.values()), min(header.shard_size, len(header)))
     with whole_cache(path, overwrite=overwrite) as target:
         cache = FeatureCache.begin(target, header.of_this_format(), overwrite=overwrite)
         found = _copy_rows(file, header, cache, tables, progress)

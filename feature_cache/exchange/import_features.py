@@ -194,13 +194,13 @@ def _rows(
     arrays = {name: table for name, table in found.items() if table is not None}
     _check_kind(arrays, sources)
     rows_of, origin = clip_names(sources, wanted["clips"], arrays)
+    flat = {name: table for name, table in arrays.items() if not isinstance(table, Clips)}
+    check_counts(flat, rows_of, origin)
     ids, chosen = distinct_ids(rows_of, origin, repeated)
     try:
         check_clip_ids(ids)
     except CacheError as error:
         raise CacheError(f"{origin}: {error}") from error
-    flat = {name: table for name, table in arrays.items() if not isinstance(table, Clips)}
-    check_counts(flat, rows_of, origin)
     bits = given_missing(sources, wanted["missing"], len(rows_of))
     if len(ids) < len(rows_of):
         check_equal(flat, rows_of, shard_size)

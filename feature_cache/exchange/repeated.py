@@ -22,6 +22,7 @@ class SelectedTable:
         """Wrap a table; ``chosen`` is ascending."""
         self.source, self.dtype = table.source, table.dtype
         self.shape: tuple[int, ...] = (len(chosen), *table.shape[1:])
+        self.stored = table.stored
         self._table, self._chosen = table, np.asarray(chosen)
         self._next = 0
 

@@ -11,6 +11,11 @@ from feature_cache.errors import CacheError
 from feature_cache.exchange.archives import Archive, Hdf5Archive, NumpyArchive
 from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.hdf5_files import open_hdf5
+from feature_cache.exchange.limits import (
+    check_regular,
+    shorter,
+    shown,
+)
 from feature_cache.exchange.numpy_files import begins_with
 from feature_cache.exchange.other_kinds import other_kind
 from feature_cache.tables import Table
@@ -118,13 +123,13 @@ class Sources:
 
     def _described(self, archive: Archive, name: str) -> str:
         try:
-            return f"{name} {archive.table(name).shape}"
+            return f"{shown(name)} {shorter(archive.table(name).shape)}"
         except CacheError:
-            return f"{name} (not readable)"
+            return f"{shown(name)} (not readable)"
 
     def _table(self, argument: str, archive: Archive, name: str) -> Table:
         if not archive.has(name):
-            held = ", ".join(archive.names()[:12]) or "nothing"
+            held = ", ".join(map(shown, archive.names()[:12])) or "nothing"
             raise CacheError(f"{argument}: {archive.path} has no {name!r}; it has {held}")
         return archive.table(name)
 
@@ -134,7 +139,7 @@ class Sources:
 
     def _one(self, argument: str, found: Sequence[tuple[Archive, str]]) -> tuple[Archive, str]:
         if len(found) > 1:
-            both = " and ".join(f"{archive.path}:{name}" for archive, name in found[:2])
+            both = " and ".join(f"{archive.path}:{shown(name)}" for archive, name in found[:2])
             raise CacheError(f"{argument}: {both} are both there: name one as FILE:NAME")
         return found[0]
 
@@ -155,7 +160,9 @@ class Sources:
             groups = [name for name in names if clip_ranks and archive.members(name)]
             if groups:
                 return archive, groups[0]
-            raise CacheError(f"{argument}: {value} has {', '.join(held[:12]) or 'no arrays'}: name one as {value}:NAME")
+            raise CacheError(
+                f"{argument}: {value} has {', '.join(map(shown, held[:12])) or 'no arrays'}: name one as {value}:NAME"
+            )
         for place, letter in enumerate(value):
             if letter == ":" and Path(value[:place]).is_file():
                 archive, name = self._archive(value[:place]), value[place + 1 :]
@@ -171,8 +178,7 @@ class Sources:
                 raise CacheError(f"{path} is not there")
             if Path(path).is_dir():
                 raise CacheError(f'{path} is a folder: name it as `image="{path}"`')
-            if not Path(path).is_file():
-                raise CacheError(f"{path} is a pipe or a device, not a file: write what it gives into a file")
+            check_regular(path)
             other = other_kind(path)
             if other is not None:
                 raise CacheError(other)

@@ -51,8 +51,13 @@ def _nothing() -> None:
 
 
 def sources_digest(files: Iterable[Path]) -> str:
-    """A digest of files, by name and content, short enough for a folder's name."""
+    """A digest of files, by name and content, short enough for a folder's name; another one with checks of bounds.
+
+    Numba keeps kernels with and without such checks (NUMBA_BOUNDSCHECK) under the same names.
+    """
     digest = hashlib.sha256()
+    if config.BOUNDSCHECK:
+        digest.update(b"bounds are checked\0")
     for file in sorted(files, key=lambda file: (file.name, str(file))):
         content = file.read_bytes()
         digest.update(f"{file.name}\0{len(content)}\0".encode() + content)

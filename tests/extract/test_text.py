@@ -1,6 +1,8 @@
 """Label sets added to a cache without its videos: prompts, averages, refusals."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from extract import ExtractError, load_backbone
 from extract.backbones.base import BoundedText
 from extract.label_embeddings import add_label_set, encode_labels
-from feature_cache import CacheError, FeatureCache
+from extract.label_notes import text_notes
+from feature_cache import CacheError, FeatureCache, TextSet
 from tests.command import av2a, refusal
 from tests.extraction import extract
 from tests.media import make_video
@@ -147,3 +150,61 @@ def test_overwriting(folder: Path, tmp_path: Path) -> None:
     added = add_label_set(cache, folder / "mine.txt", "ave", checkpoint=folder / "weights", overwrite=True)
     assert added == ("ave", 3, True, ())
     assert FeatureCache.open(cache).text("ave").labels == ("Dog", "Train_horn", "Yak")
+
+
+# --- many labels ------------------------------------------------------------------------------------------
+
+_MEASURED = """
+from pathlib import Path
+import extract.label_embeddings as embeddings
+from extract.backbones import load_backbone
+from extract.label_notes import text_notes
+from feature_cache import TextSet
+def peak():  # of this process since it began, in MB
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) // 1024
+def embedded(count):
+    labels = [f"thing {number}" for number in range(count)]
+    found = embeddings.encode_labels(backbone, labels)
+    text_notes(backbone, TextSet("x", tuple(labels), found.visual, found.audio, found.prompts))
+    return peak()
+backbone = load_backbone("clip_clap", Path("weights"))
+print(embedded(128), embedded(4000))
+"""
+
+
+def test_batches_of_labels_are_the_same_labels(folder: Path) -> None:
+    """A set that fits one pass is embedded in one; the rows of a longer one are those of its labels."""
+    backbone = load_backbone("clip_clap", folder / "weights")
+    labels = [f"thing {number}" for number in range(300)]
+    whole = encode_labels(backbone, labels)
+    assert whole.visual.shape[0] == whole.audio.shape[0] == 300
+    for first in (0, 128, 256):
+        part = encode_labels(backbone, labels[first : first + 128])
+        np.testing.assert_array_equal(whole.visual[first : first + 128], part.visual)
+        np.testing.assert_array_equal(whole.audio[first : first + 128], part.audio)
+    one_pass = backbone.encode_visual_text([f"A {label}" for label in labels[:100]])
+    np.testing.assert_array_equal(encode_labels(backbone, labels[:100]).visual, one_pass.numpy())
+
+
+def test_equal_labels_among_many() -> None:
+    """As comparing each with each, without a table of all pairs."""
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((3000, 16)).astype(np.float32)
+    table[[5, 900, 2999]] = table[3]
+    table[1700] = 2 * table[40]
+    table[[7, 8]] = 0
+    prompts: dict[str, list[str]] = {"visual": [""] * 3000, "audio": [""] * 3000}
+    labels = tuple(f"l{row}" for row in range(3000))
+    backbone: Any = type("Named", (), {"name": "some"})()
+    notes = text_notes(backbone, TextSet("x", labels, table, table, prompts))
+    assert [note.partition(": ")[2] for note in notes] == ["'l3', 'l5', 'l900', 'l2999'", "'l40', 'l1700'"]
+    same = np.ones((3000, 16), dtype=np.float32)
+    assert text_notes(backbone, TextSet("x", labels, same, same, prompts))[0].endswith("and 2996 more")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's peak like that")
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_labels(folder: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _MEASURED], cwd=folder, capture_output=True, text=True, check=True)
+    few, many = map(int, done.stdout.split())
+    assert many - few < 60, (few, many)
