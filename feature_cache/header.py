@@ -291,7 +291,8 @@ class Header:
     def content(self) -> bytes:
         """What of a cache's identity is its header's: all but the size of shards and what files are known by."""
         facts = {name: value for name, value in self.to_dict().items() if name != "shard_size"}
-        facts["attributes"] = {name: value for name, value in facts["attributes"].items() if name != "stamps"}
+        if self.version != OLD_VERSION:  # where it was an attribute as any
+            facts["attributes"] = {name: value for name, value in facts["attributes"].items() if name != "stamps"}
         return json.dumps(facts, sort_keys=True).encode()
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from feature_cache.arrays import array_json, arrays_json
+from feature_cache.checks import short
 from feature_cache.chunks import ChunkedRows, ChunkError
 from feature_cache.clip_table import ClipTable, Column, pack_ids, pack_places, unpack_ids, unpack_places
 from feature_cache.errors import CacheError
@@ -69,6 +70,10 @@ class Root:
         columns = {name: Column.from_dict(clips[name]) for name in ("ids", "places") if clips.get(name) is not None}
         if "ids" not in columns:
             raise CacheError("clips must give count, ids and places")
+        if 2 * clips["count"] - 1 > columns["ids"].size:  # a letter each, and what is between them
+            raise CacheError(f"clips: {short(clips['count'])} of them in {columns['ids'].size} bytes")
+        if any("/" in name for name in check_digests(stored["label_sets"], "label_sets")):
+            raise CacheError("label_sets must give digests by name")
         moved = stored["moved"]
         if not isinstance(moved, list) or not all(isinstance(row, int) and 0 <= row < clips["count"] for row in moved):
             raise CacheError("moved must be a list of rows")
@@ -181,10 +186,16 @@ def _rows(column: Column, store: SafeStore) -> ChunkedRows:
 
 
 def _read_column(store: SafeStore, column: Column) -> bytes:
-    try:
-        raw = _rows(column, store).read(0, column.size).tobytes()
-    except ChunkError as error:
-        raise SealError(str(error)) from error
+    rows, parts = _rows(column, store), []
+    for number, _ in rows.pieces(0, column.size):  # nothing is allocated for what is not there
+        try:
+            found = rows.chunk(number)
+        except ChunkError as error:
+            raise SealError(f"{rows.key(number)}: {error}") from error
+        if found is None:
+            raise SealError(f"{rows.key(number)} is missing")
+        parts.append(found.tobytes())
+    raw = b"".join(parts)
     if digest_of(raw) != column.digest:
         raise SealError(f"{column.array} is not as it was written")
     return raw

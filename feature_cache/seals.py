@@ -5,6 +5,7 @@ A group's zarr.json is written in one form and holds a digest of itself; other f
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from feature_cache.layout import ATTRIBUTE_DIGEST
 
 Sealed = Mapping[str, Iterable[str]]
 """By file, the digests that it may have: two of them while it is being replaced."""
+
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,80}(/[A-Za-z0-9][A-Za-z0-9_.-]{0,80}){0,5}")
+"""Files that a header may name: inside the cache, and nowhere else."""
 
 
 class SealError(CacheError):
@@ -62,7 +66,11 @@ def check_group(raw: bytes) -> dict[str, Any]:
     """
     attributes = parse_group(raw)
     facts = {name: value for name, value in attributes.items() if name != ATTRIBUTE_DIGEST}
-    if attributes.get(ATTRIBUTE_DIGEST) != attribute_digest(facts) or group_json(facts) != raw:
+    try:
+        same = attributes.get(ATTRIBUTE_DIGEST) == attribute_digest(facts) and group_json(facts) == raw
+    except RecursionError as error:
+        raise SealError("zarr.json is nested too deep") from error
+    if not same:
         raise SealError("it is not as it was written")
     return facts
 
@@ -91,8 +99,11 @@ def check_digests(stated: Any, what: str) -> dict[str, tuple[str, ...]]:
         CacheError: it is something else.
     """
     good = isinstance(stated, dict) and all(
-        isinstance(each, list) and 0 < len(each) <= 2 and all(isinstance(digest, str) for digest in each)
-        for each in stated.values()
+        _FILE.fullmatch(file)
+        and isinstance(each, list)
+        and 0 < len(each) <= 2
+        and all(isinstance(digest, str) for digest in each)
+        for file, each in stated.items()
     )
     if not good:
         raise CacheError(f"{what} must give digests by file")
