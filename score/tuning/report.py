@@ -1,5 +1,6 @@
 """What a setting is worth on a split: figures with percentile bootstrap intervals over clips."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache import stopping
 from score.kernels.jit import kernel
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
 
 RESAMPLES = 10_000
+_RESAMPLES_AT_ONCE = 100
+_STEP = 0x9E3779B97F4A7C15
+"""Of splitmix64's state."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def report_split(
 ) -> SplitReport:
     """Figures of a setting on a sweeper's clips, with percentile bootstrap intervals over them."""
     values = sweeper.per_clip(space.settings([config]), space)
-    ends = confidence_intervals(values, resamples=resamples, seed=seed)
+    ends = confidence_intervals(values, resamples=resamples, seed=seed, threads=sweeper.threads)
     means = values.mean(axis=0)
     figures = {
         name: (float(means[k]), float(ends[k, 0]), float(ends[k, 1])) for k, name in enumerate(sweeper.metric_names)
@@ -81,7 +86,7 @@ def _resample_means(values: Any, seed: Any, out: Any) -> None:
         for column in range(k):
             out[r, column] = 0.0
         for _ in range(n):
-            state = state + np.uint64(0x9E3779B97F4A7C15)  # splitmix64
+            state = state + np.uint64(_STEP)  # splitmix64
             z = state
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -94,7 +99,12 @@ def _resample_means(values: Any, seed: Any, out: Any) -> None:
 
 
 def confidence_intervals(
-    values: NDArray[np.float64], *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+    values: NDArray[np.float64],
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    threads: int | None = None,
 ) -> NDArray[np.float64]:
     """Percentile bootstrap intervals of column means.
 
@@ -103,12 +113,22 @@ def confidence_intervals(
         level: share of the resamples inside.
         resamples: number of resamples.
         seed: equal seeds give equal intervals.
+        threads: threads to use, by default one a core; the result does not depend on them.
 
     Returns:
         float64 (k, 2), lower and upper ends.
     """
     means = np.empty((resamples, values.shape[1]))
-    start = np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]
-    _resample_means(np.ascontiguousarray(values, dtype=np.float64), start, means)
+    table = np.ascontiguousarray(values, dtype=np.float64)
+    start = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
+
+    def work(first: int) -> None:
+        """Some resamples: the generator's state before each is known."""
+        state = (start + first * len(table) * _STEP) % (1 << 64)
+        _resample_means(table, np.uint64(state), means[first : first + _RESAMPLES_AT_ONCE])
+
+    with stopping.threads(threads or os.cpu_count() or 1) as pool:
+        for _ in pool.map(work, range(0, resamples, _RESAMPLES_AT_ONCE)):
+            pass
     tail = 50.0 * (1.0 - level)
     return np.percentile(means, [tail, 100.0 - tail], axis=0).T

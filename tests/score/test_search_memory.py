@@ -18,6 +18,7 @@ from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache
 from score import Annotations, ScoreError, Space, search
 from score.tuning.clips import InMemory, Spilled, Table
 from score.tuning.memory import PROGRAM, Needs, Room, SplitNeeds, parse_size, plan_room, size_text
+from score.tuning.report import confidence_intervals
 from score.tuning.search import search_needs
 from score.tuning.sweeper import Sweeper
 from tests.command import AV2A, PATIENCE_SECONDS, refusal
@@ -256,6 +257,25 @@ def test_tables_give_back_what_was_put_in(tmp_path_factory: pytest.TempPathFacto
         for name, values in arrays.items():
             assert found[name].dtype == values.dtype
             np.testing.assert_array_equal(found[name], values[start:end])
+
+
+def test_intervals_do_not_depend_on_threads() -> None:
+    """A resample's rows are drawn one after another by splitmix64, resample after resample."""
+    values = np.random.default_rng(1).random((7, 2))
+    state = int(np.random.SeedSequence(5).generate_state(1, np.uint64)[0])
+    means = np.zeros((250, 2))
+    for mean in means:
+        for _ in range(7):
+            state = (state + 0x9E3779B97F4A7C15) % (1 << 64)
+            z = state
+            z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % (1 << 64)
+            z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % (1 << 64)
+            mean += values[((z ^ (z >> 31)) >> 11) % 7]
+        mean /= 7
+    expected = np.percentile(means, [2.5, 97.5], axis=0).T
+    for threads in (1, 3):
+        found = confidence_intervals(values, resamples=250, seed=5, threads=threads)
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
 
 
 SIZES = st.integers(1, 1 << 34)
