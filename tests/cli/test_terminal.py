@@ -63,8 +63,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failed = FeatureCache.create(
         folder / "failed.zarr", clip_ids=MARKUP[:2], backbone="clip_clap", visual_dim=4, audio_dim=3, windows="whole"
     )
-    shapes = ((2, 10, 4), (2, 1, 1, 4), (2, 1, 3))
-    failed.write_shard(0, *(np.ones(shape) for shape in shapes), [2, 2], [f"{EVIL} [/]", "[red]x[/red] `x=`"])
+    image, video, audio = np.ones((2, 10, 4)), np.ones((2, 1, 1, 4)), np.ones((2, 1, 3))
+    failed.write_shard(0, image, video, audio, [2, 2], [f"{EVIL} [/]", "[red]x[/red] `x=`"])
     (folder / "evil.toml").write_text(json.dumps(EVIL) + " = 1\n")
     (folder / "labels.txt").write_text(f"dog\n{EVIL}\n", encoding="utf-8", newline="")
     return folder
