@@ -29,6 +29,7 @@ LLP_FIGURES = tuple(
 
 EVENT_COLUMNS = ("filename", "onset", "offset", "event_labels")
 SPLIT_COLUMNS = ("filename",)
+_MOST_KEPT = 100_000
 
 
 def read_llp(directory: Path, split: str) -> dict[str, Any]:
@@ -57,6 +58,7 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
     places = Places()
     sides: dict[str, dict[str, list[Annotation]]] = {}
     known: dict[str, str] = {}
+    events: dict[Annotation, Annotation] = {}
     ignored = 0
     for side in ("visual", "audio"):
         found = sides.setdefault(side, {})
@@ -75,7 +77,10 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
                 continue
             label = known[label] if label in known else known.setdefault(label, as_name(label, where, "event_labels"))
             places.note(label, offset, where)
-            found.setdefault(clip, []).append((label, onset, offset))
+            event = (label, onset, offset)
+            if len(events) < _MOST_KEPT:  # most are equal to others, as times are whole seconds
+                event = events.setdefault(event, event)
+            found.setdefault(clip, []).append(event)
     return {
         "clip_ids": tuple(clips),
         "visual": sides["visual"],

@@ -13,7 +13,7 @@ from feature_cache.names import shortened, why_not_a_name
 from feature_cache.text_files import Text, TextFileError, read_text
 from score.errors import AnnotationError
 
-MOST_JSON = 32 << 20
+MOST_JSON = 16 << 20
 """Bytes of annotations in JSON, which are parsed as one; tables may be longer."""
 
 Annotation = tuple[str, float, float]

@@ -211,7 +211,7 @@ def test_what_is_no_such_text(name: str, here: Path) -> None:
         ("labels", "dog", "has 10,000,001 lines"),
         ("clip ids", "a", "has 10,000,001 lines"),
         ("llp events", '"a\t0\t5\tdog', "has 10,000,001 lines"),
-        ("ave json", "{},", "33 MB"),
+        ("ave json", "{},", "17 MB"),
     ],
 )
 def test_ten_million_lines(place: str, line: str, said: str, here: Path) -> None:
