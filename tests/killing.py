@@ -35,14 +35,24 @@ _NOT_HERE = "processes are forked and killed: not on Windows"
 
 
 class Watch:
-    """Sends its own process a signal before the n-th change of a file in a folder."""
+    """Sends its own process a signal before the n-th change of a file in a folder.
+
+    The file's name ends as is said; after "<" it is the n-th reading of such a file instead.
+    """
 
     def __init__(self, folder: str, number: int, name: str, sent: int) -> None:
         self._folder = os.path.realpath(folder) + os.sep
-        self._left, self._name, self._signal, self._busy = number, name, sent, False
+        self._left, self._name, self._signal, self._busy = number, name.removeprefix("<"), sent, False
+        self._reads = name.startswith("<")
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if self._busy or self._left <= 0:
+            return
+        if self._reads:
+            if event == "open" and isinstance(args[2], int) and not args[2] & (os.O_WRONLY | os.O_RDWR):
+                path = self._inside(args[0], -1)
+                if path is not None:
+                    self._passes(path)
             return
         if event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
             path = self._inside(args[0], -1)

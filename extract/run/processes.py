@@ -89,7 +89,7 @@ def _ended_early(process: Any) -> ExtractError:
     process.join()
     want = ", perhaps as the memory was full" if process.exitcode == -9 else ""
     return ExtractError(
-        f"the process of {process.name} ended early (exit code {process.exitcode}{want}): the same command goes on "
+        f"the process of {process.name} ended early (exit code {process.exitcode}){want}: the same command goes on "
         "from here"
     )
 
