@@ -130,6 +130,22 @@ class Annotations:
             AnnotationError: an annotated label is not among the labels, an event ends after the clips do, or two
                 annotated clips are one scored clip; names file and line.
         """
+        return self.truth(match_clips(self.clip_ids, clip_ids), labels, segments, segment_seconds)
+
+    def truth(
+        self, found: Mapping[str, int], labels: Sequence[str], segments: int = 10, segment_seconds: float = 1.0
+    ) -> Truth:
+        """The same of clips that were found: of all of them, or of a part.
+
+        Args:
+            found: numbers of scored clips by annotated name, as :func:`score.datasets.match.match_clips` gives them.
+            labels: see :meth:`align`.
+            segments: see :meth:`align`.
+            segment_seconds: see :meth:`align`.
+
+        Raises:
+            AnnotationError: see :meth:`align`.
+        """
         if segments > MOST_SEGMENTS:
             raise AnnotationError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be evaluated")
         length = segments * segment_seconds
@@ -137,7 +153,6 @@ class Annotations:
             offset, where = self.latest
             raise AnnotationError(f"{where}: offset {offset:g} is after the clip's end at {length:g} s: correct it")
         numbers = LabelNumbers(labels, self.origin)
-        found = match_clips(self.clip_ids, clip_ids)
         words = np.zeros((2, len(found), len(labels)), dtype=np.uint64)
         first = np.full((len(found), 3), -1, dtype=np.int64)
         for side, by_clip in enumerate((self.visual, self.audio)):
