@@ -12,6 +12,9 @@ from score.event_facts import EventFacts
 from score.formats import read_events, write_events
 from score.formats.base import EventBlock, Progress
 
+_MOST = 300
+"""Characters of an error."""
+
 
 class EventBlocks:
     """Events that come a block at a time, once.
@@ -69,7 +72,7 @@ class EventBlocks:
             raw, named = read_events(path, progress)
             facts = EventFacts.from_dict(raw)
         except ScoreError as error:
-            raise ScoreError(f"{path}: {error}") from error
+            raise _named(path, error) from error
         return cls(facts, _of_file(path, facts.numbered(named)))
 
 
@@ -77,6 +80,12 @@ def _of_file(path: str | PathLike[str], blocks: Iterator[EventBlock]) -> Iterato
     try:
         yield from blocks
     except ScoreError as error:
-        raise ScoreError(f"{path}: {error}") from error
+        raise _named(path, error) from error
     except OSError as error:
         raise ScoreError(f"{path}: {error.strerror or error}") from error
+
+
+def _named(path: str | PathLike[str], error: ScoreError) -> ScoreError:
+    """What an error says of a file holds what stands in it, which may be long."""
+    text = str(error)
+    return ScoreError(f"{path}: {text if len(text) <= _MOST else text[: _MOST - 3] + '...'}")

@@ -1,6 +1,7 @@
 """Records of events as JSON: written as `json.dumps` would, and read a block at a time."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,10 @@ from score.formats.json_bytes import JsonBytes
 STREAM_TEXTS = tuple(map(json.dumps, STREAMS))
 _STRINGS = 9
 """Six names and three values of a record are strings."""
+
+
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Escapes of which it takes two for a character."""
 
 
 class Record(msgspec.Struct):
@@ -127,7 +132,13 @@ def decoded(piece: bytes) -> Any:
     Raises:
         ValueError: it is something else.
     """
-    return json.loads(piece, object_pairs_hook=_object, parse_constant=_no_number)
+    found = json.loads(piece, object_pairs_hook=_object, parse_constant=_no_number, parse_int=_whole)
+    if _HALVES.search(piece):
+        try:
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeError as error:
+            raise ValueError("it holds half a character, which is no text") from error
+    return found
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -137,6 +148,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"{twice[:100]!r} is there twice")
     return found
+
+
+def _whole(text: str) -> int | float:
+    """Python takes its time with many digits, and a number of so many is out of any range."""
+    return int(text) if len(text) < 19 else float(text)
 
 
 def _no_number(text: str) -> Any:
