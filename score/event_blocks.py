@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from os import PathLike
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -68,6 +69,8 @@ class EventBlocks:
             >>> sum(map(len, events))
             1234
         """
+        if not Path(path).exists():
+            raise ScoreError(f"{path} is not there: `score(...)` makes it")
         try:
             raw, named = read_events(path, progress)
             facts = EventFacts.from_dict(raw)

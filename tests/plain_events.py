@@ -19,8 +19,8 @@ def plain_read(file: Path) -> Events:
     """
     text = file.read_text(encoding="utf-8-sig")
     if file.suffix == ".jsonl":
-        first, *lines = [strict(line) for line in text.split("\n") if line.strip()]
-        return plain_events({**first, "events": lines})
+        first, *records = _one_after_the_other(text)
+        return plain_events({**first, "events": records})
     return plain_events(strict(text))
 
 
@@ -64,7 +64,16 @@ def plain_events(found: dict[str, Any]) -> Events:
 
 def strict(text: str) -> Any:
     """A JSON value without doubled names and without NaN."""
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_none)
+    return _DECODER.decode(text)
+
+
+def _one_after_the_other(text: str) -> list[Any]:
+    found, at = [], 0
+    while text[at:].strip(" \t\r\n"):
+        at += len(text[at:]) - len(text[at:].lstrip(" \t\r\n"))
+        value, at = _DECODER.raw_decode(text, at)
+        found.append(value)
+    return found
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -74,3 +83,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _none(text: str) -> Any:
     raise ValueError(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_none,
+    parse_int=lambda digits: int(digits) if len(digits) < 400 else float(digits),
+)  # fmt: skip

@@ -20,7 +20,7 @@ def open_source(path: Path) -> tuple[io.FileIO, int]:
     """A file that can be read twice, and its size in bytes; what is a pipe is kept aside first.
 
     Raises:
-        ScoreError: it is missing, or cannot be read.
+        ScoreError: it cannot be read.
     """
     try:
         file = _Source(path)
@@ -30,7 +30,5 @@ def open_source(path: Path) -> tuple[io.FileIO, int]:
                 file = _Source(os.dup(aside.fileno()))
             file.seek(0)
         return file, os.fstat(file.fileno()).st_size
-    except FileNotFoundError as error:
-        raise ScoreError("is not there: `score(...)` makes it") from error
     except OSError as error:
         raise ScoreError(error.strerror or str(error)) from error
