@@ -833,7 +833,7 @@ def _formats() -> Sequence[str]:
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("events.json"),
     show_default=True,
-    help="File for the events: .json, .csv or .tsv.",
+    help="File for the events: .json, .jsonl, .csv, .tsv or .parquet.",
 )
 @click.option("--format", "file_format", type=_Known(_formats), help="Whatever the file's ending.")
 @click.option(
@@ -854,10 +854,9 @@ def score(
 ) -> None:  # fmt: skip
     """Turn a feature cache into events: what is seen, heard or both, and when."""
     from feature_cache import FeatureCache
-    from score import settings_for
+    from score import score_blocks, settings_for
     from score.config import POOLED
     from score.kernels.scorer import kernel_for
-    from score.scoring import score as find_events
 
     if cache == "features.zarr" and not Path(cache).exists():
         raise click.ClickException(
@@ -866,29 +865,32 @@ def score(
     opened = FeatureCache.open(cache)
     config = settings_for(opened, config_file, **parameters)
     _announce_compiling(kernel_for(opened))
-    events = find_events(opened, config, text=text, threads=threads, stitched=stitch)
-    if not events.clip_ids:
-        raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
-    events.write(output, format=file_format)
-    _print_config(events.config, opened.backbone, parameters, config_file)
-    if events.config.pooled_windows:
+    with _progress("scoring") as progress:
+        events = score_blocks(opened, config, text=text, threads=threads, stitched=stitch, progress=progress)
+        facts = events.facts
+        if not facts.clip_ids:
+            raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
+        events.write(output, format=file_format)
+    _print_config(facts.config, opened.backbone, parameters, config_file)
+    if facts.config.pooled_windows:
         click.echo(f"approximate: {POOLED}")
-    counts = events.counts()
+    counts = events.counts.tolist()
     _table(
         ("label", "audiovisual", "visual", "audio"),
-        [(label, *row) for label, row in counts.items() if any(row)]
-        + [("all", *(sum(column) for column in zip(*counts.values(), strict=True)))],
+        [(label, *row) for label, row in zip(facts.labels, counts, strict=True) if any(row)]
+        + [("all", *(sum(column) for column in zip(*counts, strict=True)))],
     )
-    left = ", ".join(f"{count} {why}" for why, count in events.left_out.items() if count)
+    left = ", ".join(f"{count} {why}" for why, count in facts.left_out.items() if count)
     click.echo(
-        f"{len(events)} events in {len(events.clip_ids)} clips -> {output}" + (f" (left out: {left})" if left else "")
+        f"{events.counts.sum()} events in {len(facts.clip_ids)} clips -> {output}"
+        + (f" (left out: {left})" if left else "")
     )
     for lacking in ("sound", "picture"):
-        count = sum(value == lacking for value in events.missing.values())
+        count = sum(value == lacking for value in facts.missing.values())
         if count:
             click.echo(f"{count} of the clips have no {lacking}: they are scored on what they have")
-    padded = [clip for clip in events.clip_ids if clip in events.clips_from and events.clips_from[clip][2] is not None]
-    if padded and events.seconds is None:
+    padded = [clip for clip in facts.clip_ids if clip in facts.clips_from and facts.clips_from[clip][2] is not None]
+    if padded and not facts.stitched:
         click.echo(f"{len(padded)} of the clips are padded at their ends: --stitch cuts events there (not for metrics)")
 
 
@@ -923,11 +925,13 @@ def evaluate(
     per_class: bool, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare events with a data set's annotations."""
-    from score import Events, read_annotations
+    from score import EventBlocks, read_annotations
     from score.evaluation import evaluate as compare
 
     truth = read_annotations(dataset, annotations, split=split)
-    report = compare(Events.read(events), truth, partial=partial, paper_protocol=paper_protocol)
+    with _progress("reading events (bytes)") as progress:
+        found = EventBlocks.read(events, progress)
+        report = compare(found, truth, partial=partial, paper_protocol=paper_protocol)
     figures = _json(report.to_dict())
     if output is not None:
         from feature_cache.storage.atomic import write_outputs

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from score.datasets import Annotations, read_annotations
     from score.errors import AnnotationError, ScoreError
     from score.evaluation import Report, evaluate
+    from score.event_blocks import EventBlocks
     from score.events import Events
-    from score.scoring import score
+    from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
     from score.tuning.result import SearchResult
@@ -25,6 +26,7 @@ _HOMES = {
     "AnnotationError": "score.errors",
     "Annotations": "score.datasets",
     "Av2aError": "feature_cache.errors",
+    "EventBlocks": "score.event_blocks",
     "Events": "score.events",
     "Report": "score.evaluation",
     "ScoreConfig": "score.config",
@@ -34,6 +36,7 @@ _HOMES = {
     "evaluate": "score.evaluation",
     "read_annotations": "score.datasets",
     "score": "score.scoring",
+    "score_blocks": "score.scoring",
     "search": "score.tuning.search",
     "settings_for": "score.settings",
     "stitch": "score.stitching",
@@ -43,6 +46,7 @@ __all__ = [
     "AnnotationError",
     "Annotations",
     "Av2aError",
+    "EventBlocks",
     "Events",
     "Report",
     "ScoreConfig",
@@ -52,6 +56,7 @@ __all__ = [
     "evaluate",
     "read_annotations",
     "score",
+    "score_blocks",
     "search",
     "settings_for",
     "stitch",

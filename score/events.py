@@ -1,25 +1,25 @@
 """Events: what scoring found, per clip and stream, and the file that keeps it."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache.checks import as_origin
 from score.choices import KERNEL_STREAMS, MOST_SEGMENTS, STREAMS
 from score.config import ScoreConfig
 from score.errors import ScoreError
-from score.formats import read_events, write_events
-from score.rules import USUAL, find_rule, rule_of
+from score.event_blocks import EventBlocks
+from score.event_facts import EventFacts, Origin
+from score.formats.base import EventBlock, joined
+from score.formats.json_records import Record, named
 
 Event = tuple[str, float, float, float]
 """Label, onset and offset in seconds, score."""
-Origin = tuple[str, float, float | None]
-"""The file a clip was cut from, the second at which it begins there, and that at which its content ends, if padded."""
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,22 +106,28 @@ class Events:
         np.add.at(table, (self.label, self.stream_number), 1)
         return {label: (int(row[0]), int(row[1]), int(row[2])) for label, row in zip(self.labels, table, strict=True)}
 
-    def timelines(self) -> NDArray[np.uint64]:
-        """Events as words: uint64 (n, 3, C), streams visual, audio, audiovisual; bit s is segment s.
+    def check_spans(self) -> None:
+        """Refuse what has no timelines.
 
         Raises:
             ScoreError: an event does not lie in its clip, or a clip has more segments than a word has bits.
         """
         if self.segments > MOST_SEGMENTS:
             raise ScoreError(f"events of clips of {self.segments} segments: at most {MOST_SEGMENTS} can be evaluated")
-        start, end = self.start.astype(np.int64), self.end.astype(np.int64)
-        wrong = np.flatnonzero((start < 0) | (start >= end) | (end > self.segments))
-        if len(wrong):
-            row = wrong[0]
+        for row in np.flatnonzero((self.start < 0) | (self.start >= self.end) | (self.end > self.segments))[:1]:
             raise ScoreError(
-                f"clip {self.clip_ids[self.clip[row]]}: an event in segments {start[row]} to {end[row]} is none of "
-                f"a clip of {self.segments} segments: score again"
+                f"clip {self.clip_ids[self.clip[row]]}: an event in segments {self.start[row]} to {self.end[row]} is "
+                f"none of a clip of {self.segments} segments: score again"
             )
+
+    def timelines(self) -> NDArray[np.uint64]:
+        """Events as words: uint64 (n, 3, C), streams visual, audio, audiovisual; bit s is segment s.
+
+        Raises:
+            ScoreError: an event does not lie in its clip, or a clip has more segments than a word has bits.
+        """
+        self.check_spans()
+        start, end = self.start.astype(np.int64), self.end.astype(np.int64)
         words = np.zeros((len(self.clip_ids), 3, len(self.labels)), dtype=np.uint64)
         order = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
         full = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -129,27 +135,63 @@ class Events:
         np.bitwise_or.at(words, (self.clip, order[self.stream_number], self.label), spans)
         return words
 
+    @property
+    def facts(self) -> EventFacts:
+        """What is known of them beside themselves."""
+        return EventFacts(
+            config=self.config,
+            clip_ids=self.clip_ids,
+            labels=self.labels,
+            segments=self.segments,
+            segment_seconds=self.segment_seconds,
+            cache=self.cache,
+            left_out=self.left_out,
+            missing=self.missing,
+            clips_from=self.clips_from,
+            stitched=self.seconds is not None,
+        )
+
+    @property
+    def block(self) -> EventBlock:
+        """All of them as one block."""
+        if self.seconds is not None:
+            onset, offset = np.ascontiguousarray(self.seconds.T)
+        else:
+            onset, offset = (at.astype(np.float64) * self.segment_seconds for at in (self.start, self.end))
+        return EventBlock(self.clip, self.stream_number, self.label, onset, offset, self.score)
+
+    @classmethod
+    def gathered(cls, facts: EventFacts, blocks: Iterable[EventBlock]) -> Self:
+        """Events that come a block at a time, in memory.
+
+        Args:
+            facts: what is known of them.
+            blocks: the events.
+        """
+        found = joined(list(blocks))
+        start, end = (np.zeros(len(found)),) * 2 if facts.stitched else facts.spans(found)
+        return cls(
+            config=facts.config,
+            clip_ids=facts.clip_ids,
+            labels=facts.labels,
+            clip=found.clip,
+            stream_number=found.stream,
+            label=found.label,
+            start=start.astype(np.int16),
+            end=end.astype(np.int16),
+            score=found.score,
+            segments=facts.segments,
+            segment_seconds=facts.segment_seconds,
+            cache=facts.cache,
+            left_out=facts.left_out,
+            missing=facts.missing,
+            clips_from=facts.clips_from,
+            seconds=np.column_stack([found.onset, found.offset]) if facts.stitched else None,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, JSON-able: the settings, the cache's identity, clips, labels, and :meth:`records` as "events"."""
-        approximation, rule = self.config.approximation, rule_of(self.config).name
-        return {
-            **({} if rule == USUAL else {"rule": rule}),
-            "config": self.config.to_dict(),
-            "approximate": bool(approximation),
-            **({"approximation": approximation} if approximation else {}),
-            "cache": self.cache,
-            "segments": self.segments,
-            "segment_seconds": self.segment_seconds,
-            "left_out": self.left_out,
-            "missing": self.missing,
-            "stitched": self.seconds is not None,
-            "clips_from": {
-                clip: [part for part in place if part is not None] for clip, place in self.clips_from.items()
-            },
-            "labels": list(self.labels),
-            "clips": list(self.clip_ids),
-            "events": list(self.records()),
-        }
+        return {**self.facts.to_dict(), "events": list(self.records())}
 
     @classmethod
     def from_dict(cls, found: Mapping[str, Any]) -> Self:
@@ -158,35 +200,39 @@ class Events:
         Raises:
             ScoreError: it is something else, or damaged.
         """
+        facts = EventFacts.from_dict(found)
         try:
-            return cls(**_fields(found))
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError) as error:
-            raise ScoreError(f"damaged ({type(error).__name__}: {error}): score again") from error
+            records = msgspec.convert(found.get("events"), list[Record])
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise ScoreError(f"damaged (events: {error}): score again") from error
+        return cls.gathered(facts, facts.numbered([named(records)]))
+
+    def blocks(self) -> EventBlocks:
+        """They, a block at a time."""
+        whole = self.block
+        return EventBlocks(self.facts, (whole.part(slice(at, at + _BLOCK)) for at in range(0, len(self), _BLOCK)))
 
     def write(self, path: str | PathLike[str], format: str | None = None) -> list[str]:
         """Write a file, whole or not at all; returns the names of the files written.
 
         Args:
             path: the file; its ending says the format unless ``format`` does.
-            format: "json", "csv" or "tsv" (DCASE style, one file a stream).
+            format: "json", "jsonl", "csv", "tsv" (DCASE style, one file a stream) or "parquet" (needs pyarrow).
 
         Raises:
             ScoreError: no such format, or a file cannot be written.
         """
-        return write_events(self.to_dict(), path, format)
+        return self.blocks().write(path, format)
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Self:
-        """Read what :meth:`write` wrote as JSON.
+        """Read what :meth:`write` wrote as JSON, JSON lines or Parquet.
 
         Raises:
             ScoreError: the file is missing, damaged, or something else.
         """
-        found = read_events(path)
-        try:
-            return cls.from_dict(found)
-        except ScoreError as error:
-            raise ScoreError(f"{path}: {error}") from error
+        found = EventBlocks.read(path)
+        return cls.gathered(found.facts, found)
 
     def _event(self, row: Any) -> Event:
         if self.seconds is not None:
@@ -194,59 +240,3 @@ class Events:
         else:
             onset, offset = (float(at[row]) * self.segment_seconds for at in (self.start, self.end))
         return self.labels[self.label[row]], onset, offset, float(self.score[row])
-
-
-def read_origins(raw: Any) -> dict[str, Origin]:
-    """Where clips were cut from: the value of a cache's attribute ``clips_from``.
-
-    Args:
-        raw: by clip id, the file's id and the second at which the clip begins in it; a third number is the second at
-            which the clip's own content ends, where it is padded.
-
-    Raises:
-        ScoreError: it is something else.
-    """
-    found: dict[str, Origin] = {}
-    if not isinstance(raw, Mapping):
-        raise ScoreError("clips_from must give a file and the second at which the clip begins, by clip id")
-    for clip, entry in raw.items():
-        origin = as_origin(entry)
-        if origin is None:
-            raise ScoreError(f"clips_from of clip {clip} is {entry!r}: expected [file, begin] or [file, begin, end]")
-        found[clip] = origin
-    return found
-
-
-def _fields(found: Mapping[str, Any]) -> dict[str, Any]:
-    clips = {clip: number for number, clip in enumerate(found["clips"])}
-    labels = {label: number for number, label in enumerate(found["labels"])}
-    segments, seconds = int(found["segments"]), float(found["segment_seconds"])
-    stitched = bool(found.get("stitched", False))
-    rows, times = [], []
-    for record in found["events"]:
-        onset, offset = float(record["onset"]), float(record["offset"])
-        start, end = (0, 0) if stitched else (round(onset / seconds), round(offset / seconds))
-        if not (0 <= onset < offset < math.inf if stitched else 0 <= start < end <= segments):
-            raise ValueError(f"event from {record['onset']} to {record['offset']} s in clip {record['clip']}")
-        times.append((onset, offset))
-        stream = STREAMS.index(record["stream"])
-        rows.append((clips[record["clip"]], stream, labels[record["label"]], start, end, float(record["score"])))
-    columns = list(zip(*rows, strict=True)) or [()] * 6
-    return {
-        "config": find_rule(found.get("rule", USUAL)).parameters.from_dict(found["config"]),
-        "clip_ids": tuple(clips),
-        "labels": tuple(labels),
-        "clip": np.array(columns[0], dtype=np.int32),
-        "stream_number": np.array(columns[1], dtype=np.int8),
-        "label": np.array(columns[2], dtype=np.int32),
-        "start": np.array(columns[3], dtype=np.int16),
-        "end": np.array(columns[4], dtype=np.int16),
-        "score": np.array(columns[5], dtype=np.float64),
-        "segments": segments,
-        "segment_seconds": seconds,
-        "cache": dict(found["cache"]),
-        "left_out": dict(found["left_out"]),
-        "missing": dict(found.get("missing", {})),
-        "clips_from": read_origins(found.get("clips_from", {})),
-        "seconds": np.array(times, dtype=np.float64).reshape(-1, 2) if stitched else None,
-    }

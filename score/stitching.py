@@ -1,20 +1,23 @@
 """Events of clips cut from longer files, on one timeline a file (docs/design.md 4.9)."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from score.events import Events, Origin
+from score.event_blocks import EventBlocks
+from score.event_facts import Origin
+from score.events import Events
+from score.formats.base import EventBlock, joined
 
 TOUCH_SECONDS = 1e-6
 """Events that lie no further apart than this touch."""
 
 _DIGITS = 6
-
-_Span = tuple[int, int, int, float, float, float]
-"""File, stream, label, onset, offset, score."""
+_HELD = 1 << 16
+"""Events that are kept before files that are complete are looked for."""
 
 
 def cut_from_longer(origins: Mapping[str, Origin]) -> bool:
@@ -41,41 +44,107 @@ def stitch(events: Events) -> Events:
     """
     if events.seconds is not None:
         return events
+    order = np.argsort(events.clip, kind="stable")
+    found = stitch_blocks(EventBlocks(events.facts, iter([events.block.part(order)])))
+    return Events.gathered(found.facts, found)
+
+
+def stitch_blocks(events: EventBlocks, held: int = _HELD) -> EventBlocks:
+    """The same of events that come sorted by clip; a file's go on once its last clip and all files before it are past.
+
+    Args:
+        events: of clips.
+        held: events that are kept before complete files are looked for.
+    """
+    facts = events.facts
     files: dict[str, int] = {}
-    places = []
-    for clip in events.clip_ids:
-        file, begin, end = events.clips_from.get(clip, (clip, 0.0, None))
-        places.append((files.setdefault(file, len(files)), begin, math.inf if end is None else end))
-    spans: list[_Span] = []
-    for row in range(len(events)):
-        number, begin, end = places[events.clip[row]]
-        onset = round(begin + float(events.start[row]) * events.segment_seconds, _DIGITS)
-        offset = round(min(begin + float(events.end[row]) * events.segment_seconds, end), _DIGITS)
-        if onset < offset:  # else it lies in what a clip was padded with
-            stream, label = int(events.stream_number[row]), int(events.label[row])
-            spans.append((number, stream, label, onset, offset, float(events.score[row])))
-    merged = _merge(spans)
-    columns = list(zip(*merged, strict=True)) or [()] * 6
-    none = np.zeros(len(merged), dtype=np.int16)
-    return replace(
-        events,
-        clip_ids=tuple(files),
-        clip=np.array(columns[0], dtype=np.int32),
-        stream_number=np.array(columns[1], dtype=np.int8),
-        label=np.array(columns[2], dtype=np.int32),
-        start=none,
-        end=none.copy(),
-        score=np.array(columns[5], dtype=np.float64),
-        seconds=np.array(columns[3:5], dtype=np.float64).T.reshape(-1, 2),
+    number = np.empty(len(facts.clip_ids), dtype=np.int32)
+    begin, end = np.zeros(len(number)), np.full(len(number), np.inf)
+    for at, clip in enumerate(facts.clip_ids):
+        file, begin[at], stop = facts.clips_from.get(clip, (clip, 0.0, None))
+        number[at] = files.setdefault(file, len(files))
+        if stop is not None:
+            end[at] = stop
+    stitched = replace(facts, clip_ids=tuple(files), stitched=True)
+    return EventBlocks(stitched, _stitched(iter(events), number, begin, end, held))
+
+
+def _stitched(
+    blocks: Iterator[EventBlock],
+    file: NDArray[np.int32],
+    begin: NDArray[np.float64],
+    end: NDArray[np.float64],
+    at_most: int,
+) -> Iterator[EventBlock]:
+    last = np.zeros(int(file.max(initial=-1)) + 1, dtype=np.int64)
+    last[file] = np.arange(len(file))  # of equal places the last is kept
+    past = np.maximum.accumulate(last)
+    held: list[EventBlock] = []
+    for block in blocks:
+        if not len(block):
+            continue
+        held.append(_moved(block, file, begin, end))
+        ready = int(np.searchsorted(past, block.clip[-1], side="left"))  # files whose clips lie before this one
+        if sum(map(len, held)) > at_most:
+            together = joined(held)
+            whole = together.clip < ready
+            if whole.any():
+                yield _merged(together.part(whole))
+            held = [together.part(~whole)]
+    if held:
+        yield _merged(joined(held))
+
+
+def _moved(
+    block: EventBlock, file: NDArray[np.int32], begin: NDArray[np.float64], end: NDArray[np.float64]
+) -> EventBlock:
+    """Events on the timelines of their files; those that lie in what a clip was padded with are gone."""
+    shift = begin[block.clip]
+    onset = _rounded(shift + block.onset)
+    offset = _rounded(np.minimum(shift + block.offset, end[block.clip]))
+    there = onset < offset
+    moved = EventBlock(file[block.clip], block.stream, block.label, onset, offset, block.score)
+    return moved.part(there)
+
+
+def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As Python rounds; NumPy's last digit may differ."""
+    return np.array([round(each, _DIGITS) for each in seconds.tolist()], dtype=np.float64)
+
+
+def _merged(block: EventBlock) -> EventBlock:
+    """Events of whole files, those of one stream and label that touch or overlap as one."""
+    if not len(block):
+        return block
+    block = block.part(np.lexsort((block.score, block.offset, block.onset, block.label, block.stream, block.clip)))
+    fresh = np.ones(len(block), dtype=bool)
+    fresh[1:] = _changes(block.clip) | _changes(block.stream) | _changes(block.label)
+    furthest = _furthest(block.offset, np.cumsum(fresh))
+    fresh[1:] |= block.onset[1:] > furthest[:-1] + TOUCH_SECONDS
+    first = np.flatnonzero(fresh)
+    final = np.append(first[1:], len(block)) - 1
+    merged = EventBlock(
+        block.clip[first],
+        block.stream[first],
+        block.label[first],
+        block.onset[first],
+        furthest[final],
+        np.maximum.reduceat(block.score, first),
     )
+    return merged.part(np.lexsort((merged.label, merged.offset, merged.onset, merged.stream, merged.clip)))
 
 
-def _merge(spans: list[_Span]) -> list[_Span]:
-    merged: list[_Span] = []
-    for span in sorted(spans):
-        if merged and merged[-1][:3] == span[:3] and span[3] <= merged[-1][4] + TOUCH_SECONDS:
-            file, stream, label, onset, offset, score = merged[-1]
-            merged[-1] = (file, stream, label, onset, max(offset, span[4]), max(score, span[5]))
-        else:
-            merged.append(span)
-    return sorted(merged, key=lambda span: (span[0], span[1], span[3], span[4], span[2]))
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = values[1:] != values[:-1]
+    return found
+
+
+def _furthest(offsets: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The largest offset so far within each group of neighbours; by ranks, as groups must not see each other's.
+
+    Where a gap lies between events of a group, all offsets before it are smaller than those behind it.
+    """
+    order, rank = np.unique(offsets, return_inverse=True)
+    highest = np.maximum.accumulate(rank + group * len(order))
+    found: NDArray[np.float64] = order[highest - group * len(order)]
+    return found

@@ -130,21 +130,21 @@ class Annotations:
             AnnotationError: an annotated label is not among the labels, an event ends after the clips do, or two
                 annotated clips are one scored clip; names file and line.
         """
-        return self.lay(match_clips(self.clip_ids, clip_ids), labels, segments, segment_seconds)
+        return self.truth(match_clips(self.clip_ids, clip_ids), labels, segments, segment_seconds)
 
-    def lay(
+    def truth(
         self, found: Mapping[str, int], labels: Sequence[str], segments: int = 10, segment_seconds: float = 1.0
     ) -> Truth:
-        """:meth:`align` of clips that are matched already, all of them or some.
+        """The same of clips that were found: of all of them, or of a part.
 
         Args:
-            found: numbers of the scored clips by annotated name (:func:`score.datasets.match.match_clips`).
-            labels: as :meth:`align`.
-            segments: likewise.
-            segment_seconds: likewise.
+            found: numbers of scored clips by annotated name, as :func:`score.datasets.match.match_clips` gives them.
+            labels: see :meth:`align`.
+            segments: see :meth:`align`.
+            segment_seconds: see :meth:`align`.
 
         Raises:
-            AnnotationError: as :meth:`align`.
+            AnnotationError: see :meth:`align`.
         """
         if segments > MOST_SEGMENTS:
             raise AnnotationError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be evaluated")

@@ -4,7 +4,7 @@ Its annotation files are Annotations.txt with a list a split, or one JSON file a
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,12 +160,18 @@ def segment_classes(first: NDArray[np.int64], segments: int) -> NDArray[np.int64
     return np.where(inside, first[:, :1], -1)
 
 
-def _measure(events: "Events", truth: "Truth", paper_protocol: bool) -> tuple[Metrics, PerClass]:
-    predicted = segment_classes(first_events(events)[truth.rows], events.segments)
-    right = (predicted == segment_classes(truth.first, events.segments)).mean(axis=1)
+def _measure(
+    blocks: Iterable[tuple["Events", "Truth"]], labels: Sequence[str], paper_protocol: bool
+) -> tuple[Metrics, PerClass]:
+    shares, classes = [np.empty(0)], [np.empty(0, np.int64)]
+    for events, truth in blocks:
+        predicted = segment_classes(first_events(events), events.segments)
+        shares.append((predicted == segment_classes(truth.first, events.segments)).mean(axis=1))
+        classes.append(truth.first[:, 0])
+    right, true = np.concatenate(shares), np.concatenate(classes)
     per_class = {}
-    for number, label in enumerate(events.labels):
-        mine = truth.first[:, 0] == number
+    for number, label in enumerate(labels):
+        mine = true == number
         if mine.any():
             per_class[label] = {"accuracy": 100.0 * float(right[mine].mean()), "clips": int(mine.sum())}
     return {"accuracy": 100.0 * float(right.mean())}, per_class

@@ -1,6 +1,6 @@
 """What a data set is to the rest of the house."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -36,8 +36,9 @@ class Dataset:
         figures: names of its figures, in percent, in the order in which tables give them.
         objective: the figure that a search maximises by default.
         decision: the decision of refinement that suits it (docs/design.md 4.6).
-        measure: figures of events, and figures and counts by label, in percent; given events, the truth of the clips
-            that were found, and whether visual predictions stand in for the audio ones.
+        measure: figures of events, and figures and counts by label, in percent; given blocks of clips, each with its
+            events and its truth, which has the clips in their order, the labels, and whether visual predictions stand
+            in for the audio ones.
         from_sums: figures, float64 (..., figures), from means of a sweep's sums, float64 (..., 9).
         tables: tables for people from figures, figures by label (None: not asked for) and a mark for the first header.
         paper_protocol: whether it has a script that evaluates visual predictions as audio ones.
@@ -51,7 +52,7 @@ class Dataset:
     figures: tuple[str, ...]
     objective: str
     decision: str
-    measure: Callable[["Events", "Truth", bool], tuple[Metrics, PerClass]]
+    measure: Callable[[Iterable[tuple["Events", "Truth"]], Sequence[str], bool], tuple[Metrics, PerClass]]
     from_sums: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     tables: Callable[[Mapping[str, float], Mapping[str, Mapping[str, float]] | None, str], Sequence[Table]]
     splits: tuple[str, ...] = ("train", "val", "test")

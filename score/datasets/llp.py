@@ -3,7 +3,7 @@
 Its annotation files are tab-separated: one for what is seen, one for what is heard, one a split.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,15 +129,20 @@ def name_figures(segment: NDArray[np.float64], event: NDArray[np.float64]) -> ND
     return np.stack(columns, axis=-1)
 
 
-def _measure(events: "Events", truth: "Truth", paper_protocol: bool) -> tuple[Metrics, PerClass]:
+def _measure(
+    blocks: Iterable[tuple["Events", "Truth"]], labels: Sequence[str], paper_protocol: bool
+) -> tuple[Metrics, PerClass]:
     from score.kernels.f1 import figures, label_counts  # compiled: of no use to who only reads annotations
 
-    words, labels, true = events.timelines()[truth.rows], events.labels, truth.timelines
-    segment, event = np.empty((len(words), 4)), np.empty((len(words), 4))
-    figures(words, true, paper_protocol, segment, event)
-    metrics = name_figures(segment.mean(axis=0), event.mean(axis=0))
+    segments, by_event = [np.empty((0, 4))], [np.empty((0, 4))]
     counts = np.zeros((len(labels), 3, 2, 3), dtype=np.int64)
-    label_counts(words, true, paper_protocol, counts)
+    for events, truth in blocks:
+        words, true = events.timelines(), truth.timelines
+        segments.append(np.empty((len(words), 4)))
+        by_event.append(np.empty((len(words), 4)))
+        figures(words, true, paper_protocol, segments[-1], by_event[-1])
+        label_counts(words, true, paper_protocol, counts)
+    metrics = name_figures(np.concatenate(segments).mean(axis=0), np.concatenate(by_event).mean(axis=0))
     per_class: dict[str, dict[str, float]] = {}
     for label, of_label in zip(labels, counts, strict=True):
         values = per_class.setdefault(label, {})

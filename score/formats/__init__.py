@@ -1,44 +1,64 @@
-"""File formats of events. A format is one file here and one line below; none knows more than records and facts."""
+"""File formats of events. A format is one file here and one line below; none knows more than facts and blocks."""
 
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from feature_cache.storage.atomic import write_outputs
 from score.errors import ScoreError
-from score.formats.base import Facts, Format
+from score.formats.base import EventBlock, Facts, Format, NamedEvents, Progress
 from score.formats.csv_events import CSV
 from score.formats.json_events import JSON, read_json
+from score.formats.jsonl_events import JSONL
+from score.formats.outputs import whole_outputs
+from score.formats.parquet_events import PARQUET
 from score.formats.tsv_events import TSV
 
-FORMATS: dict[str, Format] = {each.name: each for each in (JSON, CSV, TSV)}
+FORMATS: dict[str, Format] = {each.name: each for each in (JSON, JSONL, CSV, TSV, PARQUET)}
 """Every format by its name, which is its file ending."""
 
 
-def write_events(events: Facts, path: str | PathLike[str], format: str | None = None) -> list[str]:
-    """Write events, given by :meth:`score.Events.to_dict`; returns the names of the files written.
+def write_events(
+    facts: Facts, blocks: Iterable[EventBlock], path: str | PathLike[str], format: str | None = None
+) -> list[str]:
+    """Write events as they come, all files whole or none; returns the names of the files written.
+
+    Args:
+        facts: as :meth:`score.event_facts.EventFacts.to_dict` gives them.
+        blocks: the events.
+        path: the file; its ending says the format unless ``format`` does.
+        format: a name of ``FORMATS``.
 
     Raises:
         ScoreError: no such format, or a file cannot be written.
     """
     file = Path(path)
-    files = FORMATS[format_of(file, format)].write(events, file)
+    known = FORMATS[format_of(file, format)]
+    files = list(known.files(file))
     try:
-        write_outputs(files)
+        with whole_outputs(files) as opened:
+            known.write(facts, _apart(blocks), opened)
+    except _SourceError as error:
+        raise error.first from None
     except OSError as error:
-        raise ScoreError(f"{error.filename or file}: cannot be written ({error.strerror or error})") from error
+        raise ScoreError(f"{file}: cannot be written ({error.strerror or error})") from error
     return [str(target) for target in files]
 
 
-def read_events(path: str | PathLike[str]) -> dict[str, Any]:
-    """Events from a file, for :meth:`score.Events.from_dict`; JSON unless its ending is that of another that is read.
+def read_events(
+    path: str | PathLike[str], progress: Progress = lambda done, size: None
+) -> tuple[Facts, Iterator[NamedEvents]]:
+    """The facts of a file and its events, unchecked; it is JSON unless its ending is that of another that is read.
+
+    Args:
+        path: the file.
+        progress: called with bytes read, and all of them.
 
     Raises:
-        ScoreError: the file is missing, damaged, or something else.
+        ScoreError: the file is missing, damaged, or something else, said without its name.
     """
     file = Path(path)
     known = FORMATS.get(file.suffix.lower().lstrip("."))
-    return (read_json if known is None or known.read is None else known.read)(file)
+    return (read_json if known is None or known.read is None else known.read)(file, progress)
 
 
 def format_of(path: Path, name: str | None = None) -> str:
@@ -52,3 +72,17 @@ def format_of(path: Path, name: str | None = None) -> str:
         what = f"format {name!r}" if name else f"{path}: ending {path.suffix!r}"
         raise ScoreError(f"{what} is not known: use one of {', '.join(FORMATS)}")
     return found
+
+
+class _SourceError(Exception):
+    """An error of the events' source while they were written."""
+
+    def __init__(self, first: OSError) -> None:
+        self.first = first
+
+
+def _apart(blocks: Iterable[EventBlock]) -> Iterator[EventBlock]:
+    try:
+        yield from blocks
+    except OSError as error:
+        raise _SourceError(error) from error

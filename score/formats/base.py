@@ -1,12 +1,74 @@
 """What a format of events is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from score.choices import STREAMS
 
 Facts = Mapping[str, Any]
-"""Events as :meth:`score.Events.to_dict` gives them: facts by name, and a record each under "events"."""
+"""What is known of events beside themselves, by name, as :meth:`score.event_facts.EventFacts.to_dict` gives it."""
+Progress = Callable[[int, int], None]
+"""Called with how much of a file was read, and its size, in bytes."""
+
+
+@dataclass(frozen=True, eq=False)
+class EventBlock:
+    """E events, as columns.
+
+    Attributes:
+        clip: int32 (E,), number of the clip (or file) in the facts' "clips".
+        stream: int8 (E,), number of the stream in ``STREAMS``.
+        label: int32 (E,), number of the label in the facts' "labels".
+        onset: float64 (E,), seconds.
+        offset: float64 (E,), seconds.
+        score: float64 (E,), 0 to 1.
+    """
+
+    clip: NDArray[np.int32]
+    stream: NDArray[np.int8]
+    label: NDArray[np.int32]
+    onset: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    score: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Number of events."""
+        return len(self.clip)
+
+    def rows(self, facts: Facts) -> Iterator[tuple[str, str, str, float, float, float]]:
+        """The events as clip, stream, label, onset, offset, score."""
+        clips, labels = facts["clips"], facts["labels"]
+        for clip, stream, label, *numbers in zip(*(column.tolist() for column in self.columns), strict=True):
+            yield clips[clip], STREAMS[stream], labels[label], *numbers
+
+    @property
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """The columns in the order of the attributes."""
+        return self.clip, self.stream, self.label, self.onset, self.offset, self.score
+
+    def part(self, which: Any) -> "EventBlock":
+        """Some of the events: a slice, or an array of numbers or of booleans."""
+        return EventBlock(*(column[which] for column in self.columns))
+
+
+class NamedEvents(NamedTuple):
+    """E events as a file has them: names, and numbers that nobody checked but for their type."""
+
+    clip: Sequence[str]
+    stream: Sequence[str]
+    label: Sequence[str]
+    onset: Sequence[float]
+    offset: Sequence[float]
+    score: Sequence[float]
+
+
+Reader = Callable[[Path, Progress], tuple[Facts, Iterator[NamedEvents]]]
+"""The facts of a file, unchecked, and its events a block at a time; raises ScoreError without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +77,35 @@ class Format:
 
     Attributes:
         name: as people write it; files that end so are of this format.
-        write: from events and the path that a person named to the texts of files.
+        write: from facts and blocks of events to open files, those that ``files`` names.
         read: the inverse, from a file; None where not all of it is written.
+        files: the files that are written where a person named a path.
     """
 
     name: str
-    write: Callable[[Facts, Path], dict[Path, str]]
-    read: Callable[[Path], dict[str, Any]] | None = None
+    write: Callable[[Facts, Iterable[EventBlock], Sequence[BinaryIO]], None]
+    read: Reader | None = None
+    files: Callable[[Path], Sequence[Path]] = lambda path: (path,)
+
+
+def larger(blocks: Iterable[EventBlock], size: int) -> Iterator[EventBlock]:
+    """The same events in blocks of at least ``size``, but for the last."""
+    held: list[EventBlock] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= size:
+            yield joined(held)
+            held = []
+    if any(map(len, held)):
+        yield joined(held)
+
+
+def joined(blocks: Sequence[EventBlock]) -> EventBlock:
+    """Blocks as one; of none, one without events."""
+    if len(blocks) == 1:
+        return blocks[0]
+    dtypes = (np.int32, np.int8, np.int32, np.float64, np.float64, np.float64)
+    columns: list[Any] = [np.empty(0, dtype) for dtype in dtypes]
+    for at, empty in enumerate(columns):
+        columns[at] = np.concatenate([empty, *(block.columns[at] for block in blocks)])
+    return EventBlock(*columns)

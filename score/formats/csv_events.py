@@ -2,21 +2,23 @@
 
 import csv
 import io
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
 
-from score.formats.base import Facts, Format
+from score.formats.base import EventBlock, Facts, Format
 
 COLUMNS = ("clip", "stream", "label", "onset", "offset", "score")
 
 
-def csv_files(events: Facts, path: Path) -> dict[Path, str]:
+def write_csv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[BinaryIO]) -> None:
     """One file with a header line; a last column says of every event what is approximate, if anything is."""
-    text = io.StringIO()
-    more = {"approximate": events["approximation"]} if events["approximate"] else {}
-    writer = csv.DictWriter(text, (*COLUMNS, *more), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**record, **more} for record in events["events"])
-    return {path: text.getvalue()}
+    text = io.TextIOWrapper(files[0], "utf-8", newline="")
+    more = {"approximate": facts["approximation"]} if facts["approximate"] else {}
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*COLUMNS, *more))
+    for block in blocks:
+        writer.writerows((*row, *more.values()) for row in block.rows(facts))
+    text.detach()
 
 
-CSV = Format("csv", csv_files)
+CSV = Format("csv", write_csv)

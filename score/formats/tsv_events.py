@@ -2,29 +2,33 @@
 
 import csv
 import io
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from score.choices import STREAMS
-from score.formats.base import Facts, Format
+from score.formats.base import EventBlock, Facts, Format
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
-def tsv_files(events: Facts, path: Path) -> dict[Path, str]:
-    """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given.
+def tsv_files(path: Path) -> list[Path]:
+    """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given."""
+    return [path.with_name(f"{path.stem}_{stream}{path.suffix or '.tsv'}") for stream in STREAMS]
 
-    A last column says of every event what is approximate, if anything is.
-    """
-    texts = {stream: io.StringIO() for stream in STREAMS}
+
+def write_tsv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[BinaryIO]) -> None:
+    """A file a stream; a last column says of every event what is approximate, if anything is."""
+    texts = {stream: io.TextIOWrapper(file, "utf-8", newline="") for stream, file in zip(STREAMS, files, strict=True)}
     writers = {stream: csv.writer(text, delimiter="\t", lineterminator="\n") for stream, text in texts.items()}
-    more = (events["approximation"],) if events["approximate"] else ()
+    more = (facts["approximation"],) if facts["approximate"] else ()
     for writer in writers.values():
         writer.writerow((*COLUMNS, "approximate") if more else COLUMNS)
-    for record in events["events"]:
-        row = (record["clip"], f"{record['onset']:.3f}", f"{record['offset']:.3f}", record["label"])
-        writers[record["stream"]].writerow((*row, *more))
-    ending = path.suffix or ".tsv"
-    return {path.with_name(f"{path.stem}_{stream}{ending}"): text.getvalue() for stream, text in texts.items()}
+    for block in blocks:
+        for clip, stream, label, onset, offset, _ in block.rows(facts):
+            writers[stream].writerow((clip, f"{onset:.3f}", f"{offset:.3f}", label, *more))
+    for text in texts.values():
+        text.detach()
 
 
-TSV = Format("tsv", tsv_files)
+TSV = Format("tsv", write_tsv, files=tsv_files)

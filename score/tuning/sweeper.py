@@ -208,7 +208,7 @@ class Sweeper:
         """What is kept of a clip, of none."""
         logits = make_logits(self._cache.read([]), self._text)
         self._given = logits.given
-        truth = self.annotations.lay({}, self.labels, self._cache.segments, self._cache.segment_seconds)
+        truth = self.annotations.truth({}, self.labels, self._cache.segments, self._cache.segment_seconds)
         return {**logits.arrays, "true": truth.timelines, "first": truth.first}
 
     def _loaded(self) -> Clips:
@@ -223,7 +223,7 @@ class Sweeper:
         clips = list(self._found)
         for start in range(0, self.n_found, _LAID_AT_ONCE):
             some = {clip: self._found[clip] for clip in clips[start : start + _LAID_AT_ONCE]}
-            truth = self.annotations.lay(some, self.labels, self._cache.segments, self._cache.segment_seconds)
+            truth = self.annotations.truth(some, self.labels, self._cache.segments, self._cache.segment_seconds)
             timelines = truth.timelines
             self._truth.update(timelines.tobytes())
             firsts.append(truth.first)

@@ -1,6 +1,6 @@
 """A data set is one value: evaluation, search and the command take what it says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ def read_made(folder: Path, split: str) -> dict[str, Any]:
     return {"clip_ids": tuple(clip for clip, _ in lines), "visual": {c: [(x, 0.0, 5.0)] for c, x in lines}, "audio": {}}
 
 
-def measure(events: Events, truth: Truth, paper_protocol: bool) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    seen = events.timelines()[truth.rows][:, 0] != 0
-    return {"seen": 100.0 * float((seen & (truth.visual != 0)).any(axis=1).mean())}, {}
+def measure(
+    blocks: Iterable[tuple[Events, Truth]], labels: Sequence[str], paper_protocol: bool
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    right = [((events.timelines()[:, 0] != 0) & (truth.visual != 0)).any(axis=1) for events, truth in blocks]
+    return {"seen": 100.0 * float(np.concatenate(right).mean())}, {}
 
 
 def tables(metrics: Mapping[str, float], per_class: Any, mark: str) -> list[Any]:

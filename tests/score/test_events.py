@@ -122,7 +122,7 @@ def test_tsv_is_a_file_a_stream(tmp_path: Path) -> None:
 def test_the_format_may_be_named(tmp_path: Path) -> None:
     EVENTS.write(tmp_path / "out.txt", format="csv")
     assert (tmp_path / "out.txt").read_text().startswith("clip,stream,label")
-    with pytest.raises(ScoreError, match=r"ending '.txt' is not known: use one of json, csv, tsv"):
+    with pytest.raises(ScoreError, match=r"ending '.txt' is not known: use one of json, jsonl, csv, tsv, parquet"):
         EVENTS.write(tmp_path / "out.txt")
     with pytest.raises(ScoreError, match="format 'xml' is not known"):
         EVENTS.write(tmp_path / "out.json", format="xml")

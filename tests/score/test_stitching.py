@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from feature_cache import DONE, FAILED, FeatureCache
 from score import Events, ScoreConfig, ScoreError, evaluate, score, stitch
 from score.choices import STREAMS
-from score.events import Origin
+from score.event_facts import Origin
 from tests.command import av2a
 from tests.made_events import annotations, made_events
 from tests.score.test_scoring import make_cache
