@@ -21,6 +21,8 @@ from extract.provenance import differences
 from feature_cache import CacheError, FeatureCache
 
 _PLACE = "{label}"
+_BATCH = 256
+"""Sentences embedded at a time: memory does not grow with the labels."""
 
 
 class TextEmbeddings(NamedTuple):
@@ -224,8 +226,13 @@ def _encode(backbone: Backbone, sentences: _Sentences) -> TextEmbeddings:
 
 
 def _embed(encode: Callable[[Sequence[str]], Tensor], sentences: list[list[str]]) -> NDArray[np.float32]:
-    """Each list of sentences embedded; several lists averaged as unit vectors."""
-    vectors = torch.stack([encode(lines) for lines in sentences])
+    """Each list of sentences embedded, a batch at a time; several lists averaged as unit vectors."""
+    vectors = torch.stack(
+        [
+            torch.cat([encode(lines[first : first + _BATCH]) for first in range(0, len(lines), _BATCH)])
+            for lines in sentences
+        ]
+    )
     if len(vectors) > 1:
         directions = functional.normalize(vectors.double(), dim=-1)
         vectors = functional.normalize(directions.mean(0, keepdim=True), dim=-1)

@@ -56,14 +56,16 @@ def _equal_rows(table: NDArray[np.float32], rows_at_once: int = 1024) -> list[li
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     unit = np.divide(wide, norms, out=np.zeros_like(wide), where=norms > 0)
     groups: dict[int, list[int]] = {}
-    first: dict[int, int] = {}
+    head_of = np.full(len(unit), -1)
     for start in range(0, len(unit), rows_at_once):
-        near = np.argwhere(unit[start : start + rows_at_once] @ unit.T > 1 - _EQUAL)
-        for row, other in ((int(a) + start, int(b)) for a, b in near):
-            if other > row and other not in first:
-                head = first.setdefault(row, row)
-                first[other] = head
-                groups.setdefault(head, [head]).append(other)
+        near = unit[start : start + rows_at_once] @ unit.T > 1 - _EQUAL
+        for row in (np.flatnonzero(near.sum(axis=1) > 1) + start).tolist():
+            others = np.flatnonzero(near[row - start])
+            others = others[(others > row) & (head_of[others] < 0)]
+            if len(others):
+                head = row if head_of[row] < 0 else int(head_of[row])
+                head_of[[row, *others]] = head
+                groups.setdefault(head, [head]).extend(others.tolist())
     return list(groups.values())
 
 

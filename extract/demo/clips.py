@@ -38,6 +38,6 @@ def clip_sound(script: Script) -> Wave:
 
 
 def make_clip(script: Script, path: Path, size: tuple[int, int] = SIZE) -> None:
-    """Render the script and write it to `path` (mp4)."""
+    """Render the script and write it to `path` (mp4), whole or not at all."""
     with whole_file(path) as partial:
         write_mp4(partial, clip_frames(script, size), FPS, clip_sound(script), size)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from extract import ExtractError, load_backbone
 from extract.backbones.base import BoundedText
 from extract.label_embeddings import add_label_set, encode_labels
-from feature_cache import CacheError, FeatureCache
+from extract.label_notes import text_notes
+from feature_cache import CacheError, FeatureCache, TextSet
 from tests.command import av2a, refusal
 from tests.extraction import extract
 from tests.media import make_video
@@ -147,3 +148,35 @@ def test_overwriting(folder: Path, tmp_path: Path) -> None:
     added = add_label_set(cache, folder / "mine.txt", "ave", checkpoint=folder / "weights", overwrite=True)
     assert added == ("ave", 3, True, ())
     assert FeatureCache.open(cache).text("ave").labels == ("Dog", "Train_horn", "Yak")
+
+
+def test_many_labels_are_embedded_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that memory does not grow with them; each comes out as alone."""
+    backbone = load_backbone("tiny")
+    labels = [f"sound {number}" for number in range(600)]
+    sizes = []
+    for side in ("visual", "audio"):
+        encode = getattr(backbone, f"encode_{side}_text")
+
+        def counted(lines: list[str], encode: Any = encode) -> Any:
+            sizes.append(len(lines))
+            return encode(lines)
+
+        monkeypatch.setattr(backbone, f"encode_{side}_text", counted)
+    found = encode_labels(backbone, labels)
+    assert max(sizes) <= 256
+    assert found.visual.shape[0] == found.audio.shape[0] == 600
+    few = encode_labels(backbone, labels[250:270])
+    np.testing.assert_allclose(found.visual[250:270], few.visual, atol=1e-5)
+    np.testing.assert_allclose(found.audio[250:270], few.audio, atol=1e-5)
+
+
+def test_thousands_of_labels_that_cannot_be_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3, 4)).astype(np.float32)[np.arange(3000) % 3]
+    labels = tuple(f"l{number}" for number in range(3000))
+    prompts = {side: list(labels) for side in ("visual", "audio")}
+    notes = text_notes(load_backbone("tiny"), TextSet("many", labels, rows, rows * 2, prompts))
+    assert len(notes) == 3
+    for number, note in enumerate(notes):
+        assert f"'l{number}', 'l{number + 3}', 'l{number + 6}', 'l{number + 9}' and 996 more" in note
