@@ -11,6 +11,7 @@ import random
 import re
 import resource
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from tests.command import AV2A, COMPILING, PATIENCE_SECONDS
+from tests.command import AV2A, COMPILING
 
 Mutator = Callable[[bytes, random.Random], bytes]
 CODES = {0, 1, 2, 3}
@@ -72,30 +73,33 @@ def run_here(words: Sequence[object], cwd: Path) -> End:
     return End(code or 0, out.getvalue(), err.getvalue().replace(COMPILING, ""))
 
 
-def run_alone(words: Sequence[object], cwd: Path, stdin: bytes | None = None) -> End:
+def run_alone(words: Sequence[object], cwd: Path) -> End:
     """The command in a process of its own, with the most memory that it took."""
-    line = [str(AV2A), *map(str, words)]
-    out, err = cwd / ".out", cwd / ".err"
-    given = cwd / ".in"
-    given.write_bytes(stdin or b"")
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, str(given), os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, str(out), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-        (os.POSIX_SPAWN_OPEN, 2, str(err), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
-    ]
-    before = Path.cwd()
-    os.chdir(cwd)
-    try:
-        process = os.posix_spawn(line[0], line, os.environ, file_actions=actions)
-    finally:
-        os.chdir(before)
-    with bounded(min(MOST_SECONDS, PATIENCE_SECONDS)):
-        _, status, usage = os.wait4(process, 0)
-    unit = 1 if sys.platform == "darwin" else 1024
-    said = err.read_text(encoding="utf-8", errors="surrogateescape").replace(COMPILING, "")
-    return End(
-        os.waitstatus_to_exitcode(status), out.read_text("utf-8", "surrogateescape"), said, unit * usage.ru_maxrss
-    )
+    out, err, end = (cwd / f".{name}" for name in ("out", "err", "end"))
+    line = [sys.executable, "-S", "-c", _LAUNCH, str(end), str(AV2A), *map(str, words)]
+    with out.open("wb") as to_out, err.open("wb") as to_err:
+        process = subprocess.Popen(
+            line, cwd=cwd, stdin=subprocess.DEVNULL, stdout=to_out, stderr=to_err, start_new_session=True
+        )
+        try:
+            process.wait(timeout=MOST_SECONDS)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    code, peak = map(int, end.read_text().split())
+    shown, said = (file.read_text(encoding="utf-8", errors="surrogateescape") for file in (out, err))
+    return End(code, shown, said.replace(COMPILING, ""), peak * (1 if sys.platform == "darwin" else 1024))
+
+
+_LAUNCH = """
+import os, sys
+process = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(process, 0)
+with open(sys.argv[1], "w") as end:
+    end.write(f"{os.waitstatus_to_exitcode(status)} {usage.ru_maxrss}")
+"""
+"""A small process between: one that is started by a large one is taken for as large."""
 
 
 def check_end(end: End) -> None:

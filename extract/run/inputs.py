@@ -22,7 +22,12 @@ SOUND_ENDINGS = (
     ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".tta", ".w64", ".wav", ".weba", ".wma", ".wv",
 )  # fmt: skip
 WAV_ENDINGS = (".wav",)
-KINDS_READ = f"read are {', '.join(ending[1:] for ending in (*VIDEO_ENDINGS, *SOUND_ENDINGS))}"
+_MOST_USED = (".mp4", ".mkv", ".mov", ".avi", ".webm", ".wav", ".flac", ".mp3", ".ogg")
+KINDS_READ = (
+    f"read are {', '.join(ending[1:] for ending in _MOST_USED)} and "
+    f"{len({*VIDEO_ENDINGS, *SOUND_ENDINGS} - {*_MOST_USED})} other kinds"
+)
+"""All of them are in docs/media.md."""
 _SHOWN = 3
 
 
