@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from score.checks import check_array
 from score.choices import KERNEL_STREAMS, STREAMS
 from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
@@ -123,6 +124,8 @@ def _measure(events: "Events", truth: "Truth", paper_protocol: bool) -> tuple[Me
     from score.kernels.f1 import figures, label_counts  # compiled: of no use to who only reads annotations
 
     words, labels, true = events.timelines()[truth.rows], events.labels, truth.timelines
+    for name, timelines in (("timelines of the events", words), ("timelines of the annotations", true)):
+        check_array(name, timelines, (len(words), 3, len(labels)), np.uint64)
     segment, event = np.empty((len(words), 4)), np.empty((len(words), 4))
     figures(words, true, paper_protocol, segment, event)
     metrics = name_figures(segment.mean(axis=0), event.mean(axis=0))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
+from score.checks import check_segments, check_truth
+from score.errors import ScoreError
 from score.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ class Split:
         segments: T.
         one_event: whether accuracy is what counts, as for AVE, and not F1.
         kept: by rule, what it keeps from batch to batch, such as working memory of its threads.
+
+    Raises:
+        ScoreError: the truth is not of the logits' clips and labels, or the segments are not theirs.
     """
 
     logits: "Logits"
@@ -46,6 +51,14 @@ class Split:
     segments: int
     one_event: bool
     kept: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compare shapes."""
+        check_segments(self.segments)
+        clips, segments, labels = self.logits.image.shape
+        if segments != self.segments:
+            raise ScoreError(f"logits of {segments} segments a clip, expected {self.segments}")
+        check_truth(self.true, self.first, self.label_order, (clips, labels))
 
     def __len__(self) -> int:
         """Number of clips."""

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache
+from score.checks import check_windows
 from score.choices import DECISIONS
+from score.errors import ScoreError
 from score.kernels.sweep import (
     AUDIOVISUAL_FIGURES,
     UNIMODAL_FIGURES,
@@ -38,6 +40,7 @@ class Sweep:
             cache: whose windows may be missing.
         """
         config = space.start
+        self._segments = cache.segments
         self._plan = make_plan(settings, config.label_shift_iters, cache.segments)
         self._config = fitting(cache, config.replace(method="naive"))
 
@@ -45,9 +48,16 @@ class Sweep:
         """Sums over some clips, as fractions: float64 (S, 9).
 
         Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
+
+        Raises:
+            ScoreError: clips of another number of segments, or without windows that refinement needs.
         """
         part, logits, plan = slice(start, end), split.logits, self._plan
         config = self._config
+        if split.segments != self._segments:
+            raise ScoreError(f"clips of {split.segments} segments, expected {self._segments} as the cache has")
+        if not config.pooled_windows:
+            check_windows(split.segments, logits.video.shape[1], logits.audio.shape[1])
         fixed = Fixed(
             label_selection=config.label_selection,
             refinement=config.refinement,
