@@ -8,6 +8,10 @@ from extract.run.clip_plan import Cut
 from extract.run.shares import Share
 
 WINDOWS = ("all", "whole")
+MOST = {"workers": 1024, "batch_size": 65_536, "shard_size": 1_000_000}
+"""The most that a number may be; all are at least 1."""
+LONGEST_TIMEOUT = 31_536_000.0
+"""Seconds: a year."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +81,14 @@ class ExtractOptions:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("workers", "batch_size", "shard_size"):
+        for name in MOST:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ExtractError(f"{name} must be at least 1, got {value}")
+            if value is not None and value > MOST[name]:
+                raise ExtractError(f"{name} must be at most {MOST[name]}, got {value}")
+        if self.clip_timeout is not None and not 0 < self.clip_timeout <= LONGEST_TIMEOUT:
+            raise ExtractError(f"`clip_timeout={self.clip_timeout}`: seconds are needed, {LONGEST_TIMEOUT:.0f} at most")
         share = self.share
         for name in ("overwrite", "prune"):
             if getattr(self, name) and not share.whole:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import Features, TextSet
-from score.choices import MOST_SEGMENTS
-from score.errors import ScoreError
+from score.checks import check_array, check_features
 from score.kernels.similarity import cosines, logits, pad_text, padded, stored_bits
 
 _ROWS_AT_ONCE = 10
@@ -28,6 +27,9 @@ class Logits:
         given: whether image and sound are probabilities.
         cosine: (n, T - 1), similarity of each image with the next.
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
+
+    Raises:
+        ScoreError: shapes or dtypes are others.
     """
 
     rows: NDArray[np.int64]
@@ -38,6 +40,17 @@ class Logits:
     given: bool
     cosine: NDArray[np.float64]
     missing: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        """Compare shapes."""
+        check_array("image", self.image, (len(self.rows), None, None), np.float64)
+        n, segments, labels = self.image.shape
+        check_array("video", self.video, (n, None, None, labels), np.float64)
+        check_array("audio", self.audio, (n, None, labels), np.float64)
+        sounds = segments if len(np.shape(self.sound)) == 3 and self.sound.shape[1] == segments else 1
+        check_array("sound", self.sound, (n, sounds, labels), np.float64)
+        check_array("cosine", self.cosine, (n, segments - 1), np.float64)
+        check_array("missing", self.missing, (n,), np.uint8)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -50,24 +63,13 @@ class Logits:
         return replace(self, **found)
 
 
-def check_segments(segments: int) -> None:
-    """Refuse clips whose timeline does not fit.
-
-    Raises:
-        ScoreError: more than 64 segments a clip.
-    """
-    if segments > MOST_SEGMENTS:
-        raise ScoreError(f"clips of {segments} segments: at most {MOST_SEGMENTS} can be scored")
-
-
 def make_logits(features: Features, text: TextSet) -> Logits:
     """Inner products of embeddings with a text set's; probabilities as they are.
 
     Raises:
-        ScoreError: more than 64 segments a clip.
+        ScoreError: more than 64 segments a clip, or arrays that do not fit each other.
     """
-    segments = features.image.shape[1]
-    check_segments(segments)
+    check_features(features, text)
     cosine = _cosines(features)
     missing = missing_bits(features)
     if features.visual_probability is not None and features.audio_probability is not None:

@@ -19,6 +19,8 @@ from score.rules import rule_of
 from score.rules.base import Part, ScoresClips
 from score.stitching import cut_from_longer, stitch_blocks
 
+MOST_THREADS = 1024
+
 
 def score(
     cache: FeatureCache,
@@ -83,6 +85,8 @@ def score_blocks(
     """
     if threads is not None and threads < 1:
         raise ScoreError(f"threads must be at least 1, got {threads}")
+    if threads is not None and threads > MOST_THREADS:
+        raise ScoreError(f"threads must be at most {MOST_THREADS}, got {threads}")
     labels = cache.text(text)
     rule = rule_of(config)
     config = rule.fitting(cache, config)

@@ -23,6 +23,7 @@ from feature_cache.exchange.ids_and_labels import (
     set_name,
     text_tables,
 )
+from feature_cache.exchange.limits import MOST_ROWS
 from feature_cache.exchange.repeated import SelectedTable, check_equal, distinct_ids
 from feature_cache.exchange.sources import Sources
 from feature_cache.fit import CLIP_RANKS, Fitted, check_counts, fit_embeddings, fit_probabilities, missing_bits
@@ -128,6 +129,8 @@ def import_features(
             return restore_hdf5(exported, path, overwrite=overwrite, progress=progress)
         if shard_size < 1:
             raise CacheError(f"shard_size must be at least 1, got {shard_size}")
+        if shard_size > MOST_ROWS:
+            raise CacheError(f"shard_size must be at most {MOST_ROWS}, got {shard_size}")
         if segments is not None and (segments < 2 or not pool):
             raise CacheError(f"`segments={segments}`: it goes with `pool=True`, from 2 on")
         found = _rows(sources, wanted, repeated_clips, shard_size, allow_missing=allow_missing)

@@ -19,6 +19,8 @@ MOST_CHARACTERS = 10_000
 """Characters of one of them, or of a line of a text file."""
 MOST_TEXT = 256 << 20
 """Bytes of a list of texts."""
+MOST_ROWS = 1_000_000
+"""Rows of a shard."""
 MANY = 100_000
 """Arrays in a file from which on not each of them is looked at before it is read."""
 _FEW = 1000

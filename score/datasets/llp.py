@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.names import shortened
+from score.checks import check_array
 from score.choices import KERNEL_STREAMS, STREAMS
 from score.datasets.base import Dataset, Metrics, PerClass, Table
 from score.datasets.match import Listed
@@ -138,6 +139,8 @@ def _measure(
     counts = np.zeros((len(labels), 3, 2, 3), dtype=np.int64)
     for events, truth in blocks:
         words, true = events.timelines(), truth.timelines
+        for name, timelines in (("timelines of the events", words), ("timelines of the annotations", true)):
+            check_array(name, timelines, (len(words), 3, len(labels)), np.uint64)
         segments.append(np.empty((len(words), 4)))
         by_event.append(np.empty((len(words), 4)))
         figures(words, true, paper_protocol, segments[-1], by_event[-1])

@@ -6,13 +6,14 @@ from queue import Empty, SimpleQueue
 import numpy as np
 
 from feature_cache import FeatureCache, Features, TextSet
+from score.checks import check_features, check_segments, check_text, check_windows
 from score.choices import DECISIONS, FUSIONS, KERNEL_STREAMS, LATE, METHODS, STREAMS
 from score.config import ScoreConfig
 from score.kernels.from_embeddings import EmbeddingsWorkspace, embeddings_workspace, score_embeddings
 from score.kernels.from_logits import ClipEvents, Setting, clip_workspace, empty_events, gather, score_clips
 from score.kernels.label_shift import decay_table
 from score.kernels.similarity import pad_text, stored_bits
-from score.logits import alphabetical, check_segments, make_logits, missing_bits
+from score.logits import alphabetical, make_logits, missing_bits
 from score.rules.base import Part
 
 _ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
@@ -31,17 +32,26 @@ class Scorer:
         """Prepare.
 
         Raises:
-            ScoreError: more than 64 segments a clip.
+            ScoreError: more than 64 segments a clip, or a text set without a row for each label.
         """
         check_segments(segments)
-        self._text = text
+        check_text(text)
+        self._text, self._segments = text, segments
+        self._pooled = config.pooled_windows
         self._setting = kernel_setting(config, segments)
         self._label_order = alphabetical(text.labels)
         self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
         self._workspaces: SimpleQueue[tuple[EmbeddingsWorkspace, ClipEvents]] = SimpleQueue()
 
     def score(self, features: Features) -> Part:
-        """Events of a batch of clips."""
+        """Events of a batch of clips.
+
+        Raises:
+            ScoreError: shapes or dtypes do not fit each other or the text set, or windows are missing.
+        """
+        check_features(features, self._text, self._segments)
+        if not self._pooled:
+            check_windows(self._segments, features.video.shape[1], features.audio.shape[1])
         if features.visual_probability is not None or features.audio_segments is not None or not features.video.size:
             return self._score_segments(features)
         workspace, events = self._workspace(features)
@@ -95,7 +105,8 @@ class Scorer:
         labels = len(self._label_order)
         with suppress(Empty):
             workspace, events = self._workspaces.get_nowait()
-            if len(events.counts) >= clips:
+            there = workspace.video.logits.shape  # windows and frames may be others than of the batch before
+            if len(events.counts) >= clips and there == (windows, features.video.shape[2], labels):
                 return workspace, events
         return (
             embeddings_workspace(labels, segments, windows, features.video.shape[2], visual_dim, audio_dim),

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
+from score.checks import check_segments, check_truth
+from score.errors import ScoreError
 from score.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ class Split:
         one_event: whether accuracy is what counts, as for AVE, and not F1.
         thread_bytes: what working memory that grows with what it has may take at most, a thread.
         kept: by rule, what it keeps from batch to batch, such as working memory of its threads.
+
+    Raises:
+        ScoreError: the truth is not of the logits' clips and labels, or the segments are not theirs.
     """
 
     logits: "Logits"
@@ -48,6 +53,14 @@ class Split:
     one_event: bool
     thread_bytes: int
     kept: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compare shapes."""
+        check_segments(self.segments)
+        clips, segments, labels = self.logits.image.shape
+        if segments != self.segments:
+            raise ScoreError(f"logits of {segments} segments a clip, expected {self.segments}")
+        check_truth(self.true, self.first, self.label_order, (clips, labels))
 
     def __len__(self) -> int:
         """Number of clips."""

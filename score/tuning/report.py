@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import stopping
+from score.checks import check_array
+from score.errors import ScoreError
 from score.kernels.jit import kernel
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
@@ -117,7 +119,13 @@ def confidence_intervals(
 
     Returns:
         float64 (k, 2), lower and upper ends.
+
+    Raises:
+        ScoreError: there are no clips.
     """
+    check_array("values", values, (None, None), "f")
+    if not len(values):
+        raise ScoreError("no clips, no intervals")
     means = np.empty((resamples, values.shape[1]))
     table = np.ascontiguousarray(values, dtype=np.float64)
     start = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache
+from score.checks import check_windows
 from score.choices import DECISIONS
+from score.errors import ScoreError
 from score.kernels.sweep import (
     AUDIOVISUAL_FIGURES,
     UNIMODAL_FIGURES,
@@ -39,6 +41,7 @@ class Sweep:
             cache: whose windows may be missing.
         """
         config = space.start
+        self._segments = cache.segments
         self._plan = make_plan(settings, config.label_shift_iters, cache.segments)
         self._config = fitting(cache, config.replace(method="naive"))
 
@@ -46,6 +49,9 @@ class Sweep:
         """Sums over the clips of all parts, one clip after another, as fractions: float64 (S, 9).
 
         Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
+
+        Raises:
+            ScoreError: clips of another number of segments, or without windows that refinement needs.
         """
         plan = self._plan
         unimodal = np.zeros((len(plan.unimodal.threshold_stage2), UNIMODAL_FIGURES))
@@ -62,6 +68,10 @@ class Sweep:
     def _add(self, part: Split, unimodal: NDArray[np.float64], audiovisual: NDArray[np.float64]) -> None:
         """Add the figures of each leaf of the plan: float64 (L, 9) and (L', 3)."""
         logits, plan, config = part.logits, self._plan, self._config
+        if part.segments != self._segments:
+            raise ScoreError(f"clips of {part.segments} segments, expected {self._segments} as the cache has")
+        if not config.pooled_windows:
+            check_windows(part.segments, logits.video.shape[1], logits.audio.shape[1])
         fixed = Fixed(
             label_selection=config.label_selection,
             refinement=config.refinement,
