@@ -153,6 +153,17 @@ def threads(workers: int, name: str = "av2a", **options: Any) -> "Iterator[Threa
     pool.shutdown()
 
 
+@contextmanager
+def settled() -> Iterator[None]:
+    """A block after which something is put away: by then Zarr's threads write nothing more into it."""
+    try:
+        yield
+    except Stopped:
+        with suppress(Exception):
+            _settle()
+        raise
+
+
 def end() -> NoReturn:
     """End the process as the signal asked, once the command has put everything away.
 

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache import stopping
 from feature_cache.cache import FeatureCache
 from feature_cache.checks import check_clip_ids
 from feature_cache.digests import text_digest
@@ -74,7 +75,7 @@ def restore_hdf5(
     tables = _tables(file, header)
     for table in tables.values():
         check_block(table, min(header.shard_size, len(header)))
-    with whole_cache(path, overwrite=overwrite) as target:
+    with whole_cache(path, overwrite=overwrite) as target, stopping.settled():
         cache = FeatureCache.begin(target, header, overwrite=overwrite)
         _copy_rows(file, cache, tables, progress)
         _copy_texts(file, cache)
