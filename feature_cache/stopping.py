@@ -35,7 +35,7 @@ class _State:
         line: what is said at the end; empty: nothing.
         signal: the first that came, 0 if none did.
         within: a command runs: it can be interrupted. Otherwise nothing is at stake.
-        begun: the command may have changed something.
+        begun: the command may have changed something, and puts it away where it is interrupted.
         held: how many blocks may not be interrupted now.
         waiting: the exception is raised after such a block.
         sent: this process sent itself the signal again, as the exception was lost in somebody's callback.
@@ -156,6 +156,7 @@ def threads(workers: int, name: str = "av2a", **options: Any) -> "Iterator[Threa
 @contextmanager
 def settled() -> Iterator[None]:
     """A block after which something is put away: by then Zarr's threads write nothing more into it."""
+    _state.begun = True
     try:
         yield
     except Stopped:
