@@ -317,7 +317,10 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--overwrite", is_flag=True, help="Make an earlier demo's clips again.")
 @examples("av2a demo", "av2a demo -o /tmp/try --clips 8")
 def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
-    """Make videos with sound whose events are known: a validation and a test split."""
+    """Make videos with sound whose events are known: a validation and a test split.
+
+    The same command after an interruption goes on where it stopped.
+    """
     from extract.demo import make_demo
 
     with _progress("making clips") as progress:

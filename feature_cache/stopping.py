@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -35,7 +36,7 @@ class _State:
         line: what is said at the end; empty: nothing.
         signal: the first that came, 0 if none did.
         within: a command runs: it can be interrupted. Otherwise nothing is at stake.
-        begun: the command may have changed something.
+        begun: the command may have changed something, and puts it away where it is interrupted.
         held: how many blocks may not be interrupted now.
         waiting: the exception is raised after such a block.
         sent: this process sent itself the signal again, as the exception was lost in somebody's callback.
@@ -100,6 +101,7 @@ def held() -> Iterator[None]:
         _state.held -= 1
         if not _state.held and _state.waiting:
             _state.waiting = False
+            _quiet()
             raise Stopped
 
 
@@ -153,6 +155,18 @@ def threads(workers: int, name: str = "av2a", **options: Any) -> "Iterator[Threa
     pool.shutdown()
 
 
+@contextmanager
+def settled() -> Iterator[None]:
+    """A block after which something is put away: by then Zarr's threads write nothing more into it."""
+    _state.begun = True
+    try:
+        yield
+    except Stopped:
+        with suppress(Exception):
+            _settle()
+        raise
+
+
 def end() -> NoReturn:
     """End the process as the signal asked, once the command has put everything away.
 
@@ -177,7 +191,16 @@ def _handle(number: int, frame: FrameType | None) -> None:
         _end_at_once()
     _state.waiting = _state.held > 0
     if not _state.waiting:
+        _quiet()
         raise Stopped
+
+
+def _quiet() -> None:
+    """What libraries have to say of being interrupted, as of a coroutine that nobody awaits, is no news."""
+    warnings.simplefilter("ignore")
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.disable()
 
 
 def _importing(frame: FrameType | None) -> bool:
@@ -210,7 +233,8 @@ def _watch(wake: int, twice: bool) -> None:
 def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
     """An exception from where nobody can catch it, as in a destructor: it is raised again a little later."""
     if not issubclass(lost.exc_type, Stopped):
-        sys.__unraisablehook__(lost)
+        if not _state.signal:
+            sys.__unraisablehook__(lost)
     elif _state.wake is not None:
         os.write(_state.wake[1], _AGAIN)
 

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache import stopping
 from feature_cache.cache import FeatureCache
 from feature_cache.checks import check_clip_ids
 from feature_cache.digests import text_digest
@@ -78,7 +79,7 @@ def restore_hdf5(
         raise CacheError(f"{name}: its facts are damaged ({error}): export it again") from error
     tables = _tables(file, header)
     check_blocks(list(tables.values()), min(header.shard_size, len(header)))
-    with whole_cache(path, overwrite=overwrite) as target:
+    with whole_cache(path, overwrite=overwrite) as target, stopping.settled():
         cache = FeatureCache.begin(target, header.of_this_format(), overwrite=overwrite)
         found = _copy_rows(file, header, cache, tables, progress)
         _copy_texts(file, cache)

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache import stopping
 from feature_cache.cache import FeatureCache
 from feature_cache.checks import check_clip_ids
 from feature_cache.errors import CacheError
@@ -157,7 +158,7 @@ def import_features(
             "overwrite": overwrite,
         }
         name = text_name or set_name(labels)
-        with whole_cache(path, overwrite=overwrite) as target:
+        with whole_cache(path, overwrite=overwrite) as target, stopping.settled():
             if probabilities and label_set is not None:
                 given = {"source": backbone or "probabilities", "dtype": dtype or "float32", "text_name": name, **facts}
                 _write_probabilities(target, fitted, absent, label_set, given, progress)

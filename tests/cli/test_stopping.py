@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from feature_cache import FeatureCache
 from tests.command import AV2A, COMPILING, PATIENCE_SECONDS, av2a
 from tests.killing import HEAVY, Nursery
+from tests.steps import SIZE
 from tests.stores import contents
 
 if sys.platform == "win32":
@@ -260,7 +262,6 @@ def test_a_process_of_a_pool_that_is_killed(name: str, world: Path, tmp_path: Pa
     errors = [line for line in err.splitlines() if not line.startswith("note: ")]
     assert len(errors) == 1, err
     assert "ended early (exit code -9), perhaps as the memory was full: the same command goes on from here" in errors[0]
-    assert not partials(here) or name == "demo"
     done = av2a(*words, cwd=here)
     assert done.code == 0, done.err
     assert_whole(name, here, world)
@@ -383,3 +384,32 @@ def test_nowhere_to_say_it(closed: str, world: Path, tmp_path: Path) -> None:
     assert process.wait(timeout=PATIENCE_SECONDS) == 143
     os.close(pipe)
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_on_a_terminal(times: int, tmp_path: Path) -> None:
+    """While the bar is drawn, again and again: nothing but the bar and one line, and the cursor is there again."""
+    import pty
+
+    FeatureCache.create(
+        tmp_path / "features.zarr", clip_ids=[f"clip{n}" for n in range(20_000)], **{**SIZE, "shard_size": 1}
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [AV2A, "verify"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # on Linux the end
+        while part := os.read(ours, 65536):
+            if b"reading" in part and b"reading" not in shown:
+                for _ in range(times):
+                    process.send_signal(signal.SIGINT)
+            shown += part
+    os.close(ours)
+    assert process.wait(timeout=PATIENCE_SECONDS) == 130
+    *before, line, end = shown.split(b"\r\n")
+    assert line.endswith(b"interrupted: files are there whole or as they were; the same command begins again")
+    assert end == b""
+    assert all(b"reading" in each or not each for each in before), shown
+    assert line.count(b"\x1b[?25h") or shown.count(b"\x1b[?25l") == 0
