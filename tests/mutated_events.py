@@ -1,5 +1,6 @@
 """Events files with something wrong, as a hand, a program or a disk leaves them: equal seeds give equal files."""
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -71,15 +72,19 @@ def _parent(found: Any, way: tuple[Any, ...]) -> Any:
     return found
 
 
+def _value(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(VALUES))  # as what is chosen may be changed next
+
+
 def _replace(found: Found, rng: random.Random) -> None:
     if places := _places(found):
         way = rng.choice(places)
-        _parent(found, way)[way[-1]] = rng.choice(VALUES)
+        _parent(found, way)[way[-1]] = _value(rng)
 
 
 def _replace_fact(found: Found, rng: random.Random) -> None:
     if found:
-        found[rng.choice(list(found))] = rng.choice(VALUES)
+        found[rng.choice(list(found))] = _value(rng)
 
 
 def _remove(found: Found, rng: random.Random) -> None:
@@ -96,7 +101,7 @@ def _add(found: Found, rng: random.Random) -> None:
             VALUES
         )
     else:
-        home.insert(rng.randint(0, len(home)), rng.choice((*VALUES, *home)))
+        home.insert(rng.randint(0, len(home)), copy.deepcopy(rng.choice((*VALUES, *home))))
 
 
 def _swap(found: Found, rng: random.Random) -> None:
