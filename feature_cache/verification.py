@@ -160,7 +160,8 @@ def _root(path: str | PathLike[str], store: SafeStore) -> tuple[Root | Header, l
         if not isinstance(error.__cause__, SealError) or not stored:
             raise
         try:
-            root = Header.from_dict(stored) if stored.get("format_version") == OLD_VERSION else Root.of_stored(stored, store)
+            is_old = stored.get("format_version") == OLD_VERSION
+            root = Header.from_dict(stored) if is_old else Root.of_stored(stored, store)
         except CacheError:
             raise error from error.__cause__
         mend = "extract again with `overwrite=True`"

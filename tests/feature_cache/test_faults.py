@@ -21,7 +21,7 @@ from score import ScoreConfig, score
 from tests.feature_cache.test_verify import flip
 
 T, WINDOWS, DIM = 3, 4, 4
-CONFIG = ScoreConfig.for_backbone("clip_clap", {"threshold_stage1": 0.3, "threshold_stage2": 0.3, "filter_threshold": 0})
+CONFIG = ScoreConfig.for_backbone("clip_clap", {"threshold_stage1": 0.3, "threshold_stage2": 0.3, "filter_threshold": 0})  # noqa: E501
 MOST_BYTES = 1 << 30
 
 Parts = dict[str, Any]
@@ -104,7 +104,7 @@ def is_found(path: Path) -> bool:
     try:
         found = verify(path)
     except CacheError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017
         return True
     assert all("\n" not in each.what for each in found.damage)
     return not found.intact
@@ -206,7 +206,7 @@ def of_another(what: str) -> Fault:
         make(other, seed=7, prefix="z" if what == "clips" else "")
         for file in sorted(path.rglob("*")):
             name = str(file.relative_to(path))
-            if file.is_file() and name.startswith(what if what != "clips" else ("image/c", "video/c", "audio/c", "rows/c")):
+            if file.is_file() and name.startswith(what if what != "clips" else ("image/c", "video/c", "audio/c", "rows/c")):  # noqa: E501
                 shutil.copyfile(other / name, file)
 
     return change
@@ -376,7 +376,7 @@ def test_chunks_that_are_not_what_they_claim(packed: bytes) -> None:
         try:
             found = unpack(sealed_chunk(packed), (size,), "uint8")
         except ChunkError as error:
-            assert "\n" not in str(error)
+            assert "\n" not in str(error)  # noqa: PT017
         else:
             assert not found.any()
             pytest.fail("it was taken")
@@ -458,8 +458,8 @@ def test_nesting(where: str, depth: int, whole: tuple[Path, Parts], copy: Path) 
 # --- a stranger who knows how to seal -------------------------------------------------------------------
 
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 3, 7, 10**15, -(10**15), 1 << 31, 1 << 63, 10**400, 0.5, -0.0, 1e308, math.inf, math.nan,
-    "", "a", "embeddings", "probabilities", "float32", "\x1b[31m", "\ud800", "a\nb", "x" * 5000, "../x", "/dev/zero", [],
+    None, True, False, 0, -1, 1, 2, 3, 7, 10**15, -(10**15), 1 << 31, 1 << 63, 10**400, 0.5, -0.0, 1e308, math.inf, math.nan,  # noqa: E501
+    "", "a", "embeddings", "probabilities", "float32", "\x1b[31m", "\ud800", "a\nb", "x" * 5000, "../x", "/dev/zero", [],  # noqa: E501
     {}, [[]], [None], {"": None}, [0] * 1000, ["a", "a"], {"files": 1}, "clip_ids_1", "rows",
 )  # fmt: skip
 
@@ -556,6 +556,6 @@ def test_sealed_mutants(rounds: int, whole: tuple[Path, Parts], tmp_path: Path) 
             try:
                 json.dumps(cache.describe())
             except CacheError as error:
-                assert "\n" not in str(error)
+                assert "\n" not in str(error)  # noqa: PT017
     assert 0 < opened < rounds
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_BYTES >> 10
