@@ -86,9 +86,15 @@ def plain(value: Any) -> Any:
 
 
 def events_of(cache: FeatureCache, text: str) -> dict[str, Any]:
-    config = ScoreConfig.for_backbone("clip_clap", {
-        "refinement": cache.windows_kept == "all", "filter_threshold": 0.1, "threshold_stage1": 0.4, "threshold_stage2": 0.4,  # noqa: E501
-    })
+    config = ScoreConfig.for_backbone(
+        "clip_clap",
+        {
+            "refinement": cache.windows_kept == "all",
+            "filter_threshold": 0.1,
+            "threshold_stage1": 0.4,
+            "threshold_stage2": 0.4,  # noqa: E501
+        },
+    )
     found = score(cache, config, text=text)
     fields = ("clip", "stream_number", "label", "start", "end", "score")
     return {name: getattr(found, name).tolist() for name in fields}
