@@ -91,7 +91,7 @@ class Shards:
 
     def states(self) -> Iterator[tuple[int, RowState]]:
         """What is kept beside all rows, block by block in order, each with its first row."""
-        n = len(self.header)
+        n = len(self.header.clip_ids)  # as many rows as there are clips, whatever the header counts
         each = max(1, _BLOCK // self.header.shard_size) * self.header.shard_size
         starts = range(0, n, each)
 

@@ -43,7 +43,7 @@ def race(path: str, folder: str, name: str, times: str) -> None:
         try:
             lease = Lease.take(store, "whole", f"race {name}")
         except LeaseError as error:
-            assert "\n" not in str(error)
+            assert "\n" not in str(error)  # noqa: PT017
             time.sleep(0.002)
             continue
         with lease, (Path(folder) / "log").open("a") as log:

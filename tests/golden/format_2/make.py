@@ -72,7 +72,7 @@ def probabilities(path: Path) -> FeatureCache:
     """A detector's, with image embeddings."""
     rng = np.random.default_rng(13)
     return FeatureCache.from_probabilities(
-        path, clip_ids=["x", "y", "z"], labels=["dog", "cat"], visual=rng.random((3, T, 2)), audio=rng.random((3, T, 2)),
+        path, clip_ids=["x", "y", "z"], labels=["dog", "cat"], visual=rng.random((3, T, 2)), audio=rng.random((3, T, 2)),  # noqa: E501
         image=normal(rng, 3, T, DIM), missing=[0, NO_SOUND, 0], segment_seconds=0.5,
     )  # fmt: skip
 
