@@ -18,6 +18,8 @@ def why_not_a_name(text: str) -> str | None:
     """Why a text cannot be a clip's id or a label, as "it holds …"; None where it, :func:`escaped`, can."""
     if not text:
         return "it is empty"
+    if text.isprintable():  # then it is made of what may be in a name
+        return None
     for char in _put_together(text):
         what = _refused(char)
         if what is not None:
@@ -43,7 +45,7 @@ def escaped(text: str, keep: str = "") -> str:
 
 def composed(text: str) -> str:
     """The text in NFC, in which names are compared."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def folded(text: str) -> str:
