@@ -4,8 +4,8 @@
     python -m benchmarks.resume 1000000 --folder /tmp/resume   # some 5 GB, and many small files
     python -m benchmarks.resume --unstamped                    # a cache that says nothing of sizes and times of files
 
-The files are links to a short sound, in folders of 10,000; the cache is made through `FeatureCache`, with the facts that
-`av2a extract` records of one such file. A row a size: seconds and most memory of the process. `--again` measures a
+The files are links to a short sound, in folders of 10,000; the cache is made through `FeatureCache`, with the facts
+that `av2a extract` records of one such file. A row a size: seconds and most memory of the process. `--again` measures a
 second run, too, which finds what the first one recorded.
 """
 
@@ -73,7 +73,9 @@ def make_cache(path: Path, videos: Path, files: dict[str, Path], shard_size: int
         frames_per_window=like.frames_per_window, segment_seconds=like.segment_seconds, dtype=like.dtype,
         shard_size=shard_size, windows="whole", attributes=facts,
     )  # fmt: skip
-    rows = {name: np.ones((shard_size, *shape), dtype=like.dtype) for name, shape in made.row_shapes.items()}
+    rows: dict[str, Any] = {
+        name: np.ones((shard_size, *shape), dtype=like.dtype) for name, shape in made.row_shapes.items()
+    }
     with made.writing("fill"):
         for shard in range(made.n_shards):
             n = len(made.shard_rows(shard))

@@ -210,7 +210,7 @@ def _clips_of(name: str, found: Timeline | MediaError, cut: Cut) -> FileClips:
     one = seconds <= cut.clip_seconds + cut.near
     origins: dict[str, list[str | float] | None] = {}
     for number, begin in enumerate(begins):
-        origin = None
+        origin: list[str | float] | None = None
         if begin is not None:
             padded = seconds - begin < cut.clip_seconds
             origin = [name, begin, round(seconds, 3)] if padded else [name, begin]

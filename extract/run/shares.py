@@ -52,7 +52,7 @@ class Share:
 
     def rows(self, cache: FeatureCache) -> NDArray[np.bool_]:
         """Which of a cache's rows are this worker's: bool (N,)."""
-        return np.arange(len(cache)) // cache.shard_size % self.count == self.index
+        return np.asarray(np.arange(len(cache)) // cache.shard_size % self.count == self.index)
 
     def split(self, parts: int) -> list["Share"]:
         """The same shards dealt out to several."""

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,7 @@ def cache(folder: Path) -> Path:
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that planning looks at."""
     names: list[str] = []
 
