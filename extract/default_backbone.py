@@ -32,14 +32,14 @@ def choose_backbone(
         cache: the one that is gone on with.
         weights_given: whether there are weights to be loaded, which the toy needs none of.
     """
-    strangers = bool(not_of_a_demo(files))
-    if asked is not None:
-        name = asked
-    elif cache is not None:
-        name = cache.backbone
-    else:
-        name = USUAL if strangers or weights_given else TOY
-    if name == TOY and strangers:
+    if asked is None and cache is None:
+        return Choice(USUAL if weights_given or _strangers(files) else TOY)
+    name = asked if asked is not None or cache is None else cache.backbone
+    if name == TOY and _strangers(files):
         others = f"for real videos use `backbone={USUAL!r}` or language_bind"
         return Choice(name, (f"`{TOY}` knows the demo's made clips only; {others}",))
-    return Choice(name)
+    return Choice(str(name))
+
+
+def _strangers(files: Iterable[Path]) -> bool:
+    return next(not_of_a_demo(files), None) is not None

@@ -9,7 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from extract.backbones import load_backbone
 from extract.backbones.base import Backbone
@@ -22,13 +24,22 @@ from extract.label_sets import resolve_labels
 from extract.media.sampling import sampling_facts
 from extract.options import ExtractOptions
 from extract.provenance import versions
-from extract.run.clip_plan import SEGMENTS, ClipPlan, Cut, plan_clips
+from extract.run.clip_plan import SEGMENTS, ClipPlan, plan_clips
 from extract.run.engines import Progress, Recipe, Work, engine_for
 from extract.run.inputs import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
-from extract.run.open_cache import CacheKind, has_clips, known_files, open_or_create, share_with_others, wait_for
-from extract.run.shares import Share, rows_to_do
+from extract.run.open_cache import (
+    CacheKind,
+    has_clips,
+    known_files,
+    open_or_create,
+    share_with_others,
+    shared,
+    wait_for,
+)
+from extract.run.shares import rows_to_do
+from extract.run.stamps import Memory, Stamp
 from extract.run.worker import Clips
-from feature_cache import DONE, FeatureCache
+from feature_cache import DONE, FAILED, FeatureCache
 from feature_cache.layout import MISSING_NAMES
 from feature_cache.place import is_there, lease_at
 
@@ -65,6 +76,8 @@ class _Inputs:
     """What a run finds: files, the cache that is gone on with, and who is to encode."""
 
     source: Path
+    there: FeatureCache | None
+    memory: Memory
     found: Sources
     sounds: Mapping[str, Path | str] | None
     beside: Path | None
@@ -115,23 +128,30 @@ def extract_videos(
     )
     set_name, labels = resolve_labels(chosen.labels or inputs.beside or encoders.default_labels)
     threads = chosen.workers or _cores()
-    plan = _planned(inputs.found, chosen.cut, threads, chosen.clip_timeout)
+    plan = _planned(inputs, chosen, threads)
     kind = _kind(inputs, plan, encoders, chosen)
     said = notice or (lambda line: None)
-    wanted = _Wanted(output, plan, kind, chosen, chosen.text_name or set_name, labels, encoders)
+    wanted = _Wanted(output, inputs.there, plan, kind, chosen, chosen.text_name or set_name, labels, encoders)
     with ExitStack() as held:
         cache, notes = _opened(wanted, held, said)
-        gone = [clip for clip in cache.clip_ids if clip not in plan.files]
+        gone = [clip for clip in cache.clip_ids if clip not in plan.of]
         if chosen.prune and gone:
             cache.drop_clips(gone)
-        work = _work(cache, inputs, plan, encoders, chosen, threads)
+        status, missing = cache.shards.column("status", "missing")
+        work = _work(cache, status, inputs, plan, encoders, chosen, threads)
         stages = _computed(work, chosen, progress or (lambda done, total: None))
-    mine = _rows_of(cache, chosen.share)
-    status, reasons = cache.status()[mine], cache.reasons()
+    if work.todo:
+        status, missing = cache.shards.column("status", "missing")
+    mine = chosen.share.rows(cache)
+    reasons = cache.reasons() if (status[mine] == FAILED).any() else {}
     return Summary(
         path=cache.path,
-        done=int((status == DONE).sum()),
-        failed={clip: reasons[clip] for row in mine if (clip := cache.clip_ids[row]) in reasons},
+        done=int((status[mine] == DONE).sum()),
+        failed={
+            clip: reasons[clip]
+            for row in np.flatnonzero(mine & (status == FAILED)).tolist()
+            if (clip := cache.clip_ids[row]) in reasons
+        },
         skipped=work.finished,
         seconds=time.perf_counter() - began,
         text_name=wanted.text_name,
@@ -142,7 +162,7 @@ def extract_videos(
             *inputs.found.notes,
             *plan.notes,
             *notes,
-            *_missing_notes(cache),
+            *_missing_notes(missing[status == DONE]),
             *_gone_notes(len(gone), inputs.source, chosen.prune),
         ),
     )
@@ -153,6 +173,7 @@ class _Wanted:
     """The cache that a run wants."""
 
     output: PathLike[str] | str
+    there: FeatureCache | None
     plan: ClipPlan
     kind: CacheKind
     options: ExtractOptions
@@ -162,7 +183,7 @@ class _Wanted:
 
     @property
     def clips(self) -> list[str]:
-        return list(self.plan.files)
+        return list(self.plan.of)
 
 
 def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> tuple[FeatureCache, tuple[str, ...]]:
@@ -176,12 +197,12 @@ def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> 
     if share.whole or options.overwrite or options.prune or not has_clips(output, wanted.clips, wanted.text_name):
         lease = held.enter_context(lease_at(output, "extract", notice))
         notes = tuple(f"taken over from {who}, which has ended" for who in lease.taken_over)
-        cache = open_or_create(output, wanted.clips, wanted.kind, overwrite=options.overwrite)
+        cache = open_or_create(output, wanted.clips, wanted.kind, overwrite=options.overwrite, there=wanted.there)
         held.enter_context(cache.writing("extract"))
         if notes:
             cache.remove_leftovers()
     else:
-        cache = open_or_create(output, wanted.clips, wanted.kind, overwrite=False)
+        cache = shared(output, wanted.kind)
     add_labels(cache, wanted.text_name, wanted.labels, wanted.encoders)
     notes = (*text_notes(wanted.encoders, cache.text(wanted.text_name)), *notes)
     if not share.whole:
@@ -202,9 +223,11 @@ def _computed(work: Work, options: ExtractOptions, progress: Progress) -> Mappin
 
 def _find(source: Path, output: PathLike[str] | str, options: ExtractOptions) -> _Inputs:
     """What there is to extract, and by what."""
-    there = None if options.overwrite or not is_there(output) else FeatureCache.open(output)
-    known = None if there is None else known_files(there)
-    found = find_videos(source, recursive=options.recursive, known=known)
+    there = None if options.overwrite or not is_there(output) else FeatureCache.open(output, "r+")
+    memory = Memory()
+    if there is not None:
+        memory = Memory.of(there, known_files(there), options.cut.facts, anew=options.retry_failed)
+    found = find_videos(source, recursive=options.recursive, memory=memory)
     if options.prune and found.incomplete:
         raise ExtractError(
             f"`prune=True`: {found.incomplete[0]} cannot be looked into, so that its clips would be removed: mend that "
@@ -219,6 +242,8 @@ def _find(source: Path, output: PathLike[str] | str, options: ExtractOptions) ->
     devices = [resolve_device(name) for name in options.devices]
     return _Inputs(
         source=source,
+        there=there,
+        memory=memory,
         found=found,
         sounds=sounds,
         chosen=chosen,
@@ -238,6 +263,7 @@ def _kind(inputs: _Inputs, plan: ClipPlan, encoders: Backbone, options: ExtractO
         "clips": options.cut.facts,
         "clips_from": plan.cut_from,
         "files": inputs.found.paths,
+        "stamps": _stamps(inputs.found, plan),
         "sound": "the videos' own" if inputs.sounds is None else "WAV files",
         "precision": options.precision,
         "batch_size": inputs.batch_size,
@@ -248,16 +274,33 @@ def _kind(inputs: _Inputs, plan: ClipPlan, encoders: Backbone, options: ExtractO
     return CacheKind(encoders, options.dtype, options.shard_size, facts, seconds, options.windows)
 
 
+def _stamps(found: Sources, plan: ClipPlan) -> dict[str, Stamp]:
+    """Of the files that were looked at; empty where they are refused, or have no clips."""
+    have = set(plan.of.values())
+    return {
+        name: [*found.stamps[name], *filter(None, [plan.looked_at[name]])]
+        if name in plan.looked_at and name in have
+        else []
+        for name in found.paths
+        if name not in found.unchanged or name in plan.looked_at
+    }
+
+
 def _work(
-    cache: FeatureCache, inputs: _Inputs, plan: ClipPlan, encoders: Backbone, options: ExtractOptions, threads: int
+    cache: FeatureCache,
+    status: NDArray[np.uint8],
+    inputs: _Inputs,
+    plan: ClipPlan,
+    encoders: Backbone,
+    options: ExtractOptions,
+    threads: int,
 ) -> Work:
     """What is left to compute of this run's shards."""
-    found, sounds = inputs.found, inputs.sounds
-    todo = rows_to_do(cache, options.share, plan.files if options.retry_failed else ())
-    mine = _rows_of(cache, options.share)
+    sounds, total = inputs.sounds, int(options.share.rows(cache).sum())
+    todo = rows_to_do(cache, options.share, plan.of if options.retry_failed else (), status)
     clips = Clips(
         videos=plan.files,
-        sounds=None if sounds is None else {clip: sounds[found.id_of(path)] for clip, path in plan.files.items()},
+        sounds=None if sounds is None else {clip: sounds[name] for clip, name in plan.of.items()},
         batch_size=inputs.batch_size,
         randomness=options.official_randomness,
         begins=plan.begins,
@@ -274,33 +317,29 @@ def _work(
         todo=todo,
         share=options.share,
         workers=threads,
-        finished=len(mine) - sum(len(rows) for rows in todo.values()),
-        total=len(mine),
+        finished=total - sum(len(rows) for rows in todo.values()),
+        total=total,
     )
 
 
-def _rows_of(cache: FeatureCache, share: Share) -> list[int]:
-    return [row for shard in range(cache.n_shards) if share.owns(shard) for row in cache.shard_rows(shard)]
-
-
-def _planned(found: Sources, cut: Cut, threads: int, timeout: float | None) -> ClipPlan:
+def _planned(inputs: _Inputs, options: ExtractOptions, threads: int) -> ClipPlan:
     """The clips of files; one that cannot be opened is a clip that is refused."""
-    good = {name: path for name, path in found.files.items() if name not in found.refused}
-    plan = plan_clips(good, cut, workers=threads, timeout=timeout) if good else ClipPlan({}, {}, {}, {}, ())
-    files = {**plan.files, **{name: found.files[name] for name in found.refused}}
-    refused = {
-        name: reason if kind_is_known(found.files[name]) else f"{reason}, or convert it: {KINDS_READ}"
-        for name, reason in plan.refused.items()
-    }
-    return replace(
-        plan,
-        files=dict(sorted(files.items(), key=lambda item: found.id_of(item[1]))),
-        refused={**refused, **found.refused},
+    found, memory = inputs.found, inputs.memory
+    plan = plan_clips(
+        found.files,
+        options.cut,
+        workers=threads,
+        timeout=options.clip_timeout,
+        known=lambda name: memory.clips(name) if name in found.unchanged else None,
+        refused=found.refused,
     )
+    for name in plan.refused.keys() - found.refused.keys():
+        if not kind_is_known(found.files[name]):
+            plan.refused[name] += f", or convert it: {KINDS_READ}"
+    return plan
 
 
-def _missing_notes(cache: FeatureCache) -> tuple[str, ...]:
-    missing = cache.missing()
+def _missing_notes(missing: NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(
         f"clips without {what}: {count}, scored on what they have"
         for bit, what in MISSING_NAMES.items()

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 _PACKAGES = ("av2a", "av", "numpy", "open_clip_torch", "soxr", "torch", "transformers")
-_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "files", "origin", "packages"}
+_MAY_DIFFER = {"batch_size", "clips_from", "device", "file", "files", "origin", "packages", "stamps"}
 """Facts that are recorded, but may differ when a run is gone on with: they change no more than rounding
 (hashes tell weights apart, whatever their files are called)."""
 

@@ -24,6 +24,8 @@ def why_not_a_name(text: str) -> str | None:
         return "it is empty"
     if len(text) > MOST_CHARACTERS:
         return f"it has {len(text):,} characters, {MOST_CHARACTERS:,} at most are allowed"
+    if text.isprintable():  # then it is made of what may be in a name
+        return None
     for char in _put_together(text):
         what = _refused(char)
         if what is not None:
@@ -67,7 +69,7 @@ def shortened(text: str, most: int) -> str:
 
 def composed(text: str) -> str:
     """The text in NFC, in which names are compared."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def folded(text: str) -> str:

@@ -319,6 +319,8 @@ class WritableCache(ReadableCache):
     def _read_again(self) -> None:
         """Somebody may have changed the cache before this one got its lease."""
         root = place.read_root(self.path, self._store)
+        if isinstance(root, Root) and isinstance(self._root, Root) and root.columns == self._root.columns:
+            root = root.with_facts(replace(root.header, clips=self._root.header.clips))  # they have been read perhaps
         self._become(root)
         if isinstance(root, Root) and root.moved and self._lease is not None and self._lease.scope == "whole":
             self._become(adopt(self.shards, root, self._declare))

@@ -13,7 +13,7 @@ def contents(path: str | PathLike[str]) -> dict[str, Any]:
     cache = FeatureCache.open(path)
     status, reasons, missing = cache.status(), cache.reasons(), cache.missing()
     found: dict[str, Any] = {"backbone": cache.backbone, "dtype": cache.dtype, "arrays": cache.row_shapes}
-    found["attributes"] = {name: fact for name, fact in cache.attributes.items() if name != "packages"}
+    found["attributes"] = {name: fact for name, fact in cache.attributes.items() if name not in ("packages", "stamps")}
     for row, clip in sorted(enumerate(cache.clip_ids), key=lambda pair: pair[1]):
         rest: Any = reasons.get(clip, "")
         if status[row] == DONE:

@@ -1,7 +1,7 @@
 """The note of what a demo made, videos/demo.json: by it a demo is made again, and its clips are known."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,12 @@ def notes_beside(videos: Path) -> tuple[Path, Path]:
     return videos / NAME, videos.parent / "annotations" / NAME
 
 
-def not_of_a_demo(files: Iterable[Path]) -> list[Path]:
-    """Those of the files that no demo made, by the notes in their folders."""
+def not_of_a_demo(files: Iterable[Path]) -> Iterator[Path]:
+    """Those of the files that no demo made, by the notes in their folders; looked for one at a time."""
     made: dict[Path, set[str]] = {}
-    found = []
     for path in files:
         folder = path.parent
         if folder not in made:
             made[folder] = next((names for note in notes_beside(folder) if (names := files_of(note))), set())
         if f"videos/{path.name}" not in made[folder]:
-            found.append(path)
-    return found
+            yield path

@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from feature_cache.names import MOST_CHARACTERS, composed, shortened
 
@@ -39,7 +38,11 @@ def file_ids(paths: Sequence[str], known: Mapping[str, str | None]) -> FileIds:
         paths: below the folder, with "/"; unique.
         known: ids that are given away, and whose they are; None: that of a file of this name, which was not recorded.
     """
-    fixed, moved = _kept(paths, known)
+    exact = set(paths)
+    fixed = {before: clip for clip, before in known.items() if before is not None and before in exact}
+    if len(fixed) == len(exact):  # as where nothing has changed
+        return FileIds({path: fixed[path] for path in paths}, {})
+    moved = _keep(fixed, paths, known)
     taken = {*known, *fixed.values()}
     stems = by_stem(paths)
     level = {path: min(len(stems[composed(stem(path))]) - 1, 1) for path in paths if path not in fixed}
@@ -51,12 +54,26 @@ def file_ids(paths: Sequence[str], known: Mapping[str, str | None]) -> FileIds:
 
 def stem(path: str) -> str:
     """A file's name without its ending."""
-    return PurePosixPath(path).stem
+    name = path[path.rfind("/") + 1 :]
+    return name[: _dot(name)]
 
 
 def without_ending(path: str) -> str:
     """A path without its last ending."""
-    return str(PurePosixPath(path).with_suffix(""))
+    begin = path.rfind("/") + 1
+    return path[: begin + _dot(path[begin:])]
+
+
+def ending_of(path: str) -> str:
+    """A file's last ending in lower case, with its dot; empty if it has none."""
+    name = path[path.rfind("/") + 1 :]
+    return name[_dot(name) :].lower()
+
+
+def _dot(name: str) -> int:
+    """Where a name's ending begins. A dot at its begin or its end begins none."""
+    at = name.rfind(".")
+    return at if 0 < at < len(name) - 1 else len(name)
 
 
 def by_stem(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -83,15 +100,15 @@ def _fitting(name: str) -> str:
     return f"{shortened(name, _MOST_CHARACTERS - 17)}~{digest}"
 
 
-def _kept(paths: Sequence[str], known: Mapping[str, str | None]) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """Ids that files have already, and which of the files lie elsewhere now."""
+def _keep(fixed: dict[str, str], paths: Sequence[str], known: Mapping[str, str | None]) -> dict[str, tuple[str, str]]:
+    """Add to ids that files have already those of files that are called a little otherwise, or lie elsewhere now.
+
+    Returns:
+        The latter: their paths before and now, by id.
+    """
     exact = set(paths)
     alike = {composed(path): path for path in reversed(paths)}
     stems = by_stem(paths)
-    fixed: dict[str, str] = {}
-    for clip, before in known.items():
-        if before in exact:
-            fixed[str(before)] = clip
     left = {clip: before for clip, before in known.items() if before not in exact}
     for clip, before in left.items():
         if before is None:
@@ -111,7 +128,7 @@ def _kept(paths: Sequence[str], known: Mapping[str, str | None]) -> tuple[dict[s
             fixed[now[0]] = clip
             if before is not None:
                 moved[clip] = before, now[0]
-    return fixed, moved
+    return moved
 
 
 def _clashing(ids: Mapping[str, str], level: Mapping[str, int], taken: set[str]) -> list[str]:

@@ -2,15 +2,15 @@
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from mimetypes import MimeTypes
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from extract.errors import ExtractError
-from extract.run.file_ids import by_stem, file_ids, stem, without_ending
-from extract.run.listing import Listing, list_folder, why_not_read
+from extract.run.file_ids import by_stem, ending_of, file_ids, stem, without_ending
+from extract.run.listing import Listing, facts_of, list_folder, why_no_content, why_not_read
+from extract.run.stamps import Memory, Stamp, stamp_of
 from feature_cache.names import composed, escaped, why_not_a_name
 
 VIDEO_ENDINGS = (
@@ -28,6 +28,7 @@ KINDS_READ = (
     f"{len({*VIDEO_ENDINGS, *SOUND_ENDINGS} - {*_MOST_USED})} other kinds"
 )
 """All of them are in docs/media.md."""
+_VIDEOS, _SOUNDS = frozenset(VIDEO_ENDINGS), frozenset(SOUND_ENDINGS)
 _SHOWN = 3
 
 
@@ -41,45 +42,72 @@ class Sources:
         refused: why files cannot be opened or their names cannot be ids, by id.
         notes: what a person should know about it, a line each.
         incomplete: folders, and links perhaps to folders, that cannot be looked into.
+        stamps: of the files that are not refused, by id.
+        unchanged: ids of those that are as a cache knows them.
     """
 
-    files: dict[str, Path]
+    files: Mapping[str, Path]
     paths: dict[str, str]
     refused: dict[str, str]
     notes: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
-
-    @cached_property
-    def _ids(self) -> dict[Path, str]:
-        return {path: name for name, path in self.files.items()}
-
-    def id_of(self, path: Path) -> str:
-        """The id of one of the files."""
-        return self._ids[path]
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
+    unchanged: Collection[str] = ()
 
 
-def find_videos(source: Path, *, recursive: bool = True, known: Mapping[str, str | None] | None = None) -> Sources:
+@dataclass(frozen=True, eq=False)
+class FilesBelow(Mapping[str, Path]):
+    """Files of a folder by id: paths are made when they are asked for, as there may be a million. Picklable."""
+
+    folder: Path
+    paths: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> Path:
+        """The file of an id."""
+        return self.folder / self.paths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids, in order."""
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self.paths)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a file of that id."""
+        return name in self.paths
+
+
+def find_videos(
+    source: Path,
+    *,
+    recursive: bool = True,
+    known: Mapping[str, str | None] | None = None,
+    memory: Memory | None = None,
+) -> Sources:
     """Videos, and sound files beside which there is no video of their name, of a folder and those below, or one file.
 
     Args:
         source: the folder or the file.
         recursive: look into folders below.
         known: ids that a cache has, and the paths of their files (:func:`extract.run.file_ids.file_ids`).
+        memory: all that a cache knows of its files, ``known`` in it.
 
     Raises:
         ExtractError: no such folder or none that can be listed, or no videos in it.
     """
-    known = known or {}
+    memory = memory or Memory(known or {})
     if not source.is_dir():
         _check_file(source)
-        return _sources(source.parent, Listing(files=[source.name]), known)
+        return _sources(source.parent, Listing(files=[source.name]), memory)
     found = _listed(source, (*VIDEO_ENDINGS, *SOUND_ENDINGS), recursive)
     if not found.files:
         raise ExtractError(
             f"no videos or sound files in {escaped(str(source))}{_what_else(found)}: put some there ({KINDS_READ}), "
             "or make some with `make_demo(...)`"
         )
-    return _sources(source, found, known)
+    return _sources(source, found, memory)
 
 
 def find_sounds(folder: Path, videos: Mapping[str, str], *, recursive: bool = True) -> dict[str, Path | str]:
@@ -120,7 +148,7 @@ def find_sounds(folder: Path, videos: Mapping[str, str], *, recursive: bool = Tr
         elif len(often[name]) > 1 and name in named:
             found[clip] = f"no {clip}.wav in `audio_dir`, and {_some(named[name])} may be another's; put it there"
         else:
-            found[clip] = f"no {PurePosixPath(path).stem}.wav in `audio_dir`; put it there"
+            found[clip] = f"no {stem(path)}.wav in `audio_dir`; put it there"
     return found
 
 
@@ -142,7 +170,7 @@ def labels_beside(source: Path) -> Path | None:
 
 def kind_is_known(path: Path) -> bool:
     """Whether a file's ending is one of those that are looked for."""
-    return _ending(path.name) in (*VIDEO_ENDINGS, *SOUND_ENDINGS)
+    return ending_of(path.name) in (*VIDEO_ENDINGS, *SOUND_ENDINGS)
 
 
 def _check_file(source: Path) -> None:
@@ -165,45 +193,56 @@ def _listed(folder: Path, endings: tuple[str, ...], recursive: bool) -> Listing:
         raise ExtractError(f"folder {escaped(str(folder))} cannot be listed: {error.strerror}") from error
 
 
-def _sources(folder: Path, found: Listing, known: Mapping[str, str | None]) -> Sources:
-    paths, beside = _without_videos_sounds(found.files, {path for path in known.values() if path is not None})
-    plain: dict[str, str] = {}
-    for path in paths:
-        shown = escaped(path)
-        plain[f"{shown}~" if shown in plain else shown] = path
-    ids = file_ids(list(plain), known)
-    shown_paths = dict(sorted((clip, path) for path, clip in ids.by_path.items()))
-    raw = {clip: plain[path] for clip, path in shown_paths.items()}
-    files = {clip: folder / path for clip, path in raw.items()}
-    refused = {}
-    for clip, path in raw.items():
-        name = PurePosixPath(path).name
-        reason = why_not_a_name(name)
-        if reason is not None:
+def _sources(folder: Path, found: Listing, memory: Memory) -> Sources:
+    paths, beside = _without_videos_sounds(found.files, memory)
+    shown, raw = paths, dict[str, str]()
+    if not all(path.isprintable() for path in paths):
+        for path in paths:
+            name = escaped(path)
+            raw[f"{name}~" if name in raw else name] = path
+        shown = list(raw)
+    ids = file_ids(shown, memory.paths)
+    by_id = dict(sorted((clip, path) for path, clip in ids.by_path.items()))
+    files = FilesBelow(folder, {clip: raw.get(path, path) for clip, path in by_id.items()} if raw else by_id)
+    refused: dict[str, str] = {}
+    stamps: dict[str, Stamp] = {}
+    unchanged: set[str] = set()
+    for clip, path in files.paths.items():
+        name = path[path.rfind("/") + 1 :]
+        if (reason := why_not_a_name(name)) is not None:
             refused[clip] = f"its name, {escaped(name)}, is none for a clip ({reason}): rename it"
-        elif (reason := why_not_read(files[clip])) is not None:
+        elif isinstance(info := facts_of(f"{folder}/{path}"), str):
+            refused[clip] = escaped(info)
+        elif (stamp := memory.stamp(clip, by_id[clip], info)) is not None:
+            stamps[clip] = stamp
+            unchanged.add(clip)
+        elif (reason := why_no_content(files[clip], info)) is not None:
             refused[clip] = escaped(reason)
-    notes = (*_id_notes(shown_paths), *_moved_notes(ids.moved), *_beside_notes(beside), *_listing_notes(found))
+        else:
+            stamps[clip] = stamp_of(info)
+    notes = (*_id_notes(by_id), *_moved_notes(ids.moved), *_beside_notes(beside), *_listing_notes(found))
     incomplete = tuple(escaped(path) for path in (*found.unlisted, *found.lead_nowhere))
-    return Sources(files, shown_paths, refused, notes, incomplete)
+    return Sources(files, by_id, refused, notes, incomplete, stamps, unchanged)
 
 
-def _without_videos_sounds(paths: Sequence[str], known: set[str]) -> tuple[list[str], list[str]]:
+def _without_videos_sounds(paths: list[str], memory: Memory) -> tuple[list[str], list[str]]:
     """Files without the sound files that have a video of their name in their folder, and those.
 
     A sound file that was a clip before the video came stays one.
     """
-    videos = {without_ending(path) for path in paths if _ending(path) in VIDEO_ENDINGS}
-    kept: list[str] = []
-    beside: list[str] = []
-    for path in paths:
-        ours = _ending(path) in SOUND_ENDINGS and without_ending(path) in videos and escaped(path) not in known
-        (beside if ours else kept).append(path)
-    return kept, beside
-
-
-def _ending(path: str) -> str:
-    return PurePosixPath(path).suffix.lower()
+    sounds = {path: without_ending(path) for path in paths if ending_of(path) in _SOUNDS}
+    if not sounds or len(sounds) == len(paths):
+        return paths, []
+    called = set(sounds.values())
+    videos = {
+        name
+        for path in paths
+        if path not in sounds and (name := without_ending(path)) in called and ending_of(path) in _VIDEOS
+    }
+    known = set(memory.paths.values()) if videos else set()
+    beside = [path for path, name in sounds.items() if name in videos and escaped(path) not in known]
+    leave = set(beside)
+    return [path for path in paths if path not in leave], beside
 
 
 def _id_notes(paths: Mapping[str, str]) -> list[str]:

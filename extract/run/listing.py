@@ -3,8 +3,11 @@
 import os
 import stat
 from collections import Counter, deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from extract.run.file_ids import ending_of
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -41,7 +44,7 @@ class Listing:
     around: list[str] = field(default_factory=list)
 
 
-def list_folder(root: Path, endings: tuple[str, ...], *, recursive: bool = True) -> Listing:
+def list_folder(root: Path, endings: Collection[str], *, recursive: bool = True) -> Listing:
     """Files of some endings (lower case), but for hidden ones and those in hidden folders and in Zarr stores.
 
     A folder is looked into once, as itself before by a link to it.
@@ -49,7 +52,7 @@ def list_folder(root: Path, endings: tuple[str, ...], *, recursive: bool = True)
     Raises:
         OSError: the folder itself cannot be listed.
     """
-    found = Listing()
+    found, wanted = Listing(), frozenset(endings)
     around = {_identity(folder) for folder in root.resolve().parents}
     seen: set[tuple[int, int] | None] = set()
     folders, links = deque([""]), list[str]()
@@ -87,8 +90,8 @@ def list_folder(root: Path, endings: tuple[str, ...], *, recursive: bool = True)
                 else:
                     (links if entry.is_symlink() else folders).append(name)
                 continue
-            ending = PurePosixPath(entry.name).suffix.lower()
-            if ending in endings:
+            ending = ending_of(entry.name)
+            if ending in wanted:
                 found.files.append(name)
             elif not ending and entry.is_symlink() and _identity(folder / entry.name) is None:
                 found.lead_nowhere.append(name)
@@ -100,21 +103,30 @@ def list_folder(root: Path, endings: tuple[str, ...], *, recursive: bool = True)
 
 def why_not_read(path: Path) -> str | None:
     """What keeps a file from being opened, known without opening a pipe or a device; None: nothing does."""
+    info = facts_of(path)
+    return info if isinstance(info, str) else why_no_content(path, info)
+
+
+def facts_of(path: Path | str) -> os.stat_result | str:
+    """What the system says of a file, or what keeps it from being opened; it is not opened."""
     try:
-        info = path.stat()
+        info = os.stat(path)  # noqa: PTH116 (a million texts make no paths)
     except PermissionError:
         return _FORBIDDEN
     except OSError as error:
-        if path.is_symlink():
-            target = str(path.readlink())
+        if Path(path).is_symlink():
+            target = str(Path(path).readlink())
             shown = target if len(target) <= 80 else f"…{target[-79:]}"
             return f"its link leads to nothing ({shown}): get it, e.g. with `git annex get`"
         return f"it cannot be read ({error.strerror}): mend that, or get it again"
     if not stat.S_ISREG(info.st_mode):
         what = next((text for test, text in _KINDS if test(info.st_mode)), "something else")
         return f"it is no file but {what}; remove or rename it"
-    if not os.access(path, os.R_OK):
-        return _FORBIDDEN
+    return info if os.access(path, os.R_OK) else _FORBIDDEN
+
+
+def why_no_content(path: Path, info: os.stat_result) -> str | None:
+    """Why a file is not what it stands for; None: it is. A small one is opened."""
     if 0 < info.st_size <= _POINTER_BYTES:
         try:
             with path.open("rb") as file:

@@ -10,7 +10,9 @@ from typing import Any
 from extract.backbones.base import Backbone, VideoBackbone
 from extract.errors import ExtractError
 from extract.provenance import differences
+from extract.run.stamps import renewed
 from feature_cache import FeatureCache, LeaseError
+from feature_cache.layout import FORMAT_VERSION
 from feature_cache.place import is_there
 
 _USUAL_ENDING = ".mp4"
@@ -27,7 +29,8 @@ class CacheKind:
         backbone: the encoders.
         dtype: how embeddings are stored.
         shard_size: clips a shard.
-        facts: what else is recorded; "files", paths by file id, but for those that are as usual.
+        facts: what else is recorded; "files", paths by file id, but for those that are as usual; "stamps" of the files
+            that were looked at, empty where there is nothing to record.
         segment_seconds: length of a segment.
         windows: "all", or "whole" for window 0 alone.
     """
@@ -41,23 +44,35 @@ class CacheKind:
 
 
 def open_or_create(
-    output: str | PathLike[str], clip_ids: Sequence[str], kind: CacheKind, *, overwrite: bool
+    output: str | PathLike[str],
+    clip_ids: Sequence[str],
+    kind: CacheKind,
+    *,
+    overwrite: bool,
+    there: FeatureCache | None = None,
 ) -> FeatureCache:
     """A cache to write the clips' embeddings to: one that is there, with rows for clips that are new, or a new one.
+
+    Args:
+        output: where it is.
+        clip_ids: the run's clips.
+        kind: how it is made.
+        overwrite: make it anew.
+        there: the cache, opened before.
 
     Raises:
         ExtractError: a cache is there that was made in another way.
         CacheError: something else is there, or a damaged cache, or one of another version.
     """
     if not overwrite and is_there(output):
-        cache = FeatureCache.open(output, "r+")
-        _compare(cache, kind)
-        new = _new(cache, clip_ids)
-        if new:
-            before, now = cache.attributes, kind.facts
-            more = {name: {**before.get(name, {}), **now.get(name, {})} for name in ("clips_from", "files")}
-            cache.update_attributes({**more, "files": _unusual(more["files"])})
-            cache.add_clips(new)
+        cache = FeatureCache.open(output, "r+") if there is None else there
+        with cache.writing("extract"):
+            _compare(cache, kind)
+            new = _new(cache, clip_ids)
+            if more := _places(cache, clip_ids, kind, new):
+                cache.update_attributes(more)
+            if new:
+                cache.add_clips(new)
         return cache
     backbone = kind.backbone
     return FeatureCache.create(
@@ -71,9 +86,48 @@ def open_or_create(
         shard_size=kind.shard_size,
         segment_seconds=kind.segment_seconds,
         windows=kind.windows,
-        attributes={**kind.facts, "files": _unusual(kind.facts.get("files", {}))},
+        attributes={
+            **kind.facts,
+            "files": _unusual(kind.facts.get("files", {})),
+            "stamps": {name: stamp for name, stamp in kind.facts.get("stamps", {}).items() if stamp},
+        },
         overwrite=overwrite,
     )
+
+
+def _places(
+    cache: FeatureCache, clip_ids: Sequence[str], kind: CacheKind, new: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """What is to be recorded of clips and files before clips that are new are added; empty where nothing is."""
+    before, now = cache.attributes, kind.facts
+    more: dict[str, Mapping[str, Any]] = {}
+    if new:
+        more = {name: {**before.get(name, {}), **now.get(name, {})} for name in ("clips_from", "files")}
+        more["files"] = _unusual(more["files"])
+    looked_at, stamps = now.get("stamps", {}), before.get("stamps", {})
+    if looked_at and cache.header.version == FORMAT_VERSION:
+        files = more.get("files", before.get("files", {}))
+        looked_at = {
+            name: stamp if files.get(name, f"{name}{_USUAL_ENDING}") == now["files"][name] else []
+            for name, stamp in looked_at.items()
+        }
+        planned_from, origins = now.get("clips_from", {}), more.get("clips_from", before.get("clips_from", {}))
+        found = renewed(stamps, looked_at, clip_ids, planned_from, [*cache.clip_ids, *new], origins)
+        if found != stamps:
+            more["stamps"] = found
+    return more
+
+
+def shared(output: str | PathLike[str], kind: CacheKind) -> FeatureCache:
+    """A cache that has all of the clips, to write to beside others.
+
+    Raises:
+        ExtractError: it was made in another way.
+        CacheError: it is damaged.
+    """
+    cache = FeatureCache.open(output, "r+")
+    _compare(cache, kind)
+    return cache
 
 
 def _unusual(paths: Mapping[str, str]) -> dict[str, str]:
@@ -83,13 +137,12 @@ def _unusual(paths: Mapping[str, str]) -> dict[str, str]:
 
 def known_files(cache: FeatureCache) -> dict[str, str | None]:
     """Paths of a cache's files below the folder by file id; None: not recorded, as by an early av2a."""
-    files, places = (cache.attributes.get(name) for name in ("files", "clips_from"))
-    found: dict[str, str | None] = {}
-    for clip in cache.clip_ids:
-        place = places.get(clip) if isinstance(places, dict) else None
-        name = str(place[0]) if isinstance(place, list) and place else clip
-        found[name] = str(files.get(name, f"{name}{_USUAL_ENDING}")) if isinstance(files, dict) else None
-    return found
+    facts = cache.attributes
+    files, places = facts.get("files"), facts.get("clips_from", {})
+    names = dict.fromkeys(places[clip][0] if clip in places else clip for clip in cache.clip_ids)
+    if files is None:
+        return names
+    return {name: files.get(name) or f"{name}{_USUAL_ENDING}" for name in names}
 
 
 def wait_for(

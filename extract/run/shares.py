@@ -1,9 +1,12 @@
 """Which shards of a cache a worker computes, where several share the work, and which rows of them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from extract.errors import ExtractError
 from feature_cache import DONE, FAILED, PENDING, FeatureCache, LeaseError
@@ -46,6 +49,10 @@ class Share:
     def owns(self, shard: int) -> bool:
         """Whether a shard is this worker's."""
         return shard % self.count == self.index
+
+    def rows(self, cache: FeatureCache) -> NDArray[np.bool_]:
+        """Which of a cache's rows are this worker's: bool (N,)."""
+        return np.asarray(np.arange(len(cache)) // cache.shard_size % self.count == self.index)
 
     def split(self, parts: int) -> list["Share"]:
         """The same shards dealt out to several."""
@@ -93,24 +100,21 @@ class Claim:
             self.lease.release()
 
 
-def rows_to_do(cache: FeatureCache, share: Share, retry: Iterable[str] = ()) -> dict[int, list[int]]:
+def rows_to_do(
+    cache: FeatureCache, share: Share, retry: Container[str] = (), status: NDArray[np.uint8] | None = None
+) -> dict[int, list[int]]:
     """Rows that are pending, or failed and to be tried again, by shard; of a share's shards.
 
     Args:
         cache: the cache.
         share: whose shards.
         retry: clips that are tried again if they failed.
+        status: uint8 (N,), the rows'; None: read now.
     """
-    status, again = cache.status(), set(retry)
+    codes = cache.status() if status is None else status
     found: dict[int, list[int]] = {}
-    for shard in range(cache.n_shards):
-        if not share.owns(shard):
-            continue
-        rows = [
-            row
-            for row in cache.shard_rows(shard)
-            if status[row] == PENDING or (status[row] == FAILED and cache.clip_ids[row] in again)
-        ]
-        if rows:
-            found[shard] = rows
+    wanted = share.rows(cache) & (codes != DONE)
+    for row in np.flatnonzero(wanted).tolist():
+        if codes[row] == PENDING or (codes[row] == FAILED and cache.clip_ids[row] in retry):
+            found.setdefault(row // cache.shard_size, []).append(row)
     return found
