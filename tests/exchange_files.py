@@ -66,7 +66,7 @@ def assert_equal(found: FeatureCache, expected: FeatureCache) -> None:
         assert both[0].dtype == both[1].dtype
         np.testing.assert_array_equal(both[0], both[1], err_msg=name)
     states = [cache.shards.state(0, len(cache)).records() for cache in (found, expected)]
-    np.testing.assert_array_equal(*states)
+    np.testing.assert_array_equal(states[0], states[1])
     for name in expected.text_names:
         ours, theirs = found.text(name), expected.text(name)
         assert (ours.labels, ours.prompts) == (theirs.labels, theirs.prompts)
@@ -81,7 +81,7 @@ def assert_same_arrays(found: FeatureCache, expected: FeatureCache) -> None:
     for name in expected.arrays:
         np.testing.assert_array_equal(stored(found, name), stored(expected, name), err_msg=name)
     states = [cache.shards.state(0, len(cache)).records() for cache in (found, expected)]
-    np.testing.assert_array_equal(*states)
+    np.testing.assert_array_equal(states[0], states[1])
 
 
 def kept(folder: Path, table: Any, clips: list[str]) -> dict[str, str]:

@@ -84,7 +84,7 @@ def changed_npz(place: int, size: int, value: int) -> Make:
     """A good file of which the directory's first entry says something else."""
 
     def make(folder: Path) -> list[str]:
-        np.savez(folder / "f.npz", **{"image": arrays()["image"], "audio": arrays()["audio"]})
+        np.savez(folder / "f.npz", image=arrays()["image"], audio=arrays()["audio"])
         raw = bytearray((folder / "f.npz").read_bytes())
         at = raw.find(b"PK\x01\x02") + place
         raw[at : at + size] = value.to_bytes(size, "little")

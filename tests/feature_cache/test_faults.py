@@ -6,6 +6,7 @@ import random
 import resource
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,8 @@ def read(path: Path) -> Parts:
     part("identity", lambda: cache.identity)
     part("texts", lambda: cache.text_names)
     for name in ("one", "two"):
-        part(f"text {name}", lambda name=name: text_of(cache, name))
-        part(f"events {name}", lambda name=name: events_of(cache, name))
+        part(f"text {name}", partial(text_of, cache, name))
+        part(f"events {name}", partial(events_of, cache, name))
     return found
 
 

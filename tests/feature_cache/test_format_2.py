@@ -3,7 +3,7 @@
 import base64
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +144,14 @@ def test_it_is_not_written(tmp_path: Path) -> None:
     path = old(tmp_path)
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
     cache = FeatureCache.open(path, "r+")
-    for write in (
+    writes: tuple[Callable[[], object], ...] = (
         lambda: cache.add_clips(["new"]),
         lambda: cache.drop_clips(["gone"]),
         lambda: cache.update_attributes({"a": 1}),
         lambda: cache.add_text("t", labels=["x", "y"], visual=np.ones((2, 6)), audio=np.ones((2, 6))),
         lambda: cache.write_rows(0, [0], cache_rows(cache), [1], [""], [0]),
-    ):
+    )
+    for write in writes:
         with pytest.raises(CacheError, match=r"has cache format 2, .*: `upgrade\('.*'\)` makes it") as caught:
             write()
         assert "\n" not in str(caught.value)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,11 @@ def test_shards_of_a_cache_that_is_shared(cache: FeatureCache, tmp_path: Path) -
         wait_until(file.read_text)
         got += json.loads(file.read_text())
     assert sorted(got) == list(range(10))
-    for write in (lambda: cache.update_attributes({"a": 1}), lambda: cache.add_clips(["z"])):
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: cache.update_attributes({"a": 1}),
+        lambda: cache.add_clips(["z"]),
+    )
+    for write in writes:
         with pytest.raises(LeaseError, match="is being written by `extract` of "):
             write()
     with cache.writing("extract", shared=True):
@@ -243,11 +247,12 @@ def test_who_was_taken_over_writes_nothing_more(cache: FeatureCache, impatient: 
         held.beat()
         assert not file.exists() or json.loads(file.read_text())["token"] != before["token"]
         raw = (Path(cache.path) / "zarr.json").read_bytes()
-        for write in (
+        writes: tuple[Callable[[], object], ...] = (
             lambda: stood_still.update_attributes({"by": "this one"}),
             lambda: stood_still.add_text("t", overwrite=True, **steps.words(9)),
             lambda: stood_still.write_rows(0, [0], steps.tables("a"), [2], ["no"], [0]),
-        ):
+        )
+        for write in writes:
             with pytest.raises(LeaseError, match="another process has taken over while this one stood still"):
                 write()
         assert (Path(cache.path) / "zarr.json").read_bytes() == raw
