@@ -23,7 +23,7 @@ from tests.feature_cache.test_verify import flip
 T, WINDOWS, DIM = 3, 4, 4
 CONFIG = ScoreConfig.for_backbone(
     "clip_clap", {"threshold_stage1": 0.3, "threshold_stage2": 0.3, "filter_threshold": 0}
-)  # noqa: E501
+)
 MOST_BYTES = 1 << 30
 
 Parts = dict[str, Any]
@@ -210,7 +210,7 @@ def of_another(what: str) -> Fault:
             name = str(file.relative_to(path))
             if file.is_file() and name.startswith(
                 what if what != "clips" else ("image/c", "video/c", "audio/c", "rows/c")
-            ):  # noqa: E501
+            ):
                 shutil.copyfile(other / name, file)
 
     return change

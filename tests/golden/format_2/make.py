@@ -92,7 +92,7 @@ def events_of(cache: FeatureCache, text: str) -> dict[str, Any]:
             "refinement": cache.windows_kept == "all",
             "filter_threshold": 0.1,
             "threshold_stage1": 0.4,
-            "threshold_stage2": 0.4,  # noqa: E501
+            "threshold_stage2": 0.4,
         },
     )
     found = score(cache, config, text=text)
