@@ -5,7 +5,7 @@
     python -m benchmarks.resume --unstamped                    # a cache that says nothing of sizes and times of files
 
 The files are links to a short sound, in folders of 10,000; the cache is made through `FeatureCache`, with the facts
-that `av2a extract` records of one such file. A row a size: seconds and most memory of the process. `--again` measures a
+that `av2a extract` records of one such file. A row a size: seconds, seconds of a core and most memory. `--again` measures a
 second run, too, which finds what the first one recorded.
 """
 
@@ -86,20 +86,21 @@ def make_cache(path: Path, videos: Path, files: dict[str, Path], shard_size: int
         )
 
 
-def measured(words: list[str]) -> tuple[float, int, str]:
-    """Seconds, most bytes of memory, and what the process said."""
-    began = time.perf_counter()
+def measured(words: list[str]) -> tuple[float, float, int, str]:
+    """Seconds, seconds of a core, most bytes of memory, and what the process said."""
+    began, before = time.perf_counter(), os.times()
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     most = 0
     while process.poll() is None:
         most = max(most, peak_memory(process.pid))
         time.sleep(0.02)
-    seconds = time.perf_counter() - began
+    seconds, after = time.perf_counter() - began, os.times()
+    busy = after.children_user + after.children_system - before.children_user - before.children_system
     assert process.stdout is not None
     said = process.stdout.read()
     if process.returncode:
         raise SystemExit(f"exit code {process.returncode}: {said}")
-    return seconds, most, said
+    return seconds, busy, most, said
 
 
 def main() -> None:
@@ -112,16 +113,16 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="and a second run")
     options = parser.parse_args()
     print(describe_machine())
-    print(f"{'files':>9} {'seconds':>8} {'MB':>7} {'load':>6}")
+    print(f"{'files':>9} {'seconds':>8} {'of a core':>9} {'MB':>7} {'load':>6}")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for count in options.files:
             videos, cache = Path(folder) / f"{count}", Path(folder) / f"{count}.zarr"
             files = make_files(videos, count)
             make_cache(cache, videos, files, options.shard_size, stamped=not options.unstamped)
             for _ in range(2 if options.again else 1):
-                seconds, most, said = measured(command(videos, cache))
+                seconds, busy, most, said = measured(command(videos, cache))
                 assert f"{count} of them were there before" in said, said
-                print(f"{count:>9,} {seconds:>8.1f} {most / 1e6:>7.0f} {load():>6}", flush=True)
+                print(f"{count:>9,} {seconds:>8.1f} {busy:>9.1f} {most / 1e6:>7.0f} {load():>6}", flush=True)
 
 
 if __name__ == "__main__":

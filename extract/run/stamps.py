@@ -88,13 +88,15 @@ class Memory:
 
     def clips(self, name: str) -> FileClips:
         """The clips of a file that is as it was."""
-        pieces = self._cut.get(name, ())
+        ends, pieces = self.stamps[name][2:], self._cut.get(name)
+        if pieces is None:
+            return FileClips({name: None}, *ends)
         origins: dict[str, list[Any] | None] = {clip: self._origins[clip] for clip in pieces}
         if len(origins) > 1:
             origins = dict(sorted(origins.items(), key=lambda item: item[1][1] if item[1] else 0))
         if name in self._ids and name not in self._origins:
             origins[name] = None
-        return FileClips(origins, *self.stamps[name][2:])
+        return FileClips(origins, *ends)
 
 
 def stamp_of(info: os.stat_result) -> Stamp:
