@@ -39,7 +39,8 @@ def in_processes(
         OSError: what a process could not read or write.
     """
     running: dict[Any, tuple[int, Any]] = {}  # by pipe, which has a class of its own on each system
-    resource_tracker.ensure_running()  # on its own: it changes which signals are blocked
+    with _away_from_here():
+        resource_tracker.ensure_running()  # on its own: it changes which signals are blocked
     try:
         for number, (name, arguments) in enumerate(tasks):
             with stopping.held():
