@@ -84,7 +84,7 @@ def changed_npz(place: int, size: int, value: int) -> Make:
     """A good file of which the directory's first entry says something else."""
 
     def make(folder: Path) -> list[str]:
-        np.savez(folder / "f.npz", **{"image": arrays()["image"], "audio": arrays()["audio"]})
+        np.savez(folder / "f.npz", image=arrays()["image"], audio=arrays()["audio"])
         raw = bytearray((folder / "f.npz").read_bytes())
         at = raw.find(b"PK\x01\x02") + place
         raw[at : at + size] = value.to_bytes(size, "little")
@@ -373,7 +373,7 @@ WHOLE: dict[str, Callable[[Any], bytes]] = {
 def test_odd_files_that_are_whole(how: str, kind: str, tmp_path: Path) -> None:
     given = arrays()
     clips = str(write_lines(tmp_path / "ids.txt", ids()))
-    plain = {side: str(tmp_path / f"{side}.plain.npy") for side in ("image", "audio")}
+    plain: dict[str, Any] = {side: str(tmp_path / f"{side}.plain.npy") for side in ("image", "audio")}
     for side, path in plain.items():
         np.save(path, given[side])
     expected = import_features(tmp_path / "plain.zarr", **plain, clips=clips)
@@ -381,9 +381,8 @@ def test_odd_files_that_are_whole(how: str, kind: str, tmp_path: Path) -> None:
     if kind == "npy":
         for side, content in raw.items():
             (tmp_path / f"{side}.npy").write_bytes(content)
-        found = import_features(
-            tmp_path / "odd.zarr", **{side: str(tmp_path / f"{side}.npy") for side in raw}, clips=clips, shard_size=2
-        )
+        odd: dict[str, Any] = {side: str(tmp_path / f"{side}.npy") for side in raw}
+        found = import_features(tmp_path / "odd.zarr", **odd, clips=clips, shard_size=2)
     else:
         how_packed = zipfile.ZIP_STORED if kind == "npz" else zipfile.ZIP_DEFLATED
         with zipfile.ZipFile(tmp_path / "f.npz", "w", how_packed) as archive:
@@ -397,7 +396,7 @@ def test_odd_hdf5_files_that_are_whole(tmp_path: Path) -> None:
     """Big-endian, in chunks of one and of all rows, written by several (SWMR), with groups of nothing, of one clip."""
     given = arrays(1)
     clips = write_lines(tmp_path / "ids.txt", ids(1))
-    np.savez(tmp_path / "f.npz", **{"image": given["image"], "audio": given["audio"]})
+    np.savez(tmp_path / "f.npz", image=given["image"], audio=given["audio"])
     expected = import_features(tmp_path / "plain.zarr", [tmp_path / "f.npz"], clips=str(clips))
     with h5py.File(tmp_path / "f.h5", "w", libver="latest") as file:
         file.create_group("nothing/in it")
