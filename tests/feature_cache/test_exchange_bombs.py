@@ -381,8 +381,8 @@ def test_odd_files_that_are_whole(how: str, kind: str, tmp_path: Path) -> None:
     if kind == "npy":
         for side, content in raw.items():
             (tmp_path / f"{side}.npy").write_bytes(content)
-        named: dict[str, Any] = {side: str(tmp_path / f"{side}.npy") for side in raw}
-        found = import_features(tmp_path / "odd.zarr", **named, clips=clips, shard_size=2)
+        odd: dict[str, Any] = {side: str(tmp_path / f"{side}.npy") for side in raw}
+        found = import_features(tmp_path / "odd.zarr", **odd, clips=clips, shard_size=2)
     else:
         how_packed = zipfile.ZIP_STORED if kind == "npz" else zipfile.ZIP_DEFLATED
         with zipfile.ZipFile(tmp_path / "f.npz", "w", how_packed) as archive:
