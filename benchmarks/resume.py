@@ -5,8 +5,8 @@
     python -m benchmarks.resume --unstamped                    # a cache that says nothing of sizes and times of files
 
 The files are links to a short sound, in folders of 10,000; the cache is made through `FeatureCache`, with the facts
-that `av2a extract` records of one such file. A row a size: seconds, seconds of a core and most memory. `--again` measures a
-second run, too, which finds what the first one recorded.
+that `av2a extract` records of one such file. A row a size: seconds, seconds of a core and most memory. `--again`
+measures a second run, too, which finds what the first one recorded.
 """
 
 import argparse
