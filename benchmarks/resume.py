@@ -1,12 +1,12 @@
 """Extraction with nothing to do: the same command again on a finished cache, by the number of files.
 
     python -m benchmarks.resume                                # 1,000, 10,000 and 100,000 files
-    python -m benchmarks.resume 1000000 --folder /tmp/resume   # some 5 GB, and many small files
+    python -m benchmarks.resume 1000000 --shard-size 2048      # larger shards are made sooner
     python -m benchmarks.resume --unstamped                    # a cache that says nothing of sizes and times of files
 
 The files are links to a short sound, in folders of 10,000; the cache is made through `FeatureCache`, with the facts
-that `av2a extract` records of one such file. A row a size: seconds, seconds of a core and most memory. `--again` measures a
-second run, too, which finds what the first one recorded.
+that `av2a extract` records of one such file. A row a size: seconds, seconds of a core and most memory. `--again`
+measures a second run, too, which finds what the first one recorded.
 """
 
 import argparse

@@ -274,13 +274,12 @@ def _gone(store: SafeStore, key: str, found: dict[str, Any], notice: Notice | No
         running = is_running(found["pid"])
         if running is not None:
             return not running or found.get("started") != began(found["pid"])
-    until, before = time.monotonic() + PATIENCE_SECONDS, store.read(f"{LEASES}/{key}")
+    patience = PATIENCE_SECONDS if "token" in found else min(BEAT_SECONDS, PATIENCE_SECONDS)  # cut off as it was made
+    until, before = time.monotonic() + patience, store.read(f"{LEASES}/{key}")
     if notice is not None:
-        notice(
-            f"{store.name} was being written by {_who(found)}: looking for {PATIENCE_SECONDS:g} s whether it still is"
-        )
+        notice(f"{store.name} was being written by {_who(found)}: looking for {patience:g} s whether it still is")
     while time.monotonic() < until:
-        time.sleep(min(1.0, PATIENCE_SECONDS / 10))
+        time.sleep(patience / 10)
         now = store.read(f"{LEASES}/{key}")
         if now is None:
             return True
