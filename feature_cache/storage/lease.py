@@ -279,7 +279,7 @@ def _gone(store: SafeStore, key: str, found: dict[str, Any], notice: Notice | No
     if notice is not None:
         notice(f"{store.name} was being written by {_who(found)}: looking for {patience:g} s whether it still is")
     while time.monotonic() < until:
-        time.sleep(patience / 10)
+        time.sleep(min(1.0, patience / 10))
         now = store.read(f"{LEASES}/{key}")
         if now is None:
             return True
