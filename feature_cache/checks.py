@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from feature_cache import layout
 from feature_cache.errors import CacheError
 from feature_cache.layout import NO_PICTURE, NO_SOUND
-from feature_cache.names import escaped, shortened, why_not_a_name
+from feature_cache.names import MOST_CHARACTERS, escaped, shortened, why_not_a_name
 
 MOST_LOST = 0.01
 """Share of a vector's norm that storing it may cost; float16 costs normal values 0.0005 at most."""
@@ -25,7 +25,8 @@ def check_clip_ids(clip_ids: Sequence[str]) -> list[str]:
     ids = [str(clip) for clip in clip_ids]
     if not ids:
         raise CacheError("a cache needs at least one clip")
-    if len(set(ids)) == len(ids) and all(ids) and "".join(ids).isprintable():
+    short = all(ids) and max(map(len, ids)) <= MOST_CHARACTERS
+    if short and len(set(ids)) == len(ids) and "".join(ids).isprintable():
         return ids  # what is printable may be in a name; a million are looked at one by one for a second
     seen: set[str] = set()
     for clip in ids:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,8 @@ def claim_all(path: str, folder: str, name: str, shards: str) -> None:
     got = []
     with cache.writing("extract", shared=True):
         for shard in range(int(shards)):
-            lease = cache.claim(shard)
-            if lease is not None:
-                got.append((shard, lease))
+            with suppress(LeaseError):
+                got.append((shard, cache.claim(shard)))
         (Path(folder) / f"got.{name}").write_text(json.dumps([shard for shard, _ in got]))
         wait_for(Path(folder) / "enough")
         for _, lease in got:

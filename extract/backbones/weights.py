@@ -23,10 +23,10 @@ def no_weights(names: Sequence[str], layout: str) -> ExtractError:
         names: whose.
         layout: how they are to be placed in a folder.
     """
+    whose = names[0] + (" and others" if len(names) > 1 else "")
     return ExtractError(
-        f"no weights of {' and '.join(names)} here and the model hub cannot be reached: place them as {layout}, then "
-        "give `checkpoint='DIR'` (docs/backbones.md); `backbone='tiny'` needs none, but knows the clips of "
-        "`make_demo(...)` only"
+        f"no weights of {whose} here, nor a model hub: place them as {layout}, then give "
+        "`checkpoint='DIR'` (docs/backbones.md); `backbone='tiny'` needs none, but knows clips of `make_demo(...)` only"
     )
 
 

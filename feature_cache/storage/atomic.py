@@ -54,7 +54,7 @@ def create_file(path: Path, data: bytes) -> bool:
     """
     for _ in range(_TRIES):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = _partial_of(path)
+        partial = partial_of(path)
         try:
             partial.write_bytes(data)
             os.link(partial, path)
@@ -80,7 +80,7 @@ def replace_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    partial = _partial_of(path)
+    partial = partial_of(path)
     try:
         partial.write_bytes(data)
         partial.replace(path)
@@ -108,7 +108,7 @@ def write_outputs(files: Mapping[Path, str | bytes]) -> None:
         else:
             found[Path(os.path.realpath(file)) if file.is_symlink() else file] = data
     for file in found:
-        _remove_left(file)
+        remove_left(file)
     _put(found)
     for file, data in special.items():
         with _of(file):
@@ -144,8 +144,8 @@ def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     if target.is_symlink():
         target = Path(os.path.realpath(target))
-    _remove_left(target)
-    partial = _partial_of(target)
+    remove_left(target)
+    partial = partial_of(target)
     try:
         yield partial
         with partial.open("rb+") as written:
@@ -174,7 +174,7 @@ def _put(files: Mapping[Path, bytes]) -> None:
             with _of(path):
                 if path.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                partials[path] = _partial_of(path)
+                partials[path] = partial_of(path)
                 with partials[path].open("wb") as file:
                     file.write(data)
                     file.flush()
@@ -196,12 +196,12 @@ def _hidden(name: str) -> str:
     return f".{name[:40]}"  # what is added must not make it too long a name
 
 
-def _partial_of(path: Path) -> Path:
+def partial_of(path: Path) -> Path:
     """Another name beside a file's own; it says which process writes it."""
     return path.with_name(f"{_hidden(path.name)}.{this_system()}-{os.getpid()}-{uuid.uuid4().hex[:12]}{PARTIAL}")
 
 
-def _remove_left(path: Path) -> None:
+def remove_left(path: Path) -> None:
     """Remove what processes that are gone have left of a file."""
     start = f"{_hidden(path.name)}."
     with suppress(OSError), os.scandir(path.parent) as entries:

@@ -2,13 +2,12 @@
 
 import os
 import stat
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from feature_cache.storage.atomic import PARTIAL, sync_folder
+from feature_cache.storage.atomic import partial_of, remove_left, sync_folder
 
 
 @contextmanager
@@ -32,7 +31,8 @@ def whole_outputs(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
                     continue
                 if target.is_dir():
                     raise IsADirectoryError(21, os.strerror(21), str(path))
-                partials[target] = target.with_name(f".{target.name[:40]}.{uuid.uuid4().hex}{PARTIAL}")
+                remove_left(target)
+                partials[target] = partial_of(target)
                 files.append(stack.enter_context(partials[target].open("wb")))
             yield files
             for file in files:

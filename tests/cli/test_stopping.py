@@ -28,14 +28,14 @@ GRID = ("--alpha", "0:1:0.01", "--gamma", "0:4:0.03125", "--filter-threshold", "
 
 COMMANDS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "extract": (
-        ("extract", "-o", "out.zarr", "--backbone", "tiny", "--device", "cpu", "--shard-size", "1"), "status/c/1",
+        ("extract", "-o", "out.zarr", "--backbone", "tiny", "--device", "cpu", "--shard-size", "1"), "rows/c/1/0",
         "whole shards are kept; the same command goes on",
     ),
     "text": (("text", "--labels", "ave", "--name", "out"), "text/out/visual/zarr.json", "begins again"),
     "import": (("import", "features.h5", "-o", "out.zarr"), "audio/c/1/0/0", "begins again"),
     "export": (("export", "-o", "out.h5"), "<audio/c/2/0/0", "begins again"),
     "verify": (("verify",), "<audio/c/2/0/0", "begins again"),
-    "info": (("info",), "<status/c/0", "begins again"),
+    "info": (("info",), "<rows/c/0/0", "begins again"),
     "score": (("score", "-o", "out.json"), "<audio/c/2/0/0", "begins again"),
     "evaluate": (("evaluate", "events.json", *AT_LLP, "--split", "test", "-o", "out.json"), "<events.json",
                  "begins again"),
@@ -88,7 +88,7 @@ def results(folder: Path) -> Mapping[str, object]:
     for path in sorted(folder.iterdir()):
         if path.is_file():
             found[path.name] = path.read_bytes()
-        elif (path / "status").exists():
+        elif (path / "rows").exists():
             found[path.name] = contents(path)
         else:
             files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -130,7 +130,7 @@ def test_ended_and_gone_on_with(
 
 DEMO = ("demo", "--clips", "2", "-o", "made")
 DEVICES = ("extract", "-o", "out.zarr", "--backbone", "tiny", "--device", "cpu,cpu", "--shard-size", "1")
-WITH_PROCESSES = {"demo": (DEMO, "made/videos/demo_*.mp4"), "extract": (DEVICES, "out.zarr/status/c/*")}
+WITH_PROCESSES = {"demo": (DEMO, "made/videos/demo_*.mp4"), "extract": (DEVICES, "out.zarr/rows/c/*")}
 
 
 def begin(words: tuple[str, ...], cwd: Path, ignored: tuple[str, ...] = ()) -> "subprocess.Popen[str]":

@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_written(few: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c(few: Path, nursery: Nursery, tmp_path: Path) -> None:
     output = tmp_path / "f.zarr"
-    ended = nursery.run(extracting(few, output), watch=(output, 1, "status/c/0", signal.SIGINT.value))
+    ended = nursery.run(extracting(few, output), watch=(output, 1, "rows/c/0/0", signal.SIGINT.value))
     assert ended.code == 130
     assert ended.err.strip() == "interrupted: whole shards are kept; the same command goes on from here"
     assert "Traceback" not in ended.err

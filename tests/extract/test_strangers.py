@@ -21,6 +21,8 @@ from extract.backbones.pixels import fit_frames
 from extract.media.clip import Views, decode_clip
 from extract.run.clip_plan import Cut, plan_clips
 from feature_cache import CacheError, FeatureCache
+from feature_cache.chunks import pack
+from feature_cache.seals import digest_of, group_json
 from tests.command import av2a, refusal
 from tests.golden_scoring import GoldenSet
 from tests.media import make_video
@@ -115,6 +117,15 @@ def change(file: Path, **values: Any) -> None:
     file.write_text(json.dumps(found))
 
 
+def reseal(cache: Path, **changed: dict[str, Any]) -> None:
+    """Whoever can write can seal: other values in tables of the root, sealed again."""
+    said = json.loads((cache / "zarr.json").read_text())["attributes"]
+    del said["seal"]
+    for name, more in changed.items():
+        said[name] = {**said[name], **more}
+    (cache / "zarr.json").write_bytes(group_json(said))
+
+
 def test_an_array_of_objects_is_not_read(cache: Path, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
     objects = np.empty(1, dtype=object)
@@ -129,9 +140,9 @@ def test_an_array_of_objects_is_not_read(cache: Path, tmp_path: Path) -> None:
             "order": "C", "filters": [{"id": "pickle", "protocol": 5}],
         })
     )  # fmt: skip
-    assert "array 'image' is damaged or missing" in refusal("score", cwd=tmp_path)
+    assert "is damaged (image/zarr.json: it is missing)" in refusal("score", cwd=tmp_path)
     assert av2a("verify", cwd=tmp_path).code == 1
-    assert "array 'image' is damaged or missing" in refusal("export", cwd=tmp_path)
+    assert "is damaged (image/zarr.json: it is missing)" in refusal("export", cwd=tmp_path)
     assert not marker.exists()
     pickle.loads(raw)  # the bomb is one
     assert marker.exists()
@@ -140,7 +151,10 @@ def test_an_array_of_objects_is_not_read(cache: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", ["numcodecs.pickle", "os.system", "numcodecs.json2"])
 def test_unknown_codecs_are_refused(codec: str, cache: Path, tmp_path: Path) -> None:
     change(cache / "image" / "zarr.json", codecs=[{"name": codec, "configuration": {}}])
-    assert "Unknown codec" in refusal("score", cwd=tmp_path)
+    assert "image/zarr.json: it is not as it was written" in refusal("score", cwd=tmp_path)
+    assert av2a("export", "-o", "sound.h5", cwd=tmp_path).code == 1
+    reseal(cache, files={"image/zarr.json": [digest_of((cache / "image" / "zarr.json").read_bytes())]})
+    assert av2a("score", cwd=tmp_path).code == 0  # what a stranger names is never looked for
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="making links is a privilege on Windows")
@@ -178,13 +192,20 @@ def test_devices_and_pipes_are_not_read(thing: str, cache: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["\x1b[31mred", "two\nlines", ""])
 def test_names_that_would_write_to_the_terminal(name: str, cache: Path, tmp_path: Path) -> None:
-    attributes = json.loads((cache / "zarr.json").read_text())["attributes"]
-    change(cache / "zarr.json", attributes={**attributes, "clip_ids": [name, *attributes["clip_ids"][1:]]})
-    assert "is no clip id" in refusal("info", cwd=tmp_path)
-    change(cache / "zarr.json", attributes=attributes)
+    before = (cache / "zarr.json").read_bytes()
+    raw = "\n".join([name, *FeatureCache.open(cache).clip_ids[1:]]).encode()
+    there = (cache / "clip_ids_1" / "c" / "0").read_bytes()
+    (cache / "clip_ids_1" / "c" / "0").write_bytes(pack(np.frombuffer(raw, dtype=np.uint8)))
+    reseal(cache, clips={"ids": {"array": "clip_ids_1", "bytes": len(raw), "digest": digest_of(raw)}})
+    line = refusal("info", cwd=tmp_path)
+    assert ("is no clip id" in line) or ("\n" in name and "ids, expected" in line)
+    (cache / "zarr.json").write_bytes(before)
+    (cache / "clip_ids_1" / "c" / "0").write_bytes(there)
     file = cache / "text" / "llp" / "zarr.json"
     labels = json.loads(file.read_text())["attributes"]
-    change(file, attributes={**labels, "labels": [name, *labels["labels"][1:]]})
+    del labels["seal"]
+    file.write_bytes(group_json({**labels, "labels": [name, *labels["labels"][1:]]}))
+    reseal(cache, label_sets={"llp": [digest_of(file.read_bytes())]})
     assert "is no label" in refusal("score", cwd=tmp_path)
 
 
@@ -198,9 +219,13 @@ def test_clip_ids_and_labels_are_no_paths(cache: Path, tmp_path: Path) -> None:
     """Only names in outputs, never files."""
     place = tmp_path / "a" / "b"
     place.mkdir(parents=True)
-    attributes = json.loads((cache / "zarr.json").read_text())["attributes"]
-    change(cache / "zarr.json", attributes={**attributes, "clip_ids": ["../../up", *attributes["clip_ids"][1:]]})
-    shutil.move(cache, place / "features.zarr")
+    sound = FeatureCache.open(cache)
+    features, text = sound.read(), sound.text()
+    FeatureCache.from_arrays(
+        place / "features.zarr", clip_ids=["../../up", *sound.clip_ids[1:]], backbone=sound.backbone,
+        image=features.image, video=features.video, audio=features.audio,
+    ).add_text("llp", labels=text.labels, visual=text.visual, audio=text.audio)  # fmt: skip
+    shutil.rmtree(cache)
     before = {*tmp_path.rglob("*")}
     for words in (["score"], ["score", "-o", "e.csv"], ["export"], ["info"]):
         assert av2a(*words, cwd=place).code == 0

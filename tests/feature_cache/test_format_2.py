@@ -21,6 +21,8 @@ from tests.stores import contents
 GOLDEN = Path(__file__).parent.parent / "golden" / "format_2"
 NAMES = ("embeddings", "whole", "probabilities")
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text(encoding="utf-8"))
+for each in EXPECTED.values():
+    each["contents"]["attributes"].pop("stamps", None)  # `contents` leaves them out; the header has them
 
 
 def old(folder: Path, name: str = "embeddings") -> Path:

@@ -147,6 +147,7 @@ def test_a_truth_of_other_clips(changes: dict[str, Any]) -> None:
         "label_order": alphabetical(text().labels),
         "segments": T,
         "one_event": False,
+        "thread_bytes": 1 << 20,
     }
     assert len(Split(**whole)) == N
     with pytest.raises(ScoreError):

@@ -67,7 +67,7 @@ def test_parameters_from_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
         assert read_parameters(tmp_path / name) == {"alpha": 0.25, "method": "naive"}
     for name, content, message in (
-        ("none.toml", None, "No such file"),
+        ("none.toml", None, "none.toml is not there"),
         ("broken.toml", "alpha = = 1", "broken.toml"),
         ("wrong.toml", "beta = 1", "unknown parameter 'beta'"),
         ("list.json", "[1]", "a table of parameters is expected"),
@@ -80,5 +80,5 @@ def test_parameters_from_files(tmp_path: Path) -> None:
         with pytest.raises(ScoreError, match=message):
             read_parameters(tmp_path / name)
     (tmp_path / "wide.toml").write_text("alpha = 0.5", encoding="utf-16")
-    with pytest.raises(ScoreError, match="is no UTF-8 text: save it as such"):
+    with pytest.raises(ScoreError, match="is not UTF-8 text but UTF-16: save it as UTF-8"):
         read_parameters(tmp_path / "wide.toml")

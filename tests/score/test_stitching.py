@@ -205,9 +205,9 @@ def test_metrics_are_of_clips() -> None:
 )
 def test_origins_that_are_none(tmp_path: Path, wrong: Any) -> None:
     cache = make_cache(tmp_path / "c.zarr", 2)
-    cache.attributes["clips_from"] = {"clip0": wrong}
+    cache.header.clips.places["clips_from"] = {"clip0": wrong}
     with pytest.raises(ScoreError, match=r"c\.zarr: clips_from of clip clip0 is .*expected \[file, begin\]"):
         score(cache, CONFIG)
-    cache.attributes["clips_from"] = ["clip0"]
+    cache.header.clips.places["clips_from"] = ["clip0"]
     with pytest.raises(ScoreError, match="clips_from must give a file"):
         score(cache, CONFIG)

@@ -153,7 +153,7 @@ def load(
         )
     missing = [name for name, folder in folders.items() if folder is None]
     if missing:
-        raise no_weights(missing, _LAYOUT)
+        raise no_weights(missing, "DIR/clip/ and DIR/clap/")
     found = {name: folder for name, folder in folders.items() if folder is not None}
     origin = {"clip": f"{clip_tower.REPOSITORY}@{found[clip_tower.REPOSITORY].name}"}
     if clap_checkpoint is None:

@@ -35,7 +35,7 @@ def load(
     if checkpoint is None:
         clip = from_hub(clip_tower.REPOSITORY, clip_tower.WEIGHT_FILES[:1])
         if clip is None:
-            raise no_weights([clip_tower.REPOSITORY], _LAYOUT)
+            raise no_weights([clip_tower.REPOSITORY], "DIR/clip/ and DIR/clap/")
         clip_origin = f"{clip_tower.REPOSITORY}@{clip.name}"
     else:
         if not (checkpoint / "clip").is_dir():

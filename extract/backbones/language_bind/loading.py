@@ -23,10 +23,8 @@ REPOSITORIES = {
 }
 
 _SENTENCES = 256  # at a time
-_LAYOUT = (
-    ", ".join(f"DIR/{repository.partition('/')[2]}/" for repository in REPOSITORIES.values())
-    + f" (each {' or '.join(WEIGHT_FILES)}, and {CONFIG_FILE})"
-)
+_FOLDERS = ", ".join(f"DIR/{repository.partition('/')[2]}/" for repository in REPOSITORIES.values())
+_LAYOUT = _FOLDERS + f" (each {' or '.join(WEIGHT_FILES)}, and {CONFIG_FILE})"
 
 
 class _Encoder:
@@ -202,7 +200,7 @@ def _hub_folders() -> dict[str, Path]:
     found = {name: from_hub(repository, WEIGHT_FILES, (CONFIG_FILE,)) for name, repository in REPOSITORIES.items()}
     missing = [REPOSITORIES[name] for name, folder in found.items() if folder is None]
     if missing:
-        raise no_weights(missing, _LAYOUT)
+        raise no_weights(missing, _FOLDERS)
     folders = {name: folder for name, folder in found.items() if folder is not None}
     image = folders["image"]
     if not all((image / name).is_file() for name in TOKENIZER_FILES) and not (image / OTHER_TOKENIZER_FILE).is_file():
