@@ -23,7 +23,7 @@ def no_weights(names: Sequence[str], layout: str) -> ExtractError:
         names: whose.
         layout: how they are to be placed in a folder.
     """
-    whose = names[0] + (" and others" if len(names) > 1 else "")
+    whose = " and ".join(names) if len(names) < 3 else f"{names[0]} and others"  # errors are cut to a line
     return ExtractError(
         f"no weights of {whose} here, nor a model hub: place them as {layout}, then give "
         "`checkpoint='DIR'` (docs/backbones.md); `backbone='tiny'` needs none, but knows clips of `make_demo(...)` only"
