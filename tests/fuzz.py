@@ -9,7 +9,6 @@ import io
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from tests.command import AV2A, COMPILING
+from tests.posix import kill_session, most_memory
 
 Mutator = Callable[[bytes, random.Random], bytes]
 CODES = {0, 1, 2, 3}
@@ -45,6 +45,9 @@ def bounded(seconds: int = MOST_SECONDS) -> Iterator[None]:
     def late(number: int, frame: FrameType | None) -> None:
         raise TimeoutError(f"it hangs: over {seconds} s")
 
+    if sys.platform == "win32":
+        yield
+        return
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(seconds)
     try:
@@ -84,7 +87,7 @@ def run_alone(words: Sequence[object], cwd: Path) -> End:
         try:
             process.wait(timeout=MOST_SECONDS)
         except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_session(process.pid)
             process.wait()
             raise
     code, peak = map(int, end.read_text().split())
@@ -118,7 +121,7 @@ def check_end(end: End) -> None:
 
 def peak_here() -> int:
     """The most memory that this process has had so far, in bytes."""
-    return (1 if sys.platform == "darwin" else 1024) * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most_memory()
 
 
 def mutants(data: bytes, mutators: Sequence[Mutator], count: int, seed: int) -> Iterator[tuple[str, bytes]]:

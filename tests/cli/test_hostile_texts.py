@@ -15,6 +15,7 @@ from feature_cache import FeatureCache
 from tests.command import AV2A, PATIENCE_SECONDS
 from tests.fuzz import End, check_end, run_alone, run_here
 from tests.golden_scoring import GoldenSet
+from tests.posix import make_pipe
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="alarms and pipes")
 SCORE = ("score", "--filter-threshold", 0, "--threshold-stage1", 0.5, "-o", "out.json")
@@ -73,7 +74,7 @@ def refused(here: Path, place: str, run: Callable[..., End] = run_here) -> str:
 
 
 def fifo(path: Path) -> None:
-    os.mkfifo(path)
+    make_pipe(path)
 
 
 def sparse(path: Path) -> None:

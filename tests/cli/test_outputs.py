@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 from feature_cache.storage.atomic import write_outputs
 from tests.command import AV2A, COMPILING, PATIENCE_SECONDS, av2a
 from tests.golden_scoring import GoldenSet
+from tests.posix import KILLED_CODE, limit_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no limits, no signals")
 LLP = ("--annotations", "annotations", "--dataset", "llp")
@@ -49,11 +49,9 @@ def here(world: Path, tmp_path: Path) -> Path:
 
 def limited(words: tuple[str, ...], cwd: Path, most: int) -> subprocess.CompletedProcess[str]:
     """The command where no file may become larger, as on a disk that is full."""
-    import resource
-
     return subprocess.run(
         [AV2A, *words], cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        preexec_fn=lambda: limit_files(most),
     )  # fmt: skip
 
 
@@ -132,7 +130,7 @@ def test_what_a_killed_process_left_goes_with_the_next(name: str, here: Path) ->
     words, files = COMMANDS[name]
     for file in files:
         killed = subprocess.run([sys.executable, "-c", KILLED, file], cwd=here, check=False)
-        assert killed.returncode == -signal.SIGKILL
+        assert killed.returncode == KILLED_CODE
     assert len(partials(here)) == len(files)
     assert av2a(*words, cwd=here).code == 0
     assert partials(here) == []

@@ -2,7 +2,6 @@
 
 import copy
 import io
-import os
 import subprocess
 import sys
 import warnings
@@ -18,6 +17,7 @@ import pytest
 
 from feature_cache.exchange import import_features
 from tests.exchange_files import T, arrays, assert_same_arrays, ids, names_in, normal, write_lines
+from tests.posix import make_pipe
 
 MOST_MEGABYTES = 800
 _COMMAND = """
@@ -201,7 +201,7 @@ def lines(text: bytes, times: int) -> Make:
 
 
 def pipe(folder: Path) -> list[str]:
-    os.mkfifo(folder / "f.h5")
+    make_pipe(folder / "f.h5")
     return ["f.h5"]
 
 
@@ -210,7 +210,7 @@ def pipe_in_a_folder(folder: Path) -> list[str]:
     for clip, row in zip(ids(), arrays()["image"], strict=True):
         np.save(folder / "image" / f"{clip}.npy", row)
     (folder / "image" / "clip 0 ä.npy").unlink()
-    os.mkfifo(folder / "image" / "clip 0 ä.npy")
+    make_pipe(folder / "image" / "clip 0 ä.npy")
     return ["--image", "image", *beside(folder)]
 
 

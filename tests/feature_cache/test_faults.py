@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import resource
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +19,7 @@ from feature_cache.chunks import ChunkError, pack, unpack
 from feature_cache.seals import digest_of, group_json
 from score import ScoreConfig, score
 from tests.feature_cache.test_verify import flip
+from tests.posix import most_memory
 
 T, WINDOWS, DIM = 3, 4, 4
 CONFIG = ScoreConfig.for_backbone(
@@ -426,7 +426,7 @@ HUGE: dict[str, Callable[[dict[str, Any]], object]] = {
 @pytest.mark.parametrize("huge", HUGE)
 def test_sizes_that_nothing_has_are_refused(huge: str, whole: tuple[Path, Parts], copy: Path) -> None:
     """Sealed as it should be: nothing is allocated for it."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_memory()
     said = root_of(copy)
     HUGE[huge](said)
     (copy / "zarr.json").write_bytes(group_json(said))
@@ -434,7 +434,7 @@ def test_sizes_that_nothing_has_are_refused(huge: str, whole: tuple[Path, Parts]
     found = read(copy)
     assert found.get("clips") is None
     assert found.get("values") in (None, whole[1]["values"])
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_BYTES >> 10
+    assert most_memory() - before < MOST_BYTES
 
 
 @pytest.mark.parametrize("depth", [300, 700, 900, 950, 990, 100_000])
@@ -539,7 +539,7 @@ def mutate(path: Path, draw: random.Random) -> None:
 @pytest.mark.parametrize("rounds", [60, pytest.param(3000, marks=pytest.mark.slow)])
 def test_sealed_mutants(rounds: int, whole: tuple[Path, Parts], tmp_path: Path) -> None:
     """Whatever a stranger writes there: one line, or a cache in which each clip that is done has its own values."""
-    before, opened = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
+    before, opened = most_memory(), 0
     path = tmp_path / "c.zarr"
     shutil.copytree(whole[0], path)
     as_it_was = {file: file.read_bytes() for file in files_of(path, metadata=True)}
@@ -563,4 +563,4 @@ def test_sealed_mutants(rounds: int, whole: tuple[Path, Parts], tmp_path: Path) 
             except CacheError as error:
                 assert "\n" not in str(error)  # noqa: PT017
     assert 0 < opened < rounds
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_BYTES >> 10
+    assert most_memory() - before < MOST_BYTES

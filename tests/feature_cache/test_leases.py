@@ -20,6 +20,7 @@ from feature_cache.storage.urls import store_at
 from tests import leasing, steps
 from tests.feature_cache.test_stores import Server, place, server  # noqa: F401
 from tests.leasing import finish, start, wait_for, wait_until
+from tests.posix import is_root
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are killed and asked about as POSIX does")
 
@@ -310,7 +311,7 @@ def test_every_kind_of_store(place: str) -> None:  # noqa: F811
 
 def test_a_folder_that_cannot_be_written(cache: FeatureCache) -> None:
     """To read needs no lease; to write says so in one line."""
-    if os.geteuid() == 0:
+    if is_root():
         pytest.skip("root writes everywhere")
     folder = Path(cache.path)
     folder.chmod(0o555)

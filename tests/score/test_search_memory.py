@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -22,6 +21,7 @@ from score.tuning.report import confidence_intervals
 from score.tuning.search import search_needs
 from score.tuning.sweeper import Sweeper
 from tests.command import AV2A, PATIENCE_SECONDS, refusal
+from tests.posix import KILLED_CODE
 
 LABELS = tuple(f"label {k}" for k in range(6))
 T, W, D = 10, 46, 4
@@ -222,7 +222,7 @@ search(cache, make_truth(cache, "llp", 7), space_of("windows"), memory={least!r}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, check=False, timeout=PATIENCE_SECONDS
     )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == KILLED_CODE, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"c.zarr", "s.zarr"}
 
 
