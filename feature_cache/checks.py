@@ -1,6 +1,5 @@
 """What rows may hold: names, flags and values, checked before anything is written."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,8 @@ MOST_LOST = 0.01
 
 _AT_ONCE = 32 << 20
 """Bytes of values that are looked at together: what is found out of them takes several times as much."""
+MOST_SECONDS = 1e9
+"""No time reaches it."""
 _WIDER = 'store float32 (`dtype="float32"`)'
 
 
@@ -132,7 +133,7 @@ def as_origin(entry: Any) -> tuple[str, float, float | None] | None:
         None where it is something else.
     """
     numbers = list(entry[1:]) if isinstance(entry, list | tuple) and len(entry) in (2, 3) else []
-    good = [isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in numbers]
+    good = [isinstance(x, int | float) and not isinstance(x, bool) and abs(x) < MOST_SECONDS for x in numbers]
     if not numbers or not all(good) or not isinstance(entry[0], str) or numbers[0] < 0:
         return None
     return entry[0], float(numbers[0]), float(numbers[1]) if len(numbers) > 1 else None

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from feature_cache.checks import short
+from feature_cache.checks import MOST_SECONDS, short
 from feature_cache.clip_table import PLACES, ClipTable, check_places
 from feature_cache.errors import CacheError
 from feature_cache.layout import (
@@ -35,7 +35,6 @@ from feature_cache.windows import windows
 
 _MOST = 1 << 31
 """No size reaches it."""
-_MOST_SECONDS = 1e9
 _MOST_CLIPS = 1 << 31
 _MOST_CHUNK = 1 << 31
 """Bytes; a shard of any array is smaller."""
@@ -163,7 +162,7 @@ class Header:
             if stored[name] not in known:
                 raise CacheError(f"{name} {short(stored[name])}: use one of {', '.join(known)}")
         seconds = stored["segment_seconds"]
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _MOST_SECONDS:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < MOST_SECONDS:
             raise CacheError(f"segment_seconds must be a number of seconds above 0, got {short(seconds)}")
         least = 1 if stored["kind"] == "embeddings" else 0
         sizes = {"segments": 2, "frames_per_window": 1, "shard_size": 1, "visual_dim": least, "audio_dim": least}

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+from feature_cache.checks import short
 from feature_cache.errors import CacheError
 from feature_cache.header import Header
 from feature_cache.layout import ATTRIBUTE_DIGEST, FORMAT, FORMAT_VERSION, OLD_VERSION, UNFINISHED
@@ -192,7 +193,7 @@ def read_root(path: str | PathLike[str], store: SafeStore) -> Root | Header:
     version = found.get("format_version")
     if version not in (OLD_VERSION, FORMAT_VERSION):
         raise CacheError(
-            f"{name} has cache format {version}, this av2a reads {OLD_VERSION} and {FORMAT_VERSION}: "
+            f"{name} has cache format {short(version)}, this av2a reads {OLD_VERSION} and {FORMAT_VERSION}: "
             "extract again, or use the av2a that made it"
         )
     try:

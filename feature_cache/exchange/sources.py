@@ -11,11 +11,7 @@ from feature_cache.errors import CacheError
 from feature_cache.exchange.archives import Archive, Hdf5Archive, NumpyArchive
 from feature_cache.exchange.clips import Clips
 from feature_cache.exchange.hdf5_files import open_hdf5
-from feature_cache.exchange.limits import (
-    check_regular,
-    shorter,
-    shown,
-)
+from feature_cache.exchange.limits import MOST_TEXTS, check_regular, shorter, shown
 from feature_cache.exchange.numpy_files import begins_with
 from feature_cache.exchange.other_kinds import other_kind
 from feature_cache.tables import Table
@@ -225,6 +221,6 @@ def text_lines(path: str) -> list[str]:
     if other is not None:
         raise CacheError(other)
     try:
-        return [text for line in read_lines(path) if (text := line.strip())]
+        return [text for line in read_lines(path, most_lines=MOST_TEXTS) if (text := line.strip())]
     except TextFileError as error:
         raise CacheError(str(error)) from error

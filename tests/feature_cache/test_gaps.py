@@ -77,7 +77,11 @@ def stopped_everywhere(
         count += 1
         yield place
         if number:
-            step(str(place), *words)
+            try:
+                step(str(place), *words)
+            except CacheError as error:  # killed after it was declared whole
+                if "is there already" not in str(error) or not verify(place / "c.zarr").intact:
+                    raise
         assert [file.name for file in sorted(place.iterdir()) if not file.name.startswith(".")] == names
         if expected is not None and files(place) != files(whole):  # the same rows may lie in another order
             assert contents(place / "c.zarr") == expected

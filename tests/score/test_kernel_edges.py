@@ -177,6 +177,7 @@ print(KEPT_IN)
 """
 
 
+@pytest.mark.skipif("NUMBA_BOUNDSCHECK" in os.environ, reason="all code is checked")
 def test_checked_code_is_kept_elsewhere() -> None:
     """With NUMBA_BOUNDSCHECK, kernels notice; and theirs are never taken for those of every day."""
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1"}
