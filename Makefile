@@ -63,6 +63,8 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.score
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.extract
+	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.resume
 
 dist: setup  ## an sdist and a wheel in ./dist, looked into and installed without PyTorch
 	rm -rf dist

@@ -3,12 +3,11 @@
     python -m benchmarks.scale [1000 10000 100000] [--folder DIR] [--only score,evaluate]
 
 A demo is extracted with the `tiny` backbone and `--windows whole` (D = 64); a cache of N clips is made with the same
-attributes and labels and random embeddings, a folder with N files of no content for "resume" (extraction with nothing
-to do), and annotations in the form of LLP's for every clip. Memory is the largest resident set of the process itself.
+attributes and labels and random embeddings, and annotations in the form of LLP's for every clip. Memory is the largest
+resident set of the process itself. Extraction with nothing to do is measured by `benchmarks.resume`.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from feature_cache import DONE, FeatureCache, Header
 
 AV2A = Path(sys.executable).with_name("av2a")
 SEARCH = ("--alpha", "0.3,0.5,0.7", "--threshold-stage1", "0.6,0.75,0.9")
-PARTS = ("make", "open", "info", "score", "score .jsonl", "score .parquet", "evaluate", "search", "resume")
+PARTS = ("make", "open", "info", "score", "score .jsonl", "score .parquet", "evaluate", "search")
 
 
 def measured(words: list[object], folder: Path) -> str:
@@ -80,13 +79,6 @@ def make_annotations(folder: Path, clips: int, labels: tuple[str, ...]) -> None:
                 file.write(f"{name}\t{begin}\t{begin + 4}\t{labels[label]}\n")
 
 
-def make_files(folder: Path, clips: int) -> None:
-    """Files of no content: those of clips that are done are not opened."""
-    folder.mkdir()
-    for number in range(clips):
-        os.close(os.open(folder / f"clip_{number:07d}.mp4", os.O_CREAT | os.O_WRONLY))
-
-
 def measure(like: FeatureCache, folder: Path, clips: int, shard_size: int, only: list[str]) -> dict[str, str]:
     """A row of the table."""
     folder.mkdir(parents=True)
@@ -115,13 +107,9 @@ def measure(like: FeatureCache, folder: Path, clips: int, shard_size: int, only:
         "score .parquet": [*score, "-o", "events.parquet"],
         "evaluate": [AV2A, "evaluate", "events.json", *truth],
         "search": search,
-        "resume": [AV2A, "extract", "videos", "-o", "features.zarr", "--windows", "whole", "--backbone", "tiny",
-                   "--labels", "labels.txt", "--text-name", like.text().name, "--shard-size", shard_size],
     }  # fmt: skip
     make_annotations(folder / "truth", clips, like.text().labels)
     (folder / "labels.txt").write_text("\n".join(like.text().labels) + "\n")
-    if not only or "resume" in only:
-        make_files(folder / "videos", clips)
     wanted = {name: words for name, words in commands.items() if not only or name in only}
     return {"make": made, **{name: measured(words, folder) for name, words in wanted.items()}}
 
