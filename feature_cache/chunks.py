@@ -105,7 +105,7 @@ class ChunkedRows:
 
     def there(self, number: int) -> bool:
         """Whether a chunk was written."""
-        return self.store.read(self.key(number)) is not None
+        return self.store.has(self.key(number))
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows [start, stop), zeros where nothing was written yet.

@@ -7,3 +7,7 @@ class Av2aError(Exception):
 
 class CacheError(Av2aError):
     """A feature cache that cannot be made, read or written; the message is one line for the user."""
+
+
+DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
+"""What Zarr and codecs raise when they are given damaged bytes."""

@@ -49,6 +49,11 @@ class Progress:
     identity: str
 
 
+def _of_done(status: NDArray[np.uint8], missing: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What rows that are done do not have; 0 for the others."""
+    return np.where(status == DONE, missing, 0).astype(np.uint8)
+
+
 def identity_of(header: Header, status: bytes, digests: bytes) -> str:
     """16 hex digits of what a cache holds: its header, every row's status and digest."""
     state = hashlib.sha256(header.content)
@@ -179,7 +184,8 @@ class ReadableCache:
 
     def missing(self) -> NDArray[np.uint8]:
         """uint8 (N,): what each clip that is done does not have: 0, NO_PICTURE or NO_SOUND; read anew at each call."""
-        return self.progress().missing
+        status, missing = self.shards.column("status", "missing")
+        return _of_done(status, missing)
 
     def progress(self) -> Progress:
         """How far the cache is, in one reading of what is kept beside the rows.
@@ -191,7 +197,7 @@ class ReadableCache:
         """
         status, missing, digest = self.shards.column("status", "missing", "digest")
         identity = identity_of(self.header, status.tobytes(), digest.tobytes())
-        return Progress(status, np.where(status == DONE, missing, 0).astype(np.uint8), identity)
+        return Progress(status, _of_done(status, missing), identity)
 
     def reasons(self) -> dict[str, str]:
         """Why each failed clip failed, by clip id."""

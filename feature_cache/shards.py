@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from feature_cache.checks import check_values
-from feature_cache.errors import CacheError
+from feature_cache.errors import DAMAGE, CacheError
 from feature_cache.features import Features
 from feature_cache.header import Header
 from feature_cache.layout import DONE, PENDING, STATUS_NAMES, Shapes, decode_reason
@@ -22,8 +22,6 @@ from feature_cache.tables import first_line
 
 _BLOCK = 4096
 """Rows whose state is read as one."""
-_DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
-"""What Zarr and codecs raise when they are given damaged bytes."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ class Shards:
             return read()
         except CacheError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise CacheError(
                 f"{self.path}: array {name!r} is damaged or missing in rows {start} to {stop - 1} "
                 f"({first_line(error)}): `verify({self.path!r}, repair=True)` tells what, then extract again"
@@ -124,19 +122,27 @@ class Shards:
             for row in np.flatnonzero(state.reason.any(axis=1)).tolist():
                 yield start + row, decode_reason(state.reason[row])
 
-    def stored(self, shard: int) -> ShardRows:
-        """A shard's rows with all that is kept beside them, unchecked."""
+    def stored(self, shard: int, state: RowState | None = None) -> ShardRows:
+        """A shard's rows with all that is kept beside them, which may be known already; unchecked."""
         rows = self.rows(shard)
         arrays = {name: self.values(name, rows.start, rows.stop) for name in self.header.shapes}
-        return ShardRows(self.header.clip_ids[rows.start : rows.stop], arrays, self.state(rows.start, rows.stop))
+        beside = self.state(rows.start, rows.stop) if state is None else state
+        return ShardRows(self.header.clip_ids[rows.start : rows.stop], arrays, beside)
 
-    def checked(self, shard: int, wanted: NDArray[np.bool_] | None = None) -> ShardRows:
+    def checked(
+        self, shard: int, wanted: NDArray[np.bool_] | None = None, *, state: RowState | None = None
+    ) -> ShardRows:
         """A shard's rows, those that are wanted compared with their digests; all that are done if None.
+
+        Args:
+            shard: its number.
+            wanted: bool (n,).
+            state: what is kept beside them, if it was read just now.
 
         Raises:
             CacheError: a row is damaged, or another clip's.
         """
-        found = self.stored(shard)
+        found = self.stored(shard, state)
         differing = self._differing(found, wanted)
         if differing.any():  # somebody may have written meanwhile: once more
             found = self.stored(shard)
@@ -214,7 +220,8 @@ class Shards:
 
     def _any_done(self, shard: int) -> ShardRows | None:
         rows = self.rows(shard)
-        return self.checked(shard) if (self.state(rows.start, rows.stop).status == DONE).any() else None
+        state = self.state(rows.start, rows.stop)
+        return self.checked(shard, state=state) if (state.status == DONE).any() else None
 
     def _features(
         self, rows: NDArray[np.int64], arrays: dict[str, NDArray[Any]], missing: NDArray[np.uint8]
@@ -329,7 +336,7 @@ class Shards:
         """A shard's state; where it is damaged, nothing is known of its rows."""
         try:
             return self.source.state(rows.start, rows.stop)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             if isinstance(error, CacheError):
                 raise
             return RowState.pending(len(rows))

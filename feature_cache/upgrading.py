@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from feature_cache import place
 from feature_cache.cache import FeatureCache
-from feature_cache.errors import CacheError
+from feature_cache.errors import DAMAGE, CacheError
 from feature_cache.layout import FORMAT_VERSION, OLD_VERSION, PENDING
 from feature_cache.shard_rows import ShardRows
 from feature_cache.storage.durable import StoreError
 from feature_cache.storage.urls import local_folder, shown
 from feature_cache.text import TextSet
-
-_DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def _rows(old: FeatureCache, shard: int) -> _Copied | None:
         bad = old.shards.source.differing(found)
     except StoreError:
         raise
-    except (CacheError, *_DAMAGE):
+    except (CacheError, *DAMAGE):
         return None
     state = found.state
     status = np.where(bad | (state.status > 2), PENDING, state.status).astype(np.uint8)

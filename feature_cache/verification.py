@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from feature_cache import place
 from feature_cache.arrays import arrays_json
 from feature_cache.cache import FeatureCache
-from feature_cache.errors import CacheError
+from feature_cache.errors import DAMAGE, CacheError
 from feature_cache.header import Header
 from feature_cache.layout import DONE, FAILED, OLD_VERSION, PENDING, ROWS, STATUS_NAMES, TEXT_GROUP, decode_reason
 from feature_cache.root import TEXT_JSON, Root
@@ -26,8 +26,6 @@ from feature_cache.storage.urls import shown, store_at
 from feature_cache.stored_rows import StoredRows
 from feature_cache.tables import first_line
 
-_DAMAGE = (ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError, MemoryError)
-"""What Zarr and its codecs raise when they are given damaged bytes."""
 _AGAIN = "these clips are marked pending; extract again"
 
 
@@ -217,9 +215,7 @@ class _Mend:
         for name, raw in files.items():
             self.store.write(name, raw)
         gone = set(self.cache.text_names) - set(self.root.label_sets)
-        self.root = Root(
-            self.root.header, self.root.columns, {**self.root.files, **digests}, self.root.label_sets, self.root.moved
-        )
+        self.root = replace(self.root, files={**self.root.files, **digests})
         self.cache.replace_root(self.root)
         for name in gone:
             self.store.remove(f"{TEXT_GROUP}/{name}")
@@ -248,7 +244,7 @@ def _labels(cache: FeatureCache, mend: _Mend | None) -> Iterator[Damage]:
             cache.text(name)
         except StoreError:
             raise
-        except (*_DAMAGE, CacheError) as error:
+        except (*DAMAGE, CacheError) as error:
             what = str(error.__cause__ or error).partition("\n")[0][:200]
             if cache.kind == "probabilities":
                 if mend is not None:
@@ -281,7 +277,7 @@ def _shard(cache: FeatureCache, clips: list[str], shard: int) -> _Shard:
     every = np.ones(len(rows), dtype=np.bool_)
     try:
         found.state = source.state(rows.start, rows.stop)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         found.spoiled |= every
         found.chunks.append(_key(source, ROWS, shard))
         found.damage.append(_damage(ROWS, shard, ids, every, first_line(error)))
@@ -291,7 +287,7 @@ def _shard(cache: FeatureCache, clips: list[str], shard: int) -> _Shard:
         what = None
         try:
             tables[name] = source.values(name, rows.start, rows.stop)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             what = first_line(error)
         else:
             if isinstance(source, StoredRows) and declared.any() and cache.shards.is_missing(name, shard):

@@ -17,8 +17,6 @@ MOST_TEXTS = 2_000_000
 """Texts of a list: clip ids, labels."""
 MOST_CHARACTERS = 10_000
 """Characters of one of them, or of a line of a text file."""
-MOST_TEXT = 256 << 20
-"""Bytes of a list of texts."""
 MOST_ROWS = 1_000_000
 """Rows of a shard."""
 MANY = 100_000

@@ -91,6 +91,13 @@ class SafeStore(WrapperStore[Store]):
             return path.read_bytes()
         return None
 
+    def has(self, key: str) -> bool:
+        """Whether a key has a value."""
+        if not isinstance(self._store, LocalStore):
+            return sync(self.exists(key))
+        with self._named("read"):
+            return (self._store.root / key).is_file()
+
     def write(self, key: str, value: bytes) -> None:
         """Write a value, durably."""
         if not isinstance(self._store, LocalStore):
