@@ -71,6 +71,23 @@ Reader = Callable[[Path, Progress], tuple[Facts, Iterator[NamedEvents]]]
 """The facts of a file, unchecked, and its events a block at a time; raises ScoreError without the file's name."""
 
 
+class Listed(NamedTuple):
+    """A file that lists events and says nothing else of them: other systems' results, or a person's annotations.
+
+    Attributes:
+        events: a block at a time; a stream is "" where the file has none, a score NaN where it has none. Nobody has
+            compared anything with anything: names may be any, numbers too.
+        clips: the clips that the file names whether they have events or not; None where it names those of its events.
+    """
+
+    events: Iterator[NamedEvents]
+    clips: Sequence[str] | None = None
+
+
+ListReader = Callable[[Path, Progress], Listed]
+"""The events that a file lists; raises ScoreError without the file's name, with the line where there are lines."""
+
+
 @dataclass(frozen=True)
 class Format:
     """A file format of events.
@@ -79,12 +96,14 @@ class Format:
         name: as people write it; files that end so are of this format.
         write: from facts and blocks of events to open files, those that ``files`` names.
         read: the inverse, from a file; None where not all of it is written.
+        read_list: events from a file of this format by whomever; None where it is not read.
         files: the files that are written where a person named a path.
     """
 
     name: str
     write: Callable[[Facts, Iterable[EventBlock], Sequence[BinaryIO]], None]
     read: Reader | None = None
+    read_list: ListReader | None = None
     files: Callable[[Path], Sequence[Path]] = lambda path: (path,)
 
 
