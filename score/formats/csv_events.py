@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from score.formats.base import EventBlock, Facts, Format
+from score.formats.rows import read_rows
 
 COLUMNS = ("clip", "stream", "label", "onset", "offset", "score")
 
@@ -21,4 +22,4 @@ def write_csv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[Binary
     text.detach()
 
 
-CSV = Format("csv", write_csv)
+CSV = Format("csv", write_csv, read_list=read_rows, ending=".csv")
