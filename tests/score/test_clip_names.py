@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from score.formats.clip_names import clip_of, file_name, file_names
 
 odd = st.text(st.sampled_from([*"aAbB/.%:\\ ~2fF_", "é", "é", "犬", "\x00", "\ud800"]), min_size=1, max_size=8)
-ids = odd | st.text(min_size=1, max_size=400) | st.sampled_from(["CON", "nul.x", "..", "/", "//", "a" * 1000, "犬" * 300])
+ids = (
+    odd | st.text(min_size=1, max_size=400) | st.sampled_from(["CON", "nul.x", "..", "/", "//", "a" * 1000, "犬" * 300])
+)
 
 
 def key(name: str) -> str:
@@ -46,7 +48,7 @@ def test_there_and_back(clip: str) -> None:
     [
         ("-0_aB.c-10_20", "-0_aB.c-10_20"),
         ("talks/day 1/α", "talks/day 1/α"),
-        ("../../etc/passwd", ".%2E/.%2E/etc/passwd"),
+        ("../../etc/passwd", "%2E%2E/%2E%2E/etc/passwd"),
         ("/etc", "%2F/etc"),
         ("a//b/", "a/%2F/b/%2F"),
         ("a\\b:c?", "a%5Cb%3Ac%3F"),
@@ -54,6 +56,7 @@ def test_there_and_back(clip: str) -> None:
         ("100%25", "100%2525"),
         ("con.x/Aux", "%63on.x/%41ux"),
         ("a. ", "a.%20"),
+        (".hidden", "%2Ehidden"),
     ],
 )
 def test_names(clip: str, name: str) -> None:
