@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, TextSet
 from score.config import ScoreConfig
+from score.reading import Reading
 from score.rules.base import Rule, ScoresClips, SweepsSettings
 from score.settings import fitting, settings_for
 
@@ -19,10 +20,10 @@ def _scorer(config: ScoreConfig, text: TextSet, segments: int) -> ScoresClips:
     return Scorer(config, text, segments)
 
 
-def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache) -> SweepsSettings:
+def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache, reading: Reading) -> SweepsSettings:
     from score.tuning.sweep import Sweep
 
-    return Sweep(settings, space, cache)
+    return Sweep(settings, space, cache, reading)
 
 
 def _workspace_bytes(labels: int, segments: int, sounds: int) -> int:
