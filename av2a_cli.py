@@ -1220,7 +1220,9 @@ def _print_report(report: "Report", split: str, per_class: bool) -> None:
     if report.paper_protocol:
         click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
     if report.ignored:
-        click.echo(f"{report.ignored} annotation rows without length were left out")
+        click.echo(f"{report.ignored} {report.left_out} were left out")
+    for note in report.notes:
+        click.echo(note)
     for header, rows in report.tables(per_class=per_class):
         _table(header, rows)
 
