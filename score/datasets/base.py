@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.choices import LABELS
+from score.choices import LABELS, STREAMS
 from score.errors import AnnotationError
 from score.reading import Reading
 
@@ -72,6 +72,7 @@ class Dataset:
         from_sums: figures, float64 (..., figures), from sums and weights over clips, float64 (..., K) each; NaN where
             nothing counts.
         measure_seconds: figures of events on timelines of any length.
+        streams: those whose events are measured in seconds.
         whole_files: what is annotated are files: events of clips that were cut from longer ones have to be stitched.
         others_count: events of clips that are none of the split's count, too.
         left_out: what the annotations that do not count are.
@@ -92,6 +93,7 @@ class Dataset:
     weights: Callable[["Truth"], Floats] = _each_once
     from_sums: Callable[[Floats, Floats], Floats] | None = None
     measure_seconds: Callable[["Spans", "Annotations", Sequence[str]], Measured] | None = None
+    streams: tuple[str, ...] = STREAMS
     whole_files: bool = False
     others_count: bool = False
     left_out: str = "annotation rows without length"

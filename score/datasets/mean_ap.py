@@ -109,11 +109,11 @@ def measure_ranked(spans: "Spans", annotations: "Annotations", labels: Sequence[
     said = np.flatnonzero(spans.stream == STREAMS.index("audiovisual"))
     without = said[np.isnan(spans.score[said])]
     if len(without):
-        number, others = spans.clip[without[0]], " of another file" * (spans.clip[without[0]] == len(spans.clips))
-        where = others or f" of {shortened(spans.clips[number], 100)}"
+        number = int(spans.clip[without[0]])
+        where = shortened(spans.clips[number], 100) if number < len(spans.clips) else "a file outside the split"
         raise ScoreError(
-            f"{len(without):,} of {len(said):,} events have no score, the first is one{where}: mean average precision "
-            "ranks events by score, so write one with each"
+            f"{len(without):,} of {len(said):,} events have no score, the first is one of {where}: mean average "
+            "precision ranks events by score, so write one with each"
         )
     true = _true_events(spans.clips, annotations, LabelNumbers(labels, annotations.origin))
     if not len(true.clip):

@@ -28,7 +28,7 @@ _EXAMPLE = '{"database": {"video": {"subset": "test", "annotations": [{"segment"
 
 class _File(msgspec.Struct):
     database: dict[str, msgspec.Raw] | None = None
-    results: msgspec.Raw | None = None
+    results: msgspec.Raw = msgspec.Raw()
 
 
 class _Event(msgspec.Struct):
@@ -177,7 +177,7 @@ def _database(file: Path) -> dict[str, msgspec.Raw]:
         why = shortened(str(error), 100)
         raise AnnotationError(f"{file} is no annotation file ({why}): {_EXAMPLE} is expected") from error
     if found.database is None:
-        why = "it lists predictions under 'results'" if found.results is not None else "'database' is missing"
+        why = "it lists predictions under 'results'" if bytes(found.results) else "'database' is missing"
         raise AnnotationError(f"{file} is no annotation file ({why}): {_EXAMPLE} is expected")
     return found.database
 
@@ -210,8 +210,8 @@ def _times(segment: Any, where: str) -> tuple[float, float]:
 def _tables(
     metrics: Mapping[str, float], per_class: Mapping[str, Mapping[str, float]] | None, mark: str
 ) -> list[Table]:
-    heads = (f"mAP %, IoU at least{mark}", *map(str, THRESHOLDS), "mean")
-    found: list[Table] = [(heads, [("", *(metrics[name] for name in AP_FIGURES))])]
+    heads = (f"IoU{mark}", *map(str, THRESHOLDS), "mean")
+    found: list[Table] = [(heads, [("mAP %", *(metrics[name] for name in AP_FIGURES))])]
     if per_class is not None:
         rows: list[tuple[Any, ...]] = [
             (label, values["ap-0.5"], values["ap"], int(values["events-true"]), int(values["events-said"]))
@@ -229,6 +229,7 @@ UNAV_100 = Dataset(
     figures=AP_FIGURES,
     objective="map",
     measure_seconds=measure_ranked,
+    streams=("audiovisual",),
     whole_files=True,
     others_count=True,
     left_out="annotations that repeat another one of their file",
