@@ -201,7 +201,8 @@ def _measured(
         events = events.blocks()
     if dataset.measure is None:
         assert dataset.measure_seconds is not None
-        return dataset.measure_seconds(Spans.gathered(facts, events, found, others=dataset.others_count), annotations, facts.labels)
+        gathered = Spans.gathered(facts, events, found, others=dataset.others_count)
+        return dataset.measure_seconds(gathered, annotations, facts.labels)
     weights: list[Floats] = []
 
     def weighed() -> Iterator[tuple[Events, Truth]]:

@@ -118,8 +118,8 @@ def measure_ranked(spans: "Spans", annotations: "Annotations", labels: Sequence[
     true = _true_events(spans.clips, annotations, LabelNumbers(labels, annotations.origin))
     if not len(true.clip):
         raise AnnotationError(
-            f"nothing is annotated in the {len(spans.clips)} files of the {annotations.split or 'annotated'} split that "
-            "are compared: name a split with annotations"
+            f"nothing is annotated in the {len(spans.clips)} files of the {annotations.split or 'annotated'} split: "
+            "name a split with annotations"
         )
     ranking, hits = _ranked(spans, said, true)
     figures = as_figures(ranking.alone)
@@ -150,8 +150,8 @@ def _true_events(clips: Sequence[str], annotations: "Annotations", numbers: Labe
             if label not in known:
                 known[label] = numbers[label]
             rows.append((place, known[label], onset, offset))
-    clip, number, onsets, offsets = np.array(rows, dtype=np.float64).reshape(-1, 4).T
-    return _True(clip.astype(np.int64), number.astype(np.int64), onsets, offsets)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4).T.copy()
+    return _True(table[0].astype(np.int64), table[1].astype(np.int64), table[2], table[3])
 
 
 def seen_and_heard(annotations: "Annotations", clip: str) -> Sequence["Annotation"]:
@@ -243,4 +243,4 @@ def _notes(spans: "Spans", said: NDArray[np.int64]) -> tuple[str, ...]:
     others = int((spans.clip[said] == len(spans.clips)).sum())
     if not others:
         return ()
-    return (f"{others:,} audiovisual events lie in files outside the split: they count as wrong where their label does",)
+    return (f"{others:,} audiovisual events lie in files outside the split and count as wrong",)

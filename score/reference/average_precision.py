@@ -46,7 +46,9 @@ def average_precision(events: Sequence[Ranked], true: Mapping[str, Sequence[Span
 
 
 def mean_average_precisions(
-    events: Mapping[str, Sequence[Ranked]], true: Mapping[str, Mapping[str, Sequence[Span]]], thresholds: Sequence[float]
+    events: Mapping[str, Sequence[Ranked]],
+    true: Mapping[str, Mapping[str, Sequence[Span]]],
+    thresholds: Sequence[float],
 ) -> list[float]:
     """Means over the classes that have true events, one a threshold; events of other classes do not count."""
     classes = [label for label, by_clip in true.items() if any(by_clip.values())]
