@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache
 from score.datasets import Annotations, find_dataset
 from score.datasets.base import Floats, Measured
+from score.errors import ScoreError
 from score.parameters import describe
 from score.rules import find_rule
 from score.tuning.memory import BatchNeeds, Room, SplitNeeds
@@ -102,6 +103,11 @@ class HeldSplit(ABC):
         Raises:
             ScoreError: so.
         """
+        if self.dataset.from_sums is None:
+            raise ScoreError(
+                f"{self.dataset.title}'s figures are no means over clips, so that no clip has a best setting of its "
+                "own: search without `per_clip_ceiling=True`"
+            )
 
     def metrics_and_ceiling(self, settings: NDArray[Any], space: Space, objective: int, ceiling: Floats) -> Floats:
         """:meth:`metrics`, and each clip's best objective, where :meth:`check_ceiling` lets it be.

@@ -155,17 +155,6 @@ class Rescorer(HeldSplit):
             first += len(some)
         return found
 
-    def check_ceiling(self) -> None:
-        """There is none.
-
-        Raises:
-            ScoreError: always.
-        """
-        raise ScoreError(
-            f"{self.dataset.title}'s figures are no means over clips, so that no clip has a best setting of its own: "
-            "search without `per_clip_ceiling=True`"
-        )
-
     def measured(self, setting: NDArray[Any], space: Space) -> Measured:
         """As :meth:`HeldSplit.measured`."""
         self.check(space)

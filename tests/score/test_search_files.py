@@ -1,5 +1,6 @@
 """Searches on figures that are no sums over clips: to the bit those of score and evaluate, on files of any length."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from feature_cache import FeatureCache
 from score import AnnotationError, Annotations, ScoreError, SearchResult, Space, evaluate, score, search
+from score.bootstrap import interval_ends
 from score.datasets.mean_ap import AP_FIGURES
 from score.tuning import rescorer
 from score.tuning.memory import Room
@@ -67,39 +69,36 @@ def test_figures_are_those_of_each_setting_alone(cut: bool, tmp_path: Path) -> N
     result = search(cache, truth, SPACE, report_on=truth)
     assert result.metric_names == AP_FIGURES
     assert (len(result), result.n_found, result.n_split) == (SPACE.size, 20, 20)
-    assert len(np.unique(result.column("map"))) > 20
+    assert len(np.unique(result.column("map"))) > 12
     for row in np.random.default_rng(0).permutation(len(result))[:40].tolist():
         assert result.metrics[row].tolist() == figures_alone(cache, result, truth, row)
     assert result.report is not None
     measured = evaluate(score(cache, result.best.config), truth).measured
-    resampled = measured.resampled(10_000, 0, 1)
+    ends = interval_ends(measured.resampled(10_000, 0, 1))
     for number, (name, (value, low, high)) in enumerate(result.report.splits[0].figures.items()):
         assert value == measured.metrics[name] == result.best.metrics[name]
-        assert (low, high) == tuple(np.percentile(resampled[:, number], [2.5, 97.5]))
+        assert [low, high] == ends[number].tolist()
 
 
 def test_memory_threads_and_batches_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, truth = make_cache(tmp_path / "c.zarr", 20, True), make_truth(20, 1)
     held = Rescorer(cache, truth)
     space = held.completed(SPACE)
-    grid = space.grid()
+    grid = space.grid()[::3]
     held.load(Room(2))
     expected = held.metrics(grid, space)
-    monkeypatch.setattr(rescorer, "_CLIPS_AT_ONCE", 3)
-    for threads, clips, in_memory in ((1, 1, False), (3, 7, False), (2, 5, True)):
+    for threads, clips, in_memory, at_once, events in ((1, 32, False, 32, 20), (3, 7, True, 5, 20), (2, 9, True, 9, 0)):
+        monkeypatch.setattr(rescorer, "_CLIPS_AT_ONCE", at_once)
+        monkeypatch.setattr(rescorer, "_EVENTS", events)  # 0: more than are held, so one setting at a time
         other = Rescorer(cache, truth)
         other.load(Room(threads, clips=clips), in_memory=in_memory)
         np.testing.assert_array_equal(other.metrics(grid, space), expected)
         np.testing.assert_array_equal(other.metrics(grid[::-1], space), expected[::-1])
-    monkeypatch.setattr(rescorer, "_EVENTS", 0.05)  # more events than are held: fewer settings at once
-    other = Rescorer(cache, truth)
-    other.load(Room(2))
-    np.testing.assert_array_equal(other.metrics(grid, space), expected)
-    least: Any = None
+    monkeypatch.undo()
     with pytest.raises(ScoreError, match=r"`memory='(\d+MiB)'` is the least") as caught:
         search(cache, truth, SPACE, memory=1)
     least = str(caught.value).split("memory='")[1].split("'")[0]
-    np.testing.assert_array_equal(search(cache, truth, SPACE, memory=least).metrics, expected)
+    np.testing.assert_array_equal(search(cache, truth, SPACE, memory=least).metrics[::3], expected)
 
 
 @pytest.mark.parametrize("sampler", ["grid", "sobol", "tpe"])
@@ -123,15 +122,13 @@ def test_files_of_other_splits_do_not_count(tmp_path: Path) -> None:
     """Unlike in a file of events: a search scores the files of its split alone."""
     cache, truth = make_cache(tmp_path / "c.zarr", 8, True), make_truth(8, 2)
     some = Annotations("unav-100", "val", truth.clip_ids[:5], truth.visual, truth.audio, truth.audiovisual)
-    result = search(cache, some, Space(alpha="0,0.5"))
+    result = search(cache, some, Space(alpha="0,0.5", threshold_stage1=0.5, threshold_stage2=0.4, filter_threshold=0.3))
     events = score(cache, result.best.config)
     report = evaluate(events, some)
     assert report.notes
     mine = [number for number, file in enumerate(events.clip_ids) if file in some.clip_ids]
     assert events.seconds is not None
     keep = np.isin(events.clip, mine)
-    from dataclasses import replace
-
     alone = replace(
         events, clip=events.clip[keep], stream_number=events.stream_number[keep], label=events.label[keep],
         start=events.start[keep], end=events.end[keep], score=events.score[keep], seconds=events.seconds[keep],
@@ -146,5 +143,5 @@ def test_refusals(tmp_path: Path) -> None:
     assert search(cache, truth, Space(alpha="0,1"), partial=True).n_found == 4
     with pytest.raises(ScoreError, match="no clip has a best setting of its own: search without `per_clip_ceiling="):
         search(cache, make_truth(4, 2), SPACE, per_clip_ceiling=True)
-    with pytest.raises(ScoreError, match="no objective 'accuracy': there are map-0.1"):
+    with pytest.raises(ScoreError, match=r"no objective 'accuracy': there are map-0\.1"):
         search(cache, make_truth(4, 2), SPACE, objective="accuracy")
