@@ -111,13 +111,7 @@ def search(
     store = None
     if output is not None:
         identity = search_identity(cache, held, space, sampler, samples if sampler != "grid" else total, seed)
-        facts = {
-            "objectives": list(objectives),
-            "clips_found": held.n_found,
-            "clips_in_split": held.n_split,
-            "split": annotations.split,
-        }
-        store = SearchStore(output, identity, facts, overwrite=overwrite)
+        store = SearchStore(output, identity, _facts(held, objectives), overwrite=overwrite)
     began = time.perf_counter()
     tried = _try(
         held,
@@ -148,6 +142,16 @@ def search(
         tuple(report_split(each, each.annotations.split, best, space, seed=seed) for each in reported)
     )
     return replace(result, report=report)
+
+
+def _facts(held: HeldSplit, objectives: Sequence[str]) -> dict[str, Any]:
+    """What a search's folder says beside its identity."""
+    return {
+        "objectives": list(objectives),
+        "clips_found": held.n_found,
+        "clips_in_split": held.n_split,
+        "split": held.annotations.split,
+    }
 
 
 @dataclass

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from score import EventBlocks, read_annotations
+from score import EventBlocks, SearchResult, read_annotations
 from tests.command import av2a, refusal
+from tests.score.test_search_files import make_cache, make_truth
 from tests.score.test_unav import GOLDEN, file_events, golden_rows
 
 WORDS = ("evaluate", "pred.json", "--dataset", "unav-100", "--annotations", "gt.json")
@@ -75,3 +76,35 @@ def test_refusals(place: Path) -> None:
         event.update(onset=1.0, offset=2.0)
     (place / "pred.json").write_text(json.dumps({**found, **cut}))
     assert refusal(*WORDS, cwd=place).endswith("score again: `av2a score --stitch`")
+
+
+def test_search(tmp_path: Path) -> None:
+    """Tuned on files of one split and reported on another, from clips that were cut from them."""
+    cache = make_cache(tmp_path / "features.zarr", 8, True)
+    truth = make_truth(8, 2)
+    database = {
+        file: {
+            "subset": "validation" if number < 5 else "test", "duration": 24.3,
+            "annotations": [
+                {"segment": [onset, offset], "label": label} for label, onset, offset in truth.visual[file]
+            ],
+        }
+        for number, file in enumerate(truth.clip_ids)
+    }  # fmt: skip
+    (tmp_path / "gt.json").write_text(json.dumps({"database": database}))
+    words = ("search", "--annotations", "gt.json", "--dataset", "unav-100", "--alpha", "0:1:0.25", "--gamma", "0.5,2")
+    words = (*words, "--threshold-stage1", "0.5", "--filter-threshold", "0.3")
+    done = av2a(*words, "--report-split", "test", "--plot", "pictures", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "5 of 5 clips of the val split, 10 settings" in done.out
+    assert "test (3 clips)" in done.out
+    best = SearchResult.open(tmp_path / "search.zarr").best
+    assert any(line.split()[:2] == ["map", f"{best.metrics['map']:.1f}"] for line in done.out.splitlines()), done.out
+    assert av2a("score", "--config", "best.toml", cwd=tmp_path).code == 0
+    scored = av2a("evaluate", "--annotations", "gt.json", "--dataset", "unav-100", "--split", "val", cwd=tmp_path)
+    assert scored.code == 0, scored.err
+    assert "audiovisual events lie in files outside the split and count as wrong" in scored.out
+    assert len(cache) == 24
+    line = refusal(*words, "--per-clip-ceiling", "-o", "other.zarr", "--best", "other.toml", cwd=tmp_path)
+    assert line.endswith("so that no clip has a best setting of its own: search without --per-clip-ceiling")
+    assert not (tmp_path / "other.zarr").exists()
