@@ -93,8 +93,8 @@ def test_search(tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "gt.json").write_text(json.dumps({"database": database}))
     words = ("search", "--annotations", "gt.json", "--dataset", "unav-100", "--alpha", "0:1:0.25", "--gamma", "0.5,2")
-    words = (*words, "--threshold-stage1", "0.5", "--filter-threshold", "0.3")
-    done = av2a(*words, "--report-split", "test", "--plot", "pictures", cwd=tmp_path)
+    wide = ("--threshold-stage1", "0.5", "--filter-threshold", "0.3")
+    done = av2a(*words, *wide, "--report-split", "test", "--plot", "pictures", cwd=tmp_path)
     assert done.code == 0, done.err
     assert "5 of 5 clips of the val split, 10 settings" in done.out
     assert "test (3 clips)" in done.out
@@ -105,6 +105,6 @@ def test_search(tmp_path: Path) -> None:
     assert scored.code == 0, scored.err
     assert "audiovisual events lie in files outside the split and count as wrong" in scored.out
     assert len(cache) == 24
-    line = refusal(*words, "--per-clip-ceiling", "-o", "other.zarr", "--best", "other.toml", cwd=tmp_path)
+    line = refusal(*words, *wide, "--per-clip-ceiling", "-o", "other.zarr", "--best", "other.toml", cwd=tmp_path)
     assert line.endswith("so that no clip has a best setting of its own: search without --per-clip-ceiling")
     assert not (tmp_path / "other.zarr").exists()
