@@ -5,8 +5,8 @@
 
 In one run, on one core: matching at nine thresholds and average precisions of 100 classes of 10,000 predicted events
 each in 1,000 files; the plain loop, one event after another, on some of the classes, with figures that must be equal;
-resamples of the files, for intervals. Then a search over files of four clips of LanguageBind's size each, beside score()
-and evaluate() of one setting after another. Seconds are of processor time.
+resamples of the files, for intervals. Then a search over files of four clips of LanguageBind's size each, beside
+score() and evaluate() of one setting after another. Seconds are of processor time.
 """
 
 import argparse
