@@ -922,7 +922,7 @@ def score(
 @examples(
     "av2a evaluate events.json --annotations annotations --dataset llp --split test",
     "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
-    "av2a evaluate long.json --annotations unav100_annotations.json --dataset unav-100 --per-class",
+    "av2a evaluate long.json --annotations unav100.json --dataset unav-100",
 )
 def evaluate(
     events: Path, annotations: Path, dataset: str, split: str, partial: bool, paper_protocol: bool,
