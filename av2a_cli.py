@@ -916,7 +916,7 @@ def score(
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder of the data set's own annotation files.",
+    help="Folder of the data set's own annotation files, or, of ave and unav-100, the file.",
 )
 @click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
 @click.option(
@@ -934,6 +934,7 @@ def score(
 @examples(
     "av2a evaluate events.json --annotations annotations --dataset llp --split test",
     "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
+    "av2a evaluate long.json --annotations unav100.json --dataset unav-100",
 )
 def evaluate(
     events: Path, annotations: Path, dataset: str, split: str, partial: bool, paper_protocol: bool,
@@ -968,7 +969,7 @@ def evaluate(
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder of the data set's own annotation files.",
+    help="Folder of the data set's own annotation files, or, of ave and unav-100, the file.",
 )
 @click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
 @click.option(
@@ -979,7 +980,7 @@ def evaluate(
 @click.option(
     "--objective",
     default=None,
-    help="segment-type-av, event-visual, accuracy, ...; several with commas give the Pareto set.",
+    help="segment-type-av, event-visual, accuracy, map, ...; several with commas give the Pareto set.",
 )
 @click.option(
     "--sampler",
@@ -1041,6 +1042,8 @@ def search(
     from feature_cache import FeatureCache
     from feature_cache.storage.atomic import write_outputs
     from score import Space, read_annotations
+    from score.datasets import DATASETS
+    from score.kernels.scorer import kernel_for
     from score.tuning.search import search as try_settings
     from score.tuning.store import is_table_of, remember_table
 
@@ -1053,7 +1056,7 @@ def search(
     _check_best(best_file, store, overwrite)
     if table is not None and table.exists() and not overwrite and not is_table_of(store, table):
         raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
-    _announce_compiling("sweep_clips")
+    _announce_compiling("sweep_clips" if DATASETS[dataset].from_sums is not None else kernel_for(opened))
     with _search_progress() as progress:
         result = try_settings(
             opened, truth, space, text=text, objective=objective and objective.split(","), sampler=sampler,
@@ -1232,7 +1235,9 @@ def _print_report(report: "Report", split: str, per_class: bool) -> None:
     if report.paper_protocol:
         click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
     if report.ignored:
-        click.echo(f"{report.ignored} annotation rows without length were left out")
+        click.echo(f"{report.ignored} {report.left_out} were left out")
+    for note in report.notes:
+        click.echo(note)
     for header, rows in report.tables(per_class=per_class):
         _table(header, rows)
 

@@ -8,9 +8,10 @@ from score.datasets.ave import AVE
 from score.datasets.base import DATASETS, Dataset, find_dataset
 from score.datasets.llp import LLP
 from score.datasets.ov_avebench import OV_AVEBENCH
+from score.datasets.unav import UNAV_100
 from score.errors import AnnotationError
 
-DATASETS.update({dataset.name: dataset for dataset in (LLP, AVE, OV_AVEBENCH)})
+DATASETS.update({dataset.name: dataset for dataset in (LLP, AVE, OV_AVEBENCH, UNAV_100)})
 
 __all__ = ["DATASETS", "Annotations", "Dataset", "Truth", "find_dataset", "read_annotations"]
 
@@ -19,9 +20,11 @@ def read_annotations(dataset: str, folder: str | PathLike[str], split: str = "te
     """Read a data set's own annotation files.
 
     Args:
-        dataset: its name: "llp" (AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv) or "ave"
-            (Annotations.txt with <split>Set.txt, or <split>_AVE.json).
-        folder: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself.
+        dataset: its name: "llp" (AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv), "ave"
+            (Annotations.txt with <split>Set.txt, or <split>_AVE.json), "ov-avebench" (its three files) or "unav-100"
+            (unav100_annotations.json, or any JSON file of ActivityNet's form).
+        folder: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself, for "unav-100" the
+            file.
         split: "train", "val" or "test".
 
     Raises:
