@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from score.evaluation import Report, evaluate
     from score.event_blocks import EventBlocks
     from score.events import Events
+    from score.predictions import read_predictions
     from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
@@ -35,6 +36,7 @@ _HOMES = {
     "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
     "read_annotations": "score.datasets",
+    "read_predictions": "score.predictions",
     "score": "score.scoring",
     "score_blocks": "score.scoring",
     "search": "score.tuning.search",
@@ -55,6 +57,7 @@ __all__ = [
     "Space",
     "evaluate",
     "read_annotations",
+    "read_predictions",
     "score",
     "score_blocks",
     "search",

@@ -70,8 +70,9 @@ class Dataset:
         from_sums: figures, float64 (..., figures), from sums and weights over clips, float64 (..., K) each; NaN where
             nothing counts.
         measure_seconds: figures of events on timelines of any length.
-        splits: names of its splits.
+        splits: names of its splits; none where annotations are one file of events.
         paper_protocol: whether it has a script that evaluates visual predictions as audio ones.
+        any_labels: whether events may have labels that its annotations do not know.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Dataset:
     measure_seconds: Callable[["Spans", "Annotations", Sequence[str]], Measured] | None = None
     splits: tuple[str, ...] = ("train", "val", "test")
     paper_protocol: bool = False
+    any_labels: bool = False
 
 
 DATASETS: dict[str, Dataset] = {}

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 
 from score.errors import ScoreError
-from score.formats.base import EventBlock, Facts, Format, NamedEvents, Progress
+from score.formats.base import EventBlock, Facts, Format, Listed, NamedEvents, Progress
 from score.formats.csv_events import CSV
 from score.formats.json_events import JSON, read_json
 from score.formats.jsonl_events import JSONL
@@ -59,6 +59,38 @@ def read_events(
     file = Path(path)
     known = FORMATS.get(file.suffix.lower().lstrip("."))
     return (read_json if known is None or known.read is None else known.read)(file, progress)
+
+
+def read_listed(
+    path: str | PathLike[str], format: str | None = None, progress: Progress = lambda done, size: None
+) -> Listed:
+    """Events that a file lists, by whomever: another system's results, or annotations.
+
+    Args:
+        path: the file.
+        format: a name of ``FORMATS``; by default what :func:`kind_of` says.
+        progress: called with bytes read, and all of them.
+
+    Raises:
+        ScoreError: it is missing, or something else; with its name, and while events come, too.
+    """
+    file = Path(path)
+    known = FORMATS.get(format or kind_of(file))
+    if known is not None and known.read is not None:
+        try:
+            facts, events = known.read(file, progress)
+        except ScoreError as error:
+            raise ScoreError(f"{file}: {error}") from error
+        return Listed(events, facts["clips"])
+    if known is None or known.read_list is None:
+        raise ScoreError(f"format {format!r} is none that lists events: use csv")
+    return known.read_list(file, progress)
+
+
+def kind_of(path: str | PathLike[str]) -> str:
+    """The format of a file: a name of ``FORMATS``."""
+    ending = Path(path).suffix.lower().lstrip(".")
+    return ending if ending in FORMATS else "json"
 
 
 def format_of(path: Path, name: str | None = None) -> str:
