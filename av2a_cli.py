@@ -833,12 +833,19 @@ def _formats() -> Sequence[str]:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("events.json"),
-    show_default=True,
-    help="File for the events: .json, .jsonl, .csv, .tsv or .parquet.",
+    type=click.Path(path_type=Path),
+    help="File for the events: .json, .jsonl, .parquet, .csv, .tsv or .rttm; or a folder of a file a clip: NAME.vtt, "
+    ".srt, .txt (Audacity), .TextGrid (Praat) or .eaf (ELAN) write into NAME.  [default: events.json]",
 )
-@click.option("--format", "file_format", type=_Known(_formats), help="Whatever the file's ending.")
+@click.option(
+    "--format",
+    "file_format",
+    type=_Known(_formats),
+    metavar="NAME",
+    help="Whatever the ending: json, jsonl, csv, tsv, parquet, activitynet, audacity, vtt, srt, textgrid, eaf, "
+    "label-studio or rttm.",
+)
+@click.option("--score-column", is_flag=True, help="Scores in .tsv, too, which has none otherwise.")
 @click.option(
     "--stitch/--no-stitch",
     default=None,
@@ -850,17 +857,22 @@ def _formats() -> Sequence[str]:
     "av2a score --alpha 0.5",
     "av2a score my.zarr --method naive --threshold-stage1 0.8 -o events.csv",
     "av2a score ave.zarr --decision argmax -o ave_events.json",
+    "av2a score talks.zarr --format vtt -o talks",
 )
 def score(
-    cache: str, parameters: dict[str, Any], config_file: Path | None, text: str | None, output: Path,
-    file_format: str | None, stitch: bool | None, threads: int | None,
+    cache: str, parameters: dict[str, Any], config_file: Path | None, text: str | None, output: Path | None,
+    file_format: str | None, score_column: bool, stitch: bool | None, threads: int | None,
 ) -> None:  # fmt: skip
     """Turn a feature cache into events: what is seen, heard or both, and when."""
     from feature_cache import FeatureCache
     from score import score_blocks, settings_for
     from score.config import POOLED
+    from score.formats import FORMATS, format_of
     from score.kernels.scorer import kernel_for
 
+    if output is None:
+        output = Path(f"events{(file_format and FORMATS[file_format].ending) or '.json'}")
+    format_of(output, file_format)
     if cache == "features.zarr" and not Path(cache).exists():
         raise click.ClickException(
             "no features.zarr here: `av2a extract` makes it from ./videos; `av2a demo` makes videos to try"
@@ -873,7 +885,7 @@ def score(
         facts = events.facts
         if not facts.clip_ids:
             raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
-        events.write(output, format=file_format)
+        written = events.write(output, format=file_format, score_column=score_column)
     assert facts.config is not None
     _print_config(facts.config, opened.backbone, parameters, config_file)
     if facts.config.pooled_windows:
@@ -886,7 +898,7 @@ def score(
     )
     left = ", ".join(f"{count} {why}" for why, count in facts.left_out.items() if count)
     click.echo(
-        f"{events.counts.sum()} events in {len(facts.clip_ids)} clips -> {output}"
+        f"{events.counts.sum()} events in {len(facts.clip_ids)} clips -> {', '.join(written)}"
         + (f" (left out: {left})" if left else "")
     )
     for lacking in ("sound", "picture"):

@@ -39,15 +39,20 @@ class EventBlocks:
             np.add.at(self.counts, (block.label, block.stream), 1)
             yield block
 
-    def write(self, path: str | PathLike[str], format: str | None = None) -> list[str]:
-        """Write a file as they come, whole or not at all; returns the names of the files written.
+    def write(self, path: str | PathLike[str], format: str | None = None, score_column: bool = False) -> list[str]:
+        """Write files as they come, all or none of them; returns the names of the files, or of the folder, written.
 
         Args:
-            path: the file; its ending says the format unless ``format`` does.
-            format: "json", "jsonl", "csv", "tsv" (DCASE style, one file a stream) or "parquet" (needs pyarrow).
+            path: the file; its ending says the format unless ``format`` does. Formats of a file a clip take it for a
+                folder, less an ending that a format has.
+            format: a name of ``score.formats.FORMATS``: "json", "jsonl", "csv", "tsv" (DCASE style, one file a stream),
+                "parquet" (needs pyarrow), "activitynet", "audacity", "vtt", "srt", "textgrid", "eaf", "label-studio" or
+                "rttm"; docs/formats.md says what each is.
+            score_column: write scores where a format leaves them out.
 
         Raises:
-            ScoreError: no such format, a file cannot be written, or the format keeps settings and these have none.
+            ScoreError: no such format, it has no room for scores, or for events without settings, or a file cannot be
+                written.
 
         Example:
             >>> score_blocks(cache, config).write("events.jsonl")
@@ -56,7 +61,7 @@ class EventBlocks:
         name = format_of(Path(path), format)
         if self.facts.config is None and FORMATS[name].read is not None:
             raise ScoreError(f"{path}: {name} keeps the settings of events, and nothing says those of these: write csv")
-        return write_events(self.facts.to_dict(), self, path, format)
+        return write_events(self.facts.to_dict(), self, path, format, score_column)
 
     @classmethod
     def read(cls, path: str | PathLike[str], progress: Progress = lambda done, size: None) -> Self:

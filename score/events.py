@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -14,6 +15,7 @@ from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.event_blocks import EventBlocks
 from score.event_facts import EventFacts, Origin
+from score.formats import FORMATS, format_of
 from score.formats.base import EventBlock, joined
 from score.formats.json_records import Record, named
 
@@ -212,17 +214,24 @@ class Events:
         whole = self.block
         return EventBlocks(self.facts, (whole.part(slice(at, at + _BLOCK)) for at in range(0, len(self), _BLOCK)))
 
-    def write(self, path: str | PathLike[str], format: str | None = None) -> list[str]:
-        """Write a file, whole or not at all; returns the names of the files written.
+    def write(self, path: str | PathLike[str], format: str | None = None, score_column: bool = False) -> list[str]:
+        """Write files, all or none of them; returns the names of the files, or of the folder, written.
 
         Args:
-            path: the file; its ending says the format unless ``format`` does.
-            format: "json", "jsonl", "csv", "tsv" (DCASE style, one file a stream) or "parquet" (needs pyarrow).
+            path: the file; its ending says the format unless ``format`` does. Formats of a file a clip take it for a
+                folder, less an ending that a format has.
+            format: a name of ``score.formats.FORMATS``: "json", "jsonl", "csv", "tsv" (DCASE style, one file a stream),
+                "parquet" (needs pyarrow), "activitynet", "audacity", "vtt", "srt", "textgrid", "eaf", "label-studio" or
+                "rttm"; docs/formats.md says what each is.
+            score_column: write scores where a format leaves them out.
 
         Raises:
-            ScoreError: no such format, or a file cannot be written.
+            ScoreError: no such format, it has no room for scores, or a file cannot be written.
         """
-        return self.blocks().write(path, format)
+        blocks = self.blocks()
+        if FORMATS[format_of(Path(path), format)].sorted_by_clip and (np.diff(self.clip) < 0).any():
+            blocks = EventBlocks(self.facts, iter([self.block.part(np.argsort(self.clip, kind="stable"))]))
+        return blocks.write(path, format, score_column)
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Self:

@@ -7,13 +7,15 @@ process left of an output goes when the output is written again.
 import errno
 import os
 import re
+import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 from feature_cache.errors import CacheError
 from feature_cache.storage.here import is_running, this_system
@@ -166,21 +168,51 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+@contextmanager
+def whole_outputs(paths: Sequence[Path]) -> Iterator[list[BinaryIO]]:
+    """Open files to write, each under another name until the block ends without an error: all are there then, or none.
+
+    As with :func:`write_outputs` links are followed, a file's mode stays, and what is no plain file, as a pipe or
+    /dev/null, is written to as it is.
+
+    Raises:
+        OSError: one cannot be written; the error does not always name the path that was asked for.
+    """
+    with _replacing() as partials, ExitStack() as stack:
+        files: list[BinaryIO] = []
+        for path in paths:
+            target = Path(os.path.realpath(path)) if path.is_symlink() else path
+            if target.exists() and not target.is_file() and not target.is_dir():
+                files.append(stack.enter_context(target.open("wb")))
+                continue
+            remove_left(target)
+            files.append(stack.enter_context(_begun(target, partials)))
+        yield files
+        for file in files:
+            file.flush()
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fsync(file.fileno())
+
+
 def _put(files: Mapping[Path, bytes]) -> None:
     """Write all under other names first, then give them theirs."""
+    with _replacing() as partials:
+        for path, data in files.items():
+            with _of(path), _begun(path, partials) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacing() -> Iterator[dict[Path, Path]]:
+    """Other names of files, by their own, which they get when the block ends without an error; else they go."""
     partials: dict[Path, Path] = {}
     try:
-        for path, data in files.items():
-            with _of(path):
-                if path.is_dir():
-                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                partials[path] = partial_of(path)
-                with partials[path].open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                with suppress(FileNotFoundError):
-                    partials[path].chmod(stat.S_IMODE(path.stat().st_mode))
+        yield partials
+        for path, partial in partials.items():
+            with _of(path), suppress(FileNotFoundError):
+                partial.chmod(stat.S_IMODE(path.stat().st_mode))
         for path, partial in partials.items():
             with _of(path):
                 partial.replace(path)
@@ -188,8 +220,16 @@ def _put(files: Mapping[Path, bytes]) -> None:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
         raise
-    for folder in {path.parent for path in files}:
+    for folder in {path.parent for path in partials}:
         sync_folder(folder)
+
+
+def _begun(path: Path, partials: dict[Path, Path]) -> BinaryIO:
+    """A file under another name, open to be written."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    partials[path] = partial_of(path)
+    return partials[path].open("wb")
 
 
 def _hidden(name: str) -> str:
@@ -201,14 +241,18 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f"{_hidden(path.name)}.{this_system()}-{os.getpid()}-{uuid.uuid4().hex[:12]}{PARTIAL}")
 
 
-def remove_left(path: Path) -> None:
-    """Remove what processes that are gone have left of a file."""
+def remove_left(path: Path, *, folders: bool = False) -> None:
+    """Remove what processes that are gone have left of a file, or of a folder."""
     start = f"{_hidden(path.name)}."
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
             writer = entry.name.removeprefix(start).removesuffix(PARTIAL)
-            if f"{start}{writer}{PARTIAL}" == entry.name and _is_left(entry, writer):
+            if f"{start}{writer}{PARTIAL}" != entry.name or not _is_left(entry, writer):
+                continue
+            if not folders:
                 Path(entry.path).unlink(missing_ok=True)
+            elif entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _is_left(entry: "os.DirEntry[str]", writer: str) -> bool:

@@ -85,26 +85,70 @@ class Listed(NamedTuple):
 
 
 ListReader = Callable[[Path, Progress], Listed]
-"""The events that a file lists; raises ScoreError without the file's name, with the line where there are lines."""
+"""The events that a file, or a folder, lists; raises ScoreError with the file's name, and the line if it has lines."""
+
+
+Writer = Callable[[Facts, Iterable[EventBlock], Sequence[BinaryIO]], None]
+"""From facts and blocks of events to the open files that :attr:`Format.files` names."""
+
+
+class ClipEvents(NamedTuple):
+    """A clip (or file) and its events.
+
+    Attributes:
+        clip: its id.
+        number: of the clip in the facts' "clips".
+        seconds: how long it is, as far as is known.
+        events: in any order.
+    """
+
+    clip: str
+    number: int
+    seconds: float
+    events: EventBlock
+
+
+ClipWriter = Callable[[Facts, ClipEvents], Mapping[str, str]]
+"""From facts and a clip with its events to the texts of its files, by what their names end in after the clip's."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A file format of events.
+    """A file format of events. It is written by one of ``write`` and ``write_clip``.
 
     Attributes:
-        name: as people write it; files that end so are of this format.
-        write: from facts and blocks of events to open files, those that ``files`` names.
-        read: the inverse, from a file; None where not all of it is written.
+        name: as people write it.
+        write: to files of all clips.
+        write_clip: to files of one clip, which lie in a folder.
+        with_scores: as ``write``, with scores where it leaves them out.
+        read: the inverse of ``write``, from a file; None where not all of it is written.
         read_list: events from a file of this format by whomever; None where it is not read.
+        ending: files that end so are of this format; "" where the ending is another format's.
         files: the files that are written where a person named a path.
+        sorted_by_clip: whether the events of a clip have to come together, and clips in their order.
+        has_scores: whether scores are written.
     """
 
     name: str
-    write: Callable[[Facts, Iterable[EventBlock], Sequence[BinaryIO]], None]
+    write: Writer | None = None
+    write_clip: ClipWriter | None = None
+    with_scores: Writer | None = None
     read: Reader | None = None
     read_list: ListReader | None = None
+    ending: str = ""
     files: Callable[[Path], Sequence[Path]] = lambda path: (path,)
+    sorted_by_clip: bool = False
+    has_scores: bool = True
+
+
+def stream_files(path: Path, ending: str) -> list[Path]:
+    """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given.
+
+    Args:
+        path: as a person named it.
+        ending: of the files where the path has none.
+    """
+    return [path.with_name(f"{path.stem}_{stream}{path.suffix or ending}") for stream in STREAMS]
 
 
 def larger(blocks: Iterable[EventBlock], size: int) -> Iterator[EventBlock]:

@@ -143,4 +143,4 @@ def _decoded(piece: bytes, name: str) -> Any:
         raise ScoreError(f"damaged ({name[:100]!r}: {error}): score again") from error
 
 
-JSON = Format("json", write_json, read_json)
+JSON = Format("json", write_json, read=read_json, ending=".json")

@@ -38,4 +38,4 @@ def read_jsonl(path: Path, progress: Progress) -> tuple[Facts, Iterator[NamedEve
     return facts, read_records(text, in_list=False)
 
 
-JSONL = Format("jsonl", write_jsonl, read_jsonl)
+JSONL = Format("jsonl", write_jsonl, read=read_jsonl, ending=".jsonl")

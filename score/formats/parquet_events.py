@@ -113,4 +113,4 @@ def _arrow() -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
-PARQUET = Format("parquet", write_parquet, read_parquet)
+PARQUET = Format("parquet", write_parquet, read=read_parquet, ending=".parquet")

@@ -3,32 +3,44 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import BinaryIO
 
 from score.choices import STREAMS
-from score.formats.base import EventBlock, Facts, Format
+from score.formats.base import EventBlock, Facts, Format, stream_files
+from score.formats.rows import read_rows
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
-def tsv_files(path: Path) -> list[Path]:
-    """NAME_audiovisual.tsv, NAME_visual.tsv and NAME_audio.tsv beside the path given."""
-    return [path.with_name(f"{path.stem}_{stream}{path.suffix or '.tsv'}") for stream in STREAMS]
+def write_tsv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[BinaryIO], scores: bool = False) -> None:
+    """A file a stream; a last column says of every event what is approximate, if anything is.
 
-
-def write_tsv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[BinaryIO]) -> None:
-    """A file a stream; a last column says of every event what is approximate, if anything is."""
+    Args:
+        facts: of the events.
+        blocks: the events.
+        files: one a stream.
+        scores: whether there is a column "score" before it.
+    """
     texts = {stream: io.TextIOWrapper(file, "utf-8", newline="") for stream, file in zip(STREAMS, files, strict=True)}
     writers = {stream: csv.writer(text, delimiter="\t", lineterminator="\n") for stream, text in texts.items()}
     more = (facts["approximation"],) if facts["approximate"] else ()
     for writer in writers.values():
-        writer.writerow((*COLUMNS, "approximate") if more else COLUMNS)
+        writer.writerow((*COLUMNS, *(("score",) if scores else ()), *(("approximate",) if more else ())))
     for block in blocks:
-        for clip, stream, label, onset, offset, _ in block.rows(facts):
-            writers[stream].writerow((clip, f"{onset:.3f}", f"{offset:.3f}", label, *more))
+        for clip, stream, label, onset, offset, score in block.rows(facts):
+            last = (score, *more) if scores else more
+            writers[stream].writerow((clip, f"{onset:.3f}", f"{offset:.3f}", label, *last))
     for text in texts.values():
         text.detach()
 
 
-TSV = Format("tsv", write_tsv, files=tsv_files)
+TSV = Format(
+    "tsv",
+    write_tsv,
+    read_list=read_rows,
+    with_scores=partial(write_tsv, scores=True),
+    ending=".tsv",
+    files=lambda path: stream_files(path, ".tsv"),
+    has_scores=False,
+)
