@@ -986,6 +986,13 @@ def _read_truth(
     metavar="SECONDS",
     help="For --dataset events: how far a found onset may be from a true one.  [default: 0.2]",
 )
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="For --dataset events: PSDS of the scores in a folder of .tsv files, one a clip; of the audio stream unless "
+    "--stream says otherwise.",
+)
 @click.option("--per-class", is_flag=True, help="Figures of each label too.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
@@ -994,11 +1001,12 @@ def _read_truth(
     "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
     "av2a evaluate theirs.csv --dataset llp --annotations LLP --clips looked_at.txt",
     "av2a evaluate theirs.tsv --dataset events --truth mine.tsv --stream audio --collar 0.5",
+    "av2a evaluate events.json --dataset events --truth mine.csv --scores scores",
 )
 def evaluate(
     events: Path, annotations: Path | None, truth: Path | None, dataset: str, split: str, clips: Path | None,
-    stream: str | None, partial: bool, paper_protocol: bool, collar: float | None, per_class: bool,
-    output: Path | None, as_json: bool,
+    stream: str | None, partial: bool, paper_protocol: bool, collar: float | None, scores: Path | None,
+    per_class: bool, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare events with a data set's annotations, or with your own.
 
@@ -1009,13 +1017,20 @@ def evaluate(
     from score import read_predictions
     from score.evaluation import evaluate as compare
 
+    if scores is not None and dataset != "events":
+        raise click.UsageError("--scores is for --dataset events: give the annotations as a file, --truth FILE")
     known = _read_truth(dataset, annotations, truth, clips, stream, collar)
     with _progress("reading events (bytes)") as progress:
         found = read_predictions(events, known, clips=clips, partial=partial, stream=stream, progress=progress)
         report = compare(found, known, partial=partial, paper_protocol=paper_protocol)
+    of_scores = None
+    if scores is not None:
+        from score import psds
+
+        of_scores = psds(scores, known, stream=stream, partial=partial)
     for note in found.notes:
-        click.echo(f"note: {note}", err=True)
-    figures = _json(report.to_dict())
+        click.echo(f"note: {in_options(note, 'evaluate')}", err=True)
+    figures = _json({**report.to_dict(), **({} if of_scores is None else {"scores": of_scores.to_dict()})})
     if output is not None:
         from feature_cache.storage.atomic import write_outputs
 
@@ -1024,6 +1039,8 @@ def evaluate(
         click.echo(figures)
         return
     _print_report(report, per_class)
+    for header, rows in () if of_scores is None else of_scores.tables(per_class):
+        _table(header, rows)
 
 
 # --- search ---------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from score.event_blocks import EventBlocks
     from score.events import Events
     from score.predictions import read_predictions
+    from score.psds import psds
     from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
@@ -35,6 +36,7 @@ _HOMES = {
     "SearchResult": "score.tuning.result",
     "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
+    "psds": "score.psds",
     "read_annotations": "score.datasets",
     "read_predictions": "score.predictions",
     "score": "score.scoring",
@@ -56,6 +58,7 @@ __all__ = [
     "SearchResult",
     "Space",
     "evaluate",
+    "psds",
     "read_annotations",
     "read_predictions",
     "score",

@@ -12,15 +12,9 @@ from score.choices import STREAMS
 from score.errors import ScoreError
 from score.formats import read_listed
 from score.formats.base import EventBlock, NamedEvents, Progress, joined
+from score.formats.named import stream_named
 
-STREAM_WORDS = {
-    **{name: number for number, name in enumerate(STREAMS)},
-    "audio-visual": 0, "audio_visual": 0, "av": 0, "both": 0, "seen and heard": 0,
-    "seen": 1, "heard": 2,
-}  # fmt: skip
-"""Numbers of streams by the words that people have for them."""
 USUAL_STREAM = "audiovisual"
-_UNSAID = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +27,7 @@ class EventList:
         named: the clips that it names whether they have events or not; None where it names those of its events.
         labels: the labels of its events, likewise.
         block: the events; numbers are of ``clips``, ``STREAMS`` and ``labels``, a score may be NaN.
+        without_length: number of events that begin where they end: they are not in ``block``.
     """
 
     path: str
@@ -40,10 +35,7 @@ class EventList:
     named: tuple[str, ...] | None
     labels: tuple[str, ...]
     block: EventBlock
-
-    def refusal(self, why: str) -> ScoreError:
-        """An error of this file."""
-        return ScoreError(f"{self.path}: {shortened(why, 250)}")
+    without_length: int = 0
 
     def told(self, row: int) -> str:
         """An event, for messages."""
@@ -74,7 +66,7 @@ def read_list(
     found = read_listed(path, format, progress)
     clips: dict[str, int] = {}
     labels: dict[str, int] = {}
-    blocks = []
+    blocks, without_length = [], 0
     for events in found.events:
         numbers = [
             _numbers(path, what, names, known)
@@ -87,11 +79,12 @@ def read_list(
             *(np.asarray(each, dtype=np.float64) for each in (events.onset, events.offset, events.score)),
         )
         _check(path, block, events)
-        blocks.append(block)
+        blocks.append(block.part(block.onset < block.offset))
+        without_length += len(block) - len(blocks[-1])
     named = None if found.clips is None else tuple(dict.fromkeys(found.clips))
     for clip in named or ():
         _check_name(path, "clip", clip)
-    return EventList(str(path), tuple(clips), named, tuple(labels), joined(blocks))
+    return EventList(str(path), tuple(clips), named, tuple(labels), joined(blocks), without_length)
 
 
 def stream_number(name: str) -> int:
@@ -100,10 +93,10 @@ def stream_number(name: str) -> int:
     Raises:
         ScoreError: there is none of that name.
     """
-    number = STREAM_WORDS.get(name.strip().lower())
-    if number is None:
-        raise ScoreError(f"no stream {shortened(name, 60)!r}: there are {', '.join(STREAMS)}")
-    return number
+    found = stream_named(name)
+    if not found:
+        raise ScoreError(f"no stream is named: use one of {', '.join(STREAMS)}")
+    return STREAMS.index(found)
 
 
 def _numbers(path: Any, what: str, names: Any, known: dict[str, int]) -> NDArray[np.int32]:
@@ -122,26 +115,22 @@ def _check_name(path: Any, what: str, name: str) -> None:
 
 
 def _streams(path: Any, events: NamedEvents, usual: int) -> NDArray[np.int8]:
-    words = {name: _UNSAID if not name else STREAM_WORDS.get(name.strip().lower()) for name in set(events.stream)}
-    for name, number in words.items():
-        if number is None:
-            clip = shortened(events.clip[list(events.stream).index(name)], 60)
-            raise ScoreError(
-                f"{path}: stream {shortened(name, 60)!r} of an event in clip {clip}: write one of {', '.join(STREAMS)}"
-            )
-    found = np.fromiter((words[name] or 0 for name in events.stream), np.int8, len(events.stream))
-    return np.where(found == _UNSAID, usual, found).astype(np.int8)
+    try:
+        words = {name: stream_number(name) if name else usual for name in set(events.stream)}
+    except ScoreError as error:
+        raise ScoreError(f"{path}: {error}: write one of {', '.join(STREAMS)}") from error
+    return np.fromiter((words[name] for name in events.stream), np.int8, len(events.stream))
 
 
 def _check(path: Any, block: EventBlock, events: NamedEvents) -> None:
     """Times lie on a timeline, scores can be ranked."""
     where = "{}: {!r} in clip {}"
-    good = (block.onset >= 0) & (block.onset < block.offset) & (block.offset < np.inf)
+    good = (block.onset >= 0) & (block.onset <= block.offset) & (block.offset < np.inf)
     for row in np.flatnonzero(~good)[:1].tolist():
         event = where.format(path, shortened(events.label[row], 40), shortened(events.clip[row], 60))
         raise ScoreError(
-            f"{event} from {block.onset[row]:g} to {block.offset[row]:g} s: seconds from 0 up are needed, the onset "
-            "before the offset: correct it"
+            f"{event} from {block.onset[row]:g} to {block.offset[row]:g} s: write seconds from 0 up, the onset "
+            "before the offset"
         )
     for row in np.flatnonzero(np.isinf(block.score))[:1].tolist():
         event = where.format(path, shortened(events.label[row], 40), shortened(events.clip[row], 60))

@@ -63,8 +63,20 @@ def read_predictions(
     """
     known = FORMATS.get(format or kind_of(path))
     if known is not None and known.read is not None:
-        return EventBlocks.read(path, progress)
+        found = EventBlocks.read(path, progress)
+        found.notes = tuple(f"{path}: {note}" for note in _not_annotated(found.facts, annotations))
+        return found
     return _laid(read_list(path, stream, format, progress), annotations, clips, partial)
+
+
+def _not_annotated(facts: EventFacts, annotations: Annotations) -> list[str]:
+    """A note of scored clips that your own annotations do not have: a list cannot name those without events."""
+    if not find_dataset(annotations.kind).any_labels:
+        return []
+    left = len(facts.clip_ids) - len(match_clips(annotations.clip_ids, facts.clip_ids))
+    if not left:
+        return []
+    return [f"{_counted(left, 'clip')} not in the truth left out; name all clips that are annotated: `clips`"]
 
 
 def _laid(
@@ -76,6 +88,9 @@ def _laid(
     looked_at = _looked_at(found, annotations, clips, partial, by_name)
     rows, notes = _of_the_split(found, annotations, by_name, looked_at)
     labels, numbers = _labels(found, annotations, dataset, rows)
+    notes += _labels_of_its_own(labels, annotations)
+    if found.without_length:
+        notes.append(f"{_counted(found.without_length, 'event')} without length passed over")
     place = np.full(len(found.clips), -1, dtype=np.int32)
     order = {clip: number for number, clip in enumerate(looked_at)}
     for name, number in by_name.items():
@@ -173,8 +188,9 @@ def _of_the_split(
     if keep.all():
         return np.arange(len(keep)), []
     first = shortened(found.clips[int(np.flatnonzero(~wanted)[0])], 60)
-    others = f"{int((~keep).sum())} events of {int((~wanted).sum())} clips that are not in {_split(annotations)}"
-    return np.flatnonzero(keep), [f"{others} were passed over (first: {first})"]
+    events, clips = _counted(int((~keep).sum()), "event"), _counted(int((~wanted).sum()), "clip")
+    mend = "" if annotations.split else "; name all clips that are annotated: `clips`"
+    return np.flatnonzero(keep), [f"{events} of {clips} not in {_split(annotations)} passed over ({first}{mend})"]
 
 
 def _labels(
@@ -206,6 +222,20 @@ def _labels(
         if numbers[number] < 0:
             numbers[number] = len(known) + extra.setdefault(found.labels[number], len(extra))
     return (*known, *extra), numbers
+
+
+def _labels_of_its_own(labels: Sequence[str], annotations: Annotations) -> list[str]:
+    """A note of labels that are nowhere true: one may be another's misspelling."""
+    known = list(annotations.labels or annotations.origin)
+    own = labels[len(known) :]
+    if not own:
+        return []
+    some = ", ".join(f"{shortened(label, 40)!r}{_nearest(label, known)}" for label in own[:3])
+    return [f"{_counted(len(own), 'label')} that the truth does not have: {some}{', ...' if len(own) > 3 else ''}"]
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _nearest(label: str, known: Sequence[str]) -> str:
