@@ -63,10 +63,10 @@ def _files(path: Path, ending: str) -> Iterator[_File]:
             continue
         if file.suffix.lower() == ending.lower():
             clip, stream = stream_ending(name[: -len(ending)])
-            yield _File(file, clip_of(clip), stream)
+            yield _File(file, clip_of(clip, ending), stream)
         elif file == path:
             clip, stream = stream_ending(file.stem)
-            yield _File(file, clip_of(clip), stream)
+            yield _File(file, clip_of(clip, ending), stream)
 
 
 def _read(files: list[_File], read: ClipReader, into: Found, progress: Progress) -> Iterator[None]:

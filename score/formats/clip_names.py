@@ -20,7 +20,7 @@ _DIGEST = "~"
 _DEVICES = r"(?:con|prn|aux|nul|com[\d¹²³]|lpt[\d¹²³])(?=\.|$)"
 _PLAIN = re.compile(rf"(?!{_DEVICES})[A-Za-z0-9_-][A-Za-z0-9_.+=@,-]{{0,99}}(?<!\.)", re.IGNORECASE)
 _ESCAPES = re.compile(
-    rf"""[\x00-\x1f\x7f<>:"\\|?*\ud800-\udfff]  # what Windows, or no system, allows
+    rf"""[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"\\|?*\ud800-\udfff]  # what Windows, or no system, allows
     | %(?=[0-9a-f]{{2}})
     | ~(?=[0-9a-f]{{16}}$)                       # what looks like a digest
     | [. ]$                                    # . and .. too
@@ -71,10 +71,10 @@ class FileNames:
         return f"{folder}{slash}{_cut(last, self._clips[clip])}"
 
 
-def clip_of(name: str) -> str:
-    """The clip whose file has this name, without its ending: what was escaped by :func:`file_name` is itself again."""
+def clip_of(name: str, ending: str = "") -> str:
+    """The clip whose file has this name without its ending: what :func:`file_name` has escaped is itself again."""
     clip = "/".join("" if part == _EMPTY else _ESCAPED.sub(_plain, part) for part in name.split("/"))
-    return clip if file_name(clip) == name else name
+    return clip if file_name(clip, ending) == name else name
 
 
 def _part(text: str) -> str:

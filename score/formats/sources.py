@@ -76,15 +76,15 @@ def read_source_lines(path: Path, progress: Progress) -> Iterator[list[str]]:
         raise ScoreError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if mark in _OTHER_TEXT:
         raise ScoreError(f"{path} is not UTF-8 text but UTF-16: save it as UTF-8")
-    text = io.TextIOWrapper(io.BufferedReader(file, _AT_ONCE), encoding="utf-8-sig")
     number, rest = 0, ""
     try:
-        while piece := text.read(_AT_ONCE):
-            *lines, rest = (rest + piece).split("\n")
-            _check_lines(path, number, [*lines, rest])
-            number += len(lines)
-            progress(file.tell(), size)
-            yield lines
+        with io.TextIOWrapper(io.BufferedReader(file, _AT_ONCE), encoding="utf-8-sig") as text:
+            while piece := text.read(_AT_ONCE):
+                *lines, rest = (rest + piece).split("\n")
+                _check_lines(path, number, [*lines, rest])
+                number += len(lines)
+                progress(file.tell(), size)
+                yield lines
     except UnicodeDecodeError as error:
         raise ScoreError(f"{path} is not UTF-8 text after line {number}: save it as UTF-8") from error
     except OSError as error:

@@ -122,16 +122,16 @@ def test_tsv_is_a_file_a_stream(tmp_path: Path) -> None:
 def test_the_format_may_be_named(tmp_path: Path) -> None:
     EVENTS.write(tmp_path / "out.txt", format="csv")
     assert (tmp_path / "out.txt").read_text().startswith("clip,stream,label")
-    with pytest.raises(ScoreError, match=r"ending '.txt' is not known: use one of json, jsonl, csv, tsv, parquet"):
-        EVENTS.write(tmp_path / "out.txt")
+    with pytest.raises(ScoreError, match=r"ending '.xml' is not known: use one of .json, .jsonl, .csv, .tsv, .parq"):
+        EVENTS.write(tmp_path / "out.xml")
     with pytest.raises(ScoreError, match="format 'xml' is not known"):
         EVENTS.write(tmp_path / "out.json", format="xml")
 
 
-@pytest.mark.parametrize("ending", FORMATS)
-def test_a_file_that_cannot_be_written(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_that_cannot_be_written(tmp_path: Path, name: str) -> None:
     with pytest.raises(ScoreError, match="cannot be written"):
-        EVENTS.write(tmp_path / "nowhere" / f"e.{ending}")
+        EVENTS.write(tmp_path / "nowhere" / "e", format=name)
     assert not list(tmp_path.iterdir())
 
 

@@ -158,7 +158,7 @@ def test_one_line_with_the_mend(row: str, message: str, tmp_path: Path) -> None:
 
 def test_labels_that_may_be_several(tmp_path: Path) -> None:
     truth = Annotations.from_events({"c": {"visual": [("Frying_(food)", 0, 9), ("frying (food)", 0, 9), ("b", 0, 1)]}})
-    with pytest.raises(AnnotationError, match="label 'FRYING_.food.' may be 'Frying_.food.' and 'frying .food.'"):
+    with pytest.raises(AnnotationError, match=r"label 'FRYING_.food.' may be 'Frying_.food.' and 'frying .food.'"):
         read_predictions(listed(tmp_path, "c,seen,FRYING_(food),2,5,"), truth)
 
 
