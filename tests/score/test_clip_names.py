@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from score.formats.clip_names import clip_of, file_name, file_names
 
 odd = st.text(st.sampled_from([*"aAbB/.%:\\ ~2fF_", "é", "é", "犬", "\x00", "\ud800"]), min_size=1, max_size=8)
-ids = odd | st.text(min_size=1, max_size=400) | st.sampled_from(["CON", "nul.x", "..", "/", "//", "a" * 1000, "犬" * 300])
+ids = (
+    odd | st.text(min_size=1, max_size=400) | st.sampled_from(["CON", "nul.x", "..", "/", "//", "a" * 1000, "犬" * 300])
+)
 
 
 def key(name: str) -> str:
