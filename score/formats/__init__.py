@@ -123,7 +123,7 @@ def read_listed(
         progress: called with how much is read, and of how much.
 
     Returns:
-        The events, a block at a time, with numbers that are finite and in order; and the clips that are named.
+        The events, a block at a time, with times that are finite, and the clips that are named.
 
     Raises:
         ScoreError: it is missing, or something else; with its name, and while events come, too.

@@ -76,7 +76,7 @@ class Listed(NamedTuple):
 
     Attributes:
         events: a block at a time; a stream is "" where the file has none, a score NaN where it has none. Nobody has
-            compared anything with anything: names may be any, numbers too.
+            compared anything with anything: names may be any, an event may end before it begins.
         clips: the clips that the file names whether they have events or not; None where it names those of its events.
     """
 

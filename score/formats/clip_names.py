@@ -23,7 +23,7 @@ _ESCAPES = re.compile(
     rf"""[\x00-\x1f\x7f-\x9f\u2028\u2029<>:"\\|?*\ud800-\udfff]  # what Windows, or no system, allows
     | %(?=[0-9a-f]{{2}})
     | ~(?=[0-9a-f]{{16}}$)                       # what looks like a digest
-    | [. ]$                                    # . and .. too
+    | ^\. | [. ]$                              # hidden files, . and ..
     | ^{_DEVICES}                              # of Windows
     """,
     re.VERBOSE | re.IGNORECASE,

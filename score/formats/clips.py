@@ -45,7 +45,8 @@ def _grouped(facts: Facts, blocks: Iterable[EventBlock]) -> Iterator[tuple[int, 
         together = joined([held, block]) if len(held) else block
         numbers = together.clip
         if numbers[0] <= past or (np.diff(numbers) < 0).any():
-            name = facts["clips"][int(block.clip[0])]
+            late = 0 if numbers[0] <= past else int(np.argmax(np.diff(numbers) < 0)) + 1
+            name = facts["clips"][int(numbers[late])]
             raise ScoreError(f"events of clip {name[:100]} come after those of later ones: `Events.write` sorts them")
         starts = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(together)]
         *whole, held = (together.part(slice(begin, end)) for begin, end in pairwise(starts))

@@ -1,4 +1,7 @@
-"""Events as they are read from lists of others: gathered in blocks, checked as far as one alone can be."""
+"""Events as they are read from lists of others: gathered in blocks, checked as far as one alone can be.
+
+Published annotations have events that end where they begin, or before: they are handed on as they are.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +38,7 @@ class Found:
         """
         if not label:
             raise ScoreError("an event has no label: name what it is")
-        if not (math.isfinite(onset) and math.isfinite(offset)) or offset < onset or math.isinf(score):
+        if not (math.isfinite(onset) and math.isfinite(offset)) or math.isinf(score):
             raise wrong_numbers(onset, offset, score)
         for column, value in zip(self._columns, (clip, stream, label, onset, offset, score), strict=True):
             column.append(value)  # type: ignore[attr-defined]
@@ -54,8 +57,6 @@ def wrong_numbers(onset: float, offset: float, score: float) -> ScoreError:
     """What is wrong with an event's numbers, and the mend."""
     if not (math.isfinite(onset) and math.isfinite(offset)):
         return ScoreError(f"an event from {onset} to {offset} s: write its onset and offset in seconds")
-    if offset < onset:
-        return ScoreError(f"an event from {onset} to {offset} s ends before it begins: swap them")
     return ScoreError(f"score {score} of an event is no number: write one, or none")
 
 

@@ -130,7 +130,7 @@ def _plain(table: _Table, rows: Sequence[list[str]], stream: str) -> NamedEvents
     at, columns = table.columns, list(zip(*rows, strict=False))
     clips, labels = columns[at["clip"]], columns[at["label"]]
     onset, offset = (np.array(list(map(float, columns[at[what]]))) for what in ("onset", "offset"))
-    if not (np.isfinite(onset) & np.isfinite(offset) & (onset <= offset)).all() or not all(clips) or not all(labels):
+    if not (np.isfinite(onset) & np.isfinite(offset)).all() or not all(clips) or not all(labels):
         raise ValueError
     if "score" in at:
         score = np.array([float(text.strip() or "nan") for text in columns[at["score"]]])
@@ -195,5 +195,5 @@ def _check(table: _Table, row: list[str]) -> None:
         stream_named(row[at["stream"]])
     onset, offset = float(row[at["onset"]]), float(row[at["offset"]])
     score = float(row[at["score"]].strip() or "nan") if "score" in at else math.nan
-    if not (math.isfinite(onset) and math.isfinite(offset)) or offset < onset or math.isinf(score):
+    if not (math.isfinite(onset) and math.isfinite(offset)) or math.isinf(score):
         raise wrong_numbers(onset, offset, score)

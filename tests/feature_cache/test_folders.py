@@ -86,7 +86,7 @@ def test_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
         if name != "link":
             patch.setattr(place, name, failing(getattr(place, name)))
         else:
-            patch.setattr(os, "link", lambda *_, **__: os.stat(tmp_path / "none"))  # a file system without links
+            patch.setattr(os, "link", lambda *_, **__: (tmp_path / "none").stat())  # a file system without links
         try:
             write(out)
             done = True
@@ -97,7 +97,7 @@ def test_all_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
         assert out.exists() == there
     else:
         assert contents(out) == {**old, **NEW}
-    assert not [path for path in tmp_path.rglob("*.partial")]
+    assert not list(tmp_path.rglob("*.partial"))
     write(out)
     assert contents(out) == {**old, **NEW}
 
@@ -113,9 +113,14 @@ def test_a_file_where_a_folder_has_to_be(tmp_path: Path) -> None:
 
 def test_an_error_of_who_writes(tmp_path: Path) -> None:
     old = before(tmp_path / "out")
-    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "out") as files:
-        files.write("a", b"new")
-        raise KeyboardInterrupt
+
+    def stopped() -> None:
+        with whole_folder(tmp_path / "out") as files:
+            files.write("a", b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert contents(tmp_path / "out") == old
 
 

@@ -48,7 +48,7 @@ def test_there_and_back(clip: str) -> None:
     [
         ("-0_aB.c-10_20", "-0_aB.c-10_20"),
         ("talks/day 1/α", "talks/day 1/α"),
-        ("../../etc/passwd", ".%2E/.%2E/etc/passwd"),
+        ("../../etc/passwd", "%2E%2E/%2E%2E/etc/passwd"),
         ("/etc", "%2F/etc"),
         ("a//b/", "a/%2F/b/%2F"),
         ("a\\b:c?", "a%5Cb%3Ac%3F"),
@@ -56,6 +56,7 @@ def test_there_and_back(clip: str) -> None:
         ("100%25", "100%2525"),
         ("con.x/Aux", "%63on.x/%41ux"),
         ("a. ", "a.%20"),
+        (".hidden", "%2Ehidden"),
     ],
 )
 def test_names(clip: str, name: str) -> None:
