@@ -918,7 +918,7 @@ def truth_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--annotations",
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help="Folder of the data set's own annotation files.",
+            help="Folder of the data set's own annotation files, or, of ave and unav-100, the file.",
         ),
         click.option(
             "--truth",
@@ -1002,6 +1002,7 @@ def _read_truth(
     "av2a evaluate theirs.csv --dataset llp --annotations LLP --clips looked_at.txt",
     "av2a evaluate theirs.tsv --dataset events --truth mine.tsv --stream audio --collar 0.5",
     "av2a evaluate events.json --dataset events --truth mine.csv --scores scores",
+    "av2a evaluate long.json --annotations unav100_annotations.json --dataset unav-100 --per-class",
 )
 def evaluate(
     events: Path, annotations: Path | None, truth: Path | None, dataset: str, split: str, clips: Path | None,
@@ -1057,7 +1058,7 @@ def evaluate(
 @click.option(
     "--objective",
     default=None,
-    help="segment-type-av, event-visual, accuracy, ...; several with commas give the Pareto set.",
+    help="segment-type-av, event-visual, accuracy, map, ...; several with commas give the Pareto set.",
 )
 @click.option(
     "--sampler",
@@ -1120,6 +1121,8 @@ def search(
     from feature_cache import FeatureCache
     from feature_cache.storage.atomic import write_outputs
     from score import Space, read_annotations
+    from score.datasets import DATASETS
+    from score.kernels.scorer import kernel_for
     from score.tuning.search import search as try_settings
     from score.tuning.store import is_table_of, remember_table
 
@@ -1134,7 +1137,7 @@ def search(
     _check_best(best_file, store, overwrite)
     if table is not None and table.exists() and not overwrite and not is_table_of(store, table):
         raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
-    _announce_compiling("sweep_clips")
+    _announce_compiling("sweep_clips" if DATASETS[dataset].from_sums is not None else kernel_for(opened))
     with _search_progress() as progress:
         result = try_settings(
             opened, known, space, text=text, objective=objective and objective.split(","), sampler=sampler,
@@ -1312,7 +1315,9 @@ def _print_report(report: "Report", per_class: bool) -> None:
     if report.paper_protocol:
         click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
     if report.ignored:
-        click.echo(f"{report.ignored} annotation rows without length were left out")
+        click.echo(f"{report.ignored} {report.left_out} were left out")
+    for note in report.notes:
+        click.echo(note)
     for header, rows in report.tables(per_class=per_class):
         _table(header, rows)
 

@@ -17,6 +17,7 @@ from score.errors import AnnotationError, ScoreError
 from score.event_blocks import EventBlocks
 from score.event_facts import EventFacts
 from score.events import Events
+from score.stitching import cut_from_longer
 from score.timelines import Segments, Spans
 
 CLIPS = 1 << 14
@@ -34,7 +35,7 @@ class Report:
         measured: figures of them all, of each of them, of each label, and of resamples.
         n_split: clips of the split.
         missing: those that were not.
-        ignored: annotation rows without length.
+        ignored: annotation rows that say nothing, as those without length.
         paper_protocol: whether visual predictions stood in for the audio ones.
         config: the settings of the events; empty for those that a file lists without saying how they were found.
         approximation: what is approximate in the events, one line; empty where nothing is.
@@ -67,6 +68,16 @@ class Report:
         return self.measured.by_clip
 
     @property
+    def left_out(self) -> str:
+        """What the annotations that do not count are, for people."""
+        return find_dataset(self.kind).left_out
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever reads the figures should know, a line each."""
+        return self.measured.notes
+
+    @property
     def n_found(self) -> int:
         """Clips of the split that were scored."""
         return len(self.clips)
@@ -83,6 +94,7 @@ class Report:
             "paper_protocol": self.paper_protocol,
             "approximate": bool(self.approximation),
             **({"approximation": self.approximation} if self.approximation else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
             "metrics": _numbers(self.metrics),
             "per_class": {label: _numbers(values) for label, values in self.per_class.items()},
             "config": dict(self.config),
@@ -115,7 +127,8 @@ def evaluate(
 
     Raises:
         AnnotationError: clips of the split were not scored, or annotations do not fit the events.
-        ScoreError: an event does not lie in its clip, or the events are stitched.
+        ScoreError: an event does not lie in its clip, or events are stitched where clips are annotated, or are not
+            where files are.
 
     Example:
         >>> report = evaluate(events, read_annotations("llp", "LLP/annotations", split="test"))
@@ -123,11 +136,7 @@ def evaluate(
         43.8
     """
     facts, dataset = events.facts, find_dataset(annotations.kind)
-    if facts.stitched and dataset.measure is not None:
-        raise ScoreError(
-            "these events lie on the timelines of whole files, annotations and metrics are of clips: score again: "
-            "`score(..., stitched=False)`"
-        )
+    _check_timelines(facts, dataset)
     found = match_clips(annotations.clip_ids, facts.clip_ids)
     missing = [clip for clip in annotations.clip_ids if clip not in found]
     check_coverage(missing, annotations, partial)
@@ -145,6 +154,19 @@ def evaluate(
         config=facts.settings,
         approximation=facts.approximation,
     )
+
+
+def _check_timelines(facts: EventFacts, dataset: Dataset) -> None:
+    if facts.stitched and dataset.measure is not None:
+        raise ScoreError(
+            "these events lie on the timelines of whole files, annotations and metrics are of clips: score again: "
+            "`score(..., stitched=False)`"
+        )
+    if dataset.whole_files and not facts.stitched and cut_from_longer(facts.clips_from):
+        raise ScoreError(
+            f"these events are of clips cut from longer files, {dataset.title}'s annotations are of whole files: score "
+            "again: `score(..., stitched=True)`"
+        )
 
 
 def check_coverage(missing: Sequence[str], annotations: Annotations, partial: bool) -> None:
@@ -179,7 +201,8 @@ def _measured(
         events = events.blocks()
     if dataset.measure is None:
         assert dataset.measure_seconds is not None
-        return dataset.measure_seconds(Spans.gathered(facts, events, found), annotations, facts.labels)
+        gathered = Spans.gathered(facts, events, found, others=dataset.others_count)
+        return dataset.measure_seconds(gathered, annotations, facts.labels)
     weights: list[Floats] = []
 
     def weighed() -> Iterator[tuple[Events, Truth]]:

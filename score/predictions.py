@@ -95,6 +95,9 @@ def _laid(
     order = {clip: number for number, clip in enumerate(looked_at)}
     for name, number in by_name.items():
         place[number] = order.get(name, -1)
+    others = np.unique(found.block.clip[rows])
+    others = others[place[others] < 0]
+    place[others] = len(order) + np.arange(len(others))
     some = found.block.part(rows)
     block = EventBlock(place[some.clip], some.stream, numbers[some.label], some.onset, some.offset, some.score)
     if dataset.measure is not None:
@@ -103,7 +106,7 @@ def _laid(
             _check_ranked(found, rows, block, dataset)
     facts = EventFacts(
         config=None,
-        clip_ids=tuple(looked_at),
+        clip_ids=(*looked_at, *(found.clips[number] for number in others.tolist())),
         labels=labels,
         segments=SEGMENTS,
         segment_seconds=SEGMENT_SECONDS,
@@ -112,7 +115,7 @@ def _laid(
         stitched=dataset.measure is None,
     )
     if len(block) and dataset.reading.code == LABELS:
-        notes += _streams_without_events(found, block, annotations)
+        notes += _streams_without_events(block, dataset, annotations)
     parts = (block.part(slice(at, at + _BLOCK)) for at in range(0, len(block), _BLOCK))
     return EventBlocks(facts, parts, tuple(f"{found.path}: {note}" for note in notes))
 
@@ -161,8 +164,7 @@ def _looked_at(
     if clips is not None:
         named = read_clip_list(clips) if isinstance(clips, str | PathLike) else tuple(clips)
         return dict.fromkeys(_matched(found, annotations, tuple(dict.fromkeys(named))))
-    ranked = dataset.from_sums is None  # videos without predictions count, whoever is named
-    if found.named is not None and (partial or not ranked):
+    if found.named is not None and (partial or not dataset.others_count):
         also = _matched(found, annotations, found.named)
         return dict.fromkeys(clip for clip in annotations.clip_ids if clip in by_name or clip in also)
     return dict.fromkeys(by_name if partial else annotations.clip_ids)
@@ -171,7 +173,7 @@ def _looked_at(
 def _of_the_split(
     found: EventList, annotations: Annotations, by_name: Mapping[str, int], looked_at: Mapping[str, None]
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Rows of events of clips that were looked at, and what is to be said of the others.
+    """Rows of events that count, and what is to be said of the others.
 
     Raises:
         AnnotationError: an event is of a clip of the split that was not looked at.
@@ -185,7 +187,7 @@ def _of_the_split(
             )
         wanted[number] = True
     keep = wanted[found.block.clip]
-    if keep.all():
+    if keep.all() or find_dataset(annotations.kind).others_count:
         return np.arange(len(keep)), []
     first = shortened(found.clips[int(np.flatnonzero(~wanted)[0])], 60)
     events, clips = _counted(int((~keep).sum()), "event"), _counted(int((~wanted).sum()), "clip")
@@ -206,6 +208,8 @@ def _labels(
     numbers = np.full(len(found.labels), -1, dtype=np.int32)
     for number in np.unique(found.block.label[rows]).tolist():
         label = found.labels[number]
+        if label[:1] == "#" and label[1:].isdecimal():
+            label = annotations.numbered.get(int(label[1:]), label)
         like = index.like(label)
         if len(like) > 1:
             several = " and ".join(repr(known[each]) for each in like[:3])
@@ -290,11 +294,11 @@ def _check_ranked(found: EventList, rows: NDArray[np.int64], block: EventBlock, 
         )
 
 
-def _streams_without_events(found: EventList, block: EventBlock, annotations: Annotations) -> list[str]:
+def _streams_without_events(block: EventBlock, dataset: Dataset, annotations: Annotations) -> list[str]:
     lacking = [
         name
         for number, name in enumerate(STREAMS)
-        if name in annotations.streams and not (block.stream == number).any()
+        if name in dataset.streams and name in annotations.streams and not (block.stream == number).any()
     ]
     return [f"no {' and no '.join(lacking)} events are in it"] if lacking else []
 

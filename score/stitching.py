@@ -1,8 +1,8 @@
 """Events of clips cut from longer files, on one timeline a file (docs/design.md 4.9)."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,64 +56,92 @@ def stitch_blocks(events: EventBlocks, held: int = _HELD) -> EventBlocks:
         events: of clips.
         held: events that are kept before complete files are looked for.
     """
-    facts = events.facts
-    files: dict[str, int] = {}
-    number = np.empty(len(facts.clip_ids), dtype=np.int32)
-    begin, end = np.zeros(len(number)), np.full(len(number), np.inf)
-    for at, clip in enumerate(facts.clip_ids):
-        file, begin[at], stop = facts.clips_from.get(clip, (clip, 0.0, None))
-        number[at] = files.setdefault(file, len(files))
-        if stop is not None:
-            end[at] = stop
-    stitched = replace(facts, clip_ids=tuple(files), stitched=True)
-    return EventBlocks(stitched, _stitched(iter(events), number, begin, end, held))
+    places = FilePlaces.of(events.facts.clip_ids, events.facts.clips_from)
+    stitched = replace(events.facts, clip_ids=places.files, stitched=True)
+    return EventBlocks(stitched, _stitched(iter(events), places, held))
 
 
-def _stitched(
-    blocks: Iterator[EventBlock],
-    file: NDArray[np.int32],
-    begin: NDArray[np.float64],
-    end: NDArray[np.float64],
-    at_most: int,
-) -> Iterator[EventBlock]:
-    last = np.zeros(int(file.max(initial=-1)) + 1, dtype=np.int64)
+@dataclass(frozen=True, eq=False)
+class FilePlaces:
+    """Where n clips lie in the files that they were cut from.
+
+    Attributes:
+        files: their names, in the order of their first clips.
+        number: int32 (n,), number of the file.
+        begin: float64 (n,), the second at which the clip begins in it.
+        end: float64 (n,), the second at which its content ends; infinite where it is not padded.
+    """
+
+    files: tuple[str, ...]
+    number: NDArray[np.int32]
+    begin: NDArray[np.float64]
+    end: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, clips: Sequence[str], origins: Mapping[str, Origin]) -> Self:
+        """Those of clips; one that was not cut from a file is a file of its own."""
+        files: dict[str, int] = {}
+        number = np.empty(len(clips), dtype=np.int32)
+        begin, end = np.zeros(len(number)), np.full(len(number), np.inf)
+        for at, clip in enumerate(clips):
+            file, begin[at], stop = origins.get(clip, (clip, 0.0, None))
+            number[at] = files.setdefault(file, len(files))
+            if stop is not None:
+                end[at] = stop
+        return cls(tuple(files), number, begin, end)
+
+    def bounds(self, seconds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Seconds of the files for seconds of the clips, (n, B) of (B,): of onsets, and of offsets."""
+        moved = self.begin[:, None] + seconds
+        return _rounded(moved), _rounded(np.minimum(moved, self.end[:, None]))
+
+
+def _stitched(blocks: Iterator[EventBlock], places: FilePlaces, at_most: int) -> Iterator[EventBlock]:
+    file = places.number
+    last = np.zeros(len(places.files), dtype=np.int64)
     last[file] = np.arange(len(file))  # of equal places the last is kept
     past = np.maximum.accumulate(last)
     held: list[EventBlock] = []
     for block in blocks:
         if not len(block):
             continue
-        held.append(_moved(block, file, begin, end))
+        held.append(_moved(block, places))
         ready = int(np.searchsorted(past, block.clip[-1], side="left"))  # files whose clips lie before this one
         if sum(map(len, held)) > at_most:
             together = joined(held)
             whole = together.clip < ready
             if whole.any():
-                yield _merged(together.part(whole))
+                yield merged(together.part(whole))
             held = [together.part(~whole)]
     if held:
-        yield _merged(joined(held))
+        yield merged(joined(held))
 
 
-def _moved(
-    block: EventBlock, file: NDArray[np.int32], begin: NDArray[np.float64], end: NDArray[np.float64]
-) -> EventBlock:
+def _moved(block: EventBlock, places: FilePlaces) -> EventBlock:
     """Events on the timelines of their files; those that lie in what a clip was padded with are gone."""
-    shift = begin[block.clip]
+    shift = places.begin[block.clip]
     onset = _rounded(shift + block.onset)
-    offset = _rounded(np.minimum(shift + block.offset, end[block.clip]))
+    offset = _rounded(np.minimum(shift + block.offset, places.end[block.clip]))
     there = onset < offset
-    moved = EventBlock(file[block.clip], block.stream, block.label, onset, offset, block.score)
+    moved = EventBlock(places.number[block.clip], block.stream, block.label, onset, offset, block.score)
     return moved.part(there)
 
 
 def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """As Python rounds; NumPy's last digit may differ."""
-    return np.array([round(each, _DIGITS) for each in seconds.tolist()], dtype=np.float64)
+    rounded = np.array([round(each, _DIGITS) for each in seconds.ravel().tolist()], dtype=np.float64)
+    return rounded.reshape(seconds.shape)
 
 
-def _merged(block: EventBlock) -> EventBlock:
-    """Events of whole files, those of one stream and label that touch or overlap as one."""
+def merged(block: EventBlock) -> EventBlock:
+    """Events of whole files, those of one stream and label that touch or overlap as one.
+
+    Args:
+        block: on the timelines of files, in any order.
+
+    Returns:
+        Sorted by file, stream, onset, offset and label.
+    """
     if not len(block):
         return block
     block = block.part(np.lexsort((block.score, block.offset, block.onset, block.label, block.stream, block.clip)))
@@ -123,7 +151,7 @@ def _merged(block: EventBlock) -> EventBlock:
     fresh[1:] |= block.onset[1:] > furthest[:-1] + TOUCH_SECONDS
     first = np.flatnonzero(fresh)
     final = np.append(first[1:], len(block)) - 1
-    merged = EventBlock(
+    found = EventBlock(
         block.clip[first],
         block.stream[first],
         block.label[first],
@@ -131,7 +159,7 @@ def _merged(block: EventBlock) -> EventBlock:
         furthest[final],
         np.maximum.reduceat(block.score, first),
     )
-    return merged.part(np.lexsort((merged.label, merged.offset, merged.onset, merged.stream, merged.clip)))
+    return found.part(np.lexsort((found.label, found.offset, found.onset, found.stream, found.clip)))
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -50,7 +50,7 @@ class Spans:
 
     Attributes:
         clips: n clips, or files, that are compared, as the annotations name them.
-        clip: int32 (E,), number of the clip among these.
+        clip: int32 (E,), number of the clip among these; n for events of other clips.
         stream: int8 (E,), number of the stream in ``STREAMS``.
         label: int32 (E,), number of the label.
         onset: float64 (E,), seconds.
@@ -69,17 +69,20 @@ class Spans:
     segment_seconds: float = 1.0
 
     @classmethod
-    def gathered(cls, facts: EventFacts, blocks: Iterable[EventBlock], found: Mapping[str, int]) -> Self:
+    def gathered(
+        cls, facts: EventFacts, blocks: Iterable[EventBlock], found: Mapping[str, int], *, others: bool = False
+    ) -> Self:
         """Those of the clips that were found.
 
         Args:
             facts: of the events.
             blocks: the events.
             found: numbers of clips by annotated name.
+            others: whether those of other clips are kept, too.
         """
         dtypes = (np.int32, np.int8, np.int32, np.float64, np.float64, np.float64)
         kept: list[tuple[NDArray[Any], ...]] = [tuple(np.empty(0, dtype) for dtype in dtypes)]
-        kept += (mine.columns for mine in _wanted(facts, blocks, found))
+        kept += (mine.columns for mine in (blocks if others else _wanted(facts, blocks, found)))
         clip, stream, label, onset, offset, score = (np.concatenate(each) for each in zip(*kept, strict=True))
         place = _places(facts, found)[clip].astype(np.int32)
         return cls(tuple(found), place, stream, label, onset, offset, score, facts.segment_seconds)

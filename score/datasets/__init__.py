@@ -10,9 +10,10 @@ from score.datasets.base import DATASETS, Dataset, find_dataset
 from score.datasets.events import EVENTS, read_truth
 from score.datasets.llp import LLP
 from score.datasets.ov_avebench import OV_AVEBENCH
+from score.datasets.unav import UNAV_100
 from score.errors import AnnotationError
 
-DATASETS.update({dataset.name: dataset for dataset in (LLP, AVE, OV_AVEBENCH, EVENTS)})
+DATASETS.update({dataset.name: dataset for dataset in (LLP, AVE, OV_AVEBENCH, UNAV_100, EVENTS)})
 
 __all__ = ["DATASETS", "Annotations", "Dataset", "Truth", "find_dataset", "read_annotations"]
 
@@ -30,9 +31,10 @@ def read_annotations(
 
     Args:
         dataset: its name: "llp" (AVVP_eval_audio.csv, AVVP_eval_visual.csv, AVVP_<split>_pd.csv), "ave"
-            (Annotations.txt with <split>Set.txt, or <split>_AVE.json), ..., or "events".
-        folder: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself; for "events" a file of
-            any format that is read.
+            (Annotations.txt with <split>Set.txt, or <split>_AVE.json), "ov-avebench" (its three files), "unav-100"
+            (unav100_annotations.json, or any JSON file of ActivityNet's form) or "events".
+        folder: the folder that holds them; for "ave" also Annotations.txt or a JSON file itself, for "unav-100" the
+            file; for "events" a file of any format that is read.
         split: "train", "val" or "test", by default the last; a file of events has none.
         clips: for "events", clips that are annotated beside those with events, or a text file of them.
         stream: for "events", the stream of events for which the file names none; by default "audiovisual".

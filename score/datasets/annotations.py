@@ -62,10 +62,12 @@ class Annotations:
         groups: which of the data set's groups a clip belongs to, by clip id; the first where it is not here.
         categories: the class that a data set's files give a clip whatever happens in it, by clip id.
         labels: every label that the data set's files know, in their order; empty where they do not say.
+        numbered: labels by the numbers that the data set's files give them, where they do.
         seconds: length of the file of a clip, by clip id, where the data set gives it.
         origin: file and line at which a label first occurred, for messages.
         latest: the greatest offset in seconds, and where it is, for messages.
-        ignored: rows whose onset is not before their offset, which say nothing (LLP's and AVE's own files hold some).
+        ignored: rows that say nothing: their onset is not before their offset (LLP's and AVE's own files hold some), or
+            they repeat another one (UnAV-100).
         streams: those that are annotated; figures of others are not defined.
         collar: seconds by which an event may begin elsewhere, for figures that allow it.
     """
@@ -80,6 +82,7 @@ class Annotations:
     groups: Mapping[str, int] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    numbered: Mapping[int, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     latest: tuple[float, str] = (0.0, "")

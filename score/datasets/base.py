@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.choices import LABELS
+from score.choices import LABELS, STREAMS
 from score.errors import AnnotationError
 from score.reading import Reading
 
@@ -34,12 +34,14 @@ class Measured:
         by_clip: figures of each clip alone, float64 (n,) by name; NaN where a clip has none.
         resampled: the data set's figures, float64 (R, figures), of resamples of the clips: given R, a seed (equal ones
             draw equal clips) and a number of threads (None: all cores).
+        notes: what whoever reads the figures should know, a line each.
     """
 
     metrics: Metrics
     per_class: PerClass
     by_clip: Mapping[str, Floats]
     resampled: Callable[[int, int, int | None], Floats]
+    notes: tuple[str, ...] = ()
 
 
 def _each_once(truth: "Truth") -> Floats:
@@ -70,6 +72,11 @@ class Dataset:
         from_sums: figures, float64 (..., figures), from sums and weights over clips, float64 (..., K) each; NaN where
             nothing counts.
         measure_seconds: figures of events on timelines of any length.
+        streams: those whose events are measured in seconds.
+        whole_files: what is annotated are files: events of clips that were cut from longer ones have to be stitched.
+        others_count: events of clips that are none of the split's count, too, and files that list events are not taken
+            to name all clips that were looked at: clips without events count whether they are named or not.
+        left_out: what the annotations that do not count are.
         splits: names of its splits; none where annotations are one file of events.
         paper_protocol: whether it has a script that evaluates visual predictions as audio ones.
         any_labels: whether events may have labels that its annotations do not know.
@@ -88,6 +95,10 @@ class Dataset:
     weights: Callable[["Truth"], Floats] = _each_once
     from_sums: Callable[[Floats, Floats], Floats] | None = None
     measure_seconds: Callable[["Spans", "Annotations", Sequence[str]], Measured] | None = None
+    streams: tuple[str, ...] = STREAMS
+    whole_files: bool = False
+    others_count: bool = False
+    left_out: str = "annotation rows without length"
     splits: tuple[str, ...] = ("train", "val", "test")
     paper_protocol: bool = False
     any_labels: bool = False

@@ -76,18 +76,19 @@ def told(value: Any) -> str:
     return repr(shortened(value, 60)) if isinstance(value, str) else shortened(reprlib.repr(value), 60)
 
 
-def read_json_text(file: Path, needed: str) -> str:
+def read_json_text(file: Path, needed: str, most_bytes: int = MOST_JSON) -> str:
     """Text of a JSON file.
 
     Args:
         file: the file.
         needed: what the data set needs, for the message if the file is missing.
+        most_bytes: a larger one is refused.
 
     Raises:
         AnnotationError: it cannot be read.
     """
     with _annotation_errors(file, needed):
-        return read_text(file, MOST_JSON)
+        return read_text(file, most_bytes)
 
 
 def table(file: Path, delimiter: str, needed: str) -> Iterator[tuple[int, list[str]]]:

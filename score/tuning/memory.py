@@ -73,6 +73,21 @@ class SplitNeeds:
 
 
 @dataclass(frozen=True)
+class BatchNeeds:
+    """What a batch of settings takes.
+
+    Attributes:
+        kept: of all of it, until it is done.
+        thread: the same, in each thread.
+        work: working memory of a thread at least; more of it saves work.
+    """
+
+    kept: int
+    thread: int
+    work: int
+
+
+@dataclass(frozen=True)
 class Needs:
     """What a search takes.
 
@@ -83,9 +98,7 @@ class Needs:
         row_bytes: embeddings of a clip, as they are stored.
         shard_rows: rows that are read at once at least.
         tables: what is kept of all settings and of all clips until the end.
-        batch: what is kept of a batch of settings.
-        batch_thread: the same, in each thread.
-        subsets: working memory of a thread at least; more of it saves work.
+        batch: of settings.
         threads: that are wanted.
     """
 
@@ -95,9 +108,7 @@ class Needs:
     row_bytes: int
     shard_rows: int
     tables: int
-    batch: int
-    batch_thread: int
-    subsets: int
+    batch: BatchNeeds
     threads: int
 
 
@@ -139,19 +150,19 @@ def plan_room(memory: int, needs: Needs) -> Room:
     fixed = PROGRAM + needs.cache_rows * _CACHE_ROW + needs.tables
     fixed += sum(split.annotated for split in needs.splits) * _ANNOTATED
     reading = _reading(needs, needs.shard_rows, 1, largest)
-    thread = needs.batch_thread + needs.subsets + _HELD * largest
-    least = fixed + max(reading, needs.batch + thread)
+    thread = needs.batch.thread + needs.batch.work + _HELD * largest
+    least = fixed + max(reading, needs.batch.kept + thread)
     if memory < least:
         clips = sum(split.clips for split in needs.splits)
         raise ScoreError(
             f"a memory of {memory / 2**20:,.0f} MiB is too little for {needs.settings:,} settings on {clips:,} clips: "
             f"`memory='{size_text(least)}'` is the least that would do"
         )
-    rest = memory - fixed - needs.batch
+    rest = memory - fixed - needs.batch.kept
     threads = max(1, min(needs.threads, rest // thread))
     more = (rest - threads * thread) // 2 // threads
-    subsets = min(max(BYTES_A_CLIP, needs.subsets), needs.subsets + more)
-    left = rest - threads * (needs.batch_thread + subsets)
+    subsets = min(max(BYTES_A_CLIP, needs.batch.work), needs.batch.work + more)
+    left = rest - threads * (needs.batch.thread + subsets)
     spare = memory - fixed - reading
     in_memory, back_at_a_time = [], _HELD * threads * largest
     for number, split in enumerate(needs.splits):

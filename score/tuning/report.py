@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from score.bootstrap import RESAMPLES, interval_ends
+from score.tuning.held import HeldSplit
 from score.tuning.space import Space
-from score.tuning.sweeper import Sweeper
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,16 @@ class SearchReport:
 
 
 def report_split(
-    sweeper: Sweeper, split: str, config: Any, space: Space, *, resamples: int = RESAMPLES, seed: int = 0
+    held: HeldSplit, split: str, config: Any, space: Space, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> SplitReport:
-    """Figures of a setting on a sweeper's clips, with percentile bootstrap intervals over them."""
-    measured = sweeper.measured(space.settings([config]), space)
-    found = measured.resampled(resamples, seed, sweeper.threads)
+    """Figures of a setting on a split's clips, with percentile bootstrap intervals over them."""
+    measured = held.measured(space.settings([config]), space)
+    found = measured.resampled(resamples, seed, held.threads)
     ends = interval_ends(found)
     figures = {
-        name: (measured.metrics[name], float(ends[k, 0]), float(ends[k, 1]))
-        for k, name in enumerate(sweeper.metric_names)
+        name: (measured.metrics[name], float(ends[k, 0]), float(ends[k, 1])) for k, name in enumerate(held.metric_names)
     }
-    return SplitReport(split, sweeper.n_found, sweeper.n_split, figures)
+    return SplitReport(split, held.n_found, held.n_split, figures)
 
 
 def _with_interval(figure: float, low: float, high: float) -> str:

@@ -83,6 +83,21 @@ def tpe(space: Space, samples: int, seed: int) -> Batches:
                 study.tell(trial, float(value))
 
 
+def in_pieces(batches: Batches, size: int | None) -> Batches:
+    """The same settings in batches of at most ``size``; the sampler is sent the values of each of its own batches."""
+    if size is None:
+        return (yield from batches)
+    try:
+        batch = next(batches)
+        while True:
+            values = []
+            for start in range(0, len(batch), size):
+                values.append((yield batch[start : start + size]))
+            batch = batches.send(np.concatenate(values))
+    except StopIteration:
+        return
+
+
 @contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
     """Optuna without its line a trial; whoever uses it besides keeps their own verbosity."""

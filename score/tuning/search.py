@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.errors import AnnotationError, ScoreError
-from score.kernels.sweep_figures import UNIMODAL_FIGURES
+from score.tuning.held import HeldSplit
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.report import SearchReport, report_split
+from score.tuning.rescorer import Rescorer
 from score.tuning.result import SearchResult, check_objective
-from score.tuning.samplers import SAMPLERS, Batches, count_settings, largest_batch
+from score.tuning.samplers import SAMPLERS, Batches, count_settings, in_pieces, largest_batch
 from score.tuning.space import Space
 from score.tuning.store import SearchStore
-from score.tuning.sweeper import BLOCKS, Sweeper
+from score.tuning.sweeper import Sweeper
 
 Progress = Callable[[int, int, float], None]
 """Called with the settings tried, all of them, and the best objective so far."""
@@ -94,13 +95,16 @@ def search(
         raise ScoreError("no objective is named")
     allowed = parse_size(memory)
     tuned_on = annotations if sample_clips is None else annotations.sample(sample_clips, seed)
-    held = Sweeper(cache, tuned_on, text, partial=partial, threads=threads)
+    kind = Rescorer if dataset.from_sums is None else Sweeper
+    held: HeldSplit = kind(cache, tuned_on, text, partial=partial, threads=threads)
+    if per_clip_ceiling:
+        held.check_ceiling()
     space = held.completed(space)
     total = count_settings(sampler, space, samples)
     held.check(space)
     reported = [held]
     if report_on is not None and report_on is not annotations:
-        reported.append(Sweeper(cache, report_on, text, partial=partial, threads=threads))
+        reported.append(kind(cache, report_on, text, partial=partial, threads=threads))
     needs = search_needs(cache, reported, space, sampler, total, report_on is not None)
     _load(reported, plan_room(allowed, needs), output)
     names = held.metric_names
@@ -111,18 +115,12 @@ def search(
     store = None
     if output is not None:
         identity = search_identity(cache, held, space, sampler, samples if sampler != "grid" else total, seed)
-        facts = {
-            "objectives": list(objectives),
-            "clips_found": held.n_found,
-            "clips_in_split": held.n_split,
-            "split": annotations.split,
-        }
-        store = SearchStore(output, identity, facts, overwrite=overwrite)
+        store = SearchStore(output, identity, _facts(held, objectives), overwrite=overwrite)
     began = time.perf_counter()
     tried = _try(
         held,
         space,
-        SAMPLERS[sampler](space, samples, seed),
+        in_pieces(SAMPLERS[sampler](space, samples, seed), held.at_once),
         store,
         names.index(objectives[0]),
         total,
@@ -150,6 +148,16 @@ def search(
     return replace(result, report=report)
 
 
+def _facts(held: HeldSplit, objectives: Sequence[str]) -> dict[str, Any]:
+    """What a search's folder says beside its identity."""
+    return {
+        "objectives": list(objectives),
+        "clips_found": held.n_found,
+        "clips_in_split": held.n_split,
+        "split": held.annotations.split,
+    }
+
+
 @dataclass
 class _Tried:
     """What was tried so far: the first ``count`` rows."""
@@ -162,7 +170,7 @@ class _Tried:
 
 
 def _try(
-    held: Sweeper,
+    held: HeldSplit,
     space: Space,
     batches: Batches,
     store: SearchStore | None,
@@ -204,49 +212,46 @@ def _try(
     return found
 
 
-def _load(sweepers: Sequence[Sweeper], room: Room, output: str | PathLike[str] | None) -> None:
+def _load(splits: Sequence[HeldSplit], room: Room, output: str | PathLike[str] | None) -> None:
     """Read the clips of all splits; what does not stay in memory lies beside the output."""
     folder = Path(tempfile.gettempdir())
     if output is not None:
         folder = next((parent for parent in Path(output).absolute().parents if parent.is_dir()), folder)
     kept: dict[str, Any] = {}
-    for sweeper, in_memory in zip(sweepers, room.in_memory, strict=True):
-        sweeper.load(room, in_memory=in_memory, folder=folder, kept=kept)
+    for each, in_memory in zip(splits, room.in_memory, strict=True):
+        each.load(room, in_memory=in_memory, folder=folder, kept=kept)
 
 
 def search_needs(
-    cache: FeatureCache, sweepers: Sequence[Sweeper], space: Space, sampler: str, settings: int, report: bool
+    cache: FeatureCache, splits: Sequence[HeldSplit], space: Space, sampler: str, settings: int, report: bool
 ) -> Needs:
-    """What memory a search takes: the splits of its sweepers, so many settings, and a report at its end."""
-    held = sweepers[0]
-    figures, batch = len(held.metric_names), largest_batch(sampler, space, settings)
-    setting, columns = space.dtype.itemsize, UNIMODAL_FIGURES * held.dataset.reading.groups
+    """What memory a search takes: its splits, so many settings, and a report at its end."""
+    held = splits[0]
+    figures, setting = len(held.metric_names), space.dtype.itemsize
     # the table of all settings, what sorts it; Sobol points are all drawn at first; ceilings, a report's figures
     tables = settings * (setting + 8 * figures + 32 + (setting + 112 if sampler == "sobol" else 0))
-    tables += 8 * held.n_found + (24 * figures * max(each.n_found for each in sweepers) if report else 0)
+    tables += 8 * held.n_found + (24 * figures * max(each.n_found for each in splits) if report else 0)
     return Needs(
-        splits=[each.needs for each in sweepers],
+        splits=[each.needs for each in splits],
         settings=settings,
         cache_rows=len(cache),
         row_bytes=sum(math.prod(shape) for shape in cache.row_shapes.values()) * np.dtype(cache.dtype).itemsize,
         shard_rows=min(cache.shard_size, len(cache)),
         tables=tables,
-        batch=batch * (BLOCKS * columns * 8 + 6 * setting),
-        batch_thread=batch * 8 * 5 * columns,
-        subsets=held.workspace_bytes(space),
+        batch=held.batch_needs(largest_batch(sampler, space, settings), space),
         threads=held.threads,
     )
 
 
 def search_identity(
-    cache: FeatureCache, sweeper: Sweeper, space: Space, sampler: str, samples: int, seed: int
+    cache: FeatureCache, held: HeldSplit, space: Space, sampler: str, samples: int, seed: int
 ) -> dict[str, Any]:
     """What makes a search this one and no other, JSON-able."""
     return {
         "cache": cache.identity,
-        "text": hashlib.sha256(sweeper.text_bytes).hexdigest()[:16],
-        "annotations": sweeper.truth_digest[:16],
-        "dataset": sweeper.dataset.name,
+        "text": hashlib.sha256(held.text_bytes).hexdigest()[:16],
+        "annotations": held.truth_digest[:16],
+        "dataset": held.dataset.name,
         "space": space.to_dict(),
         "sampler": sampler,
         "samples": samples,

@@ -1,7 +1,6 @@
 """Sweeper: figures of any batch of settings over all clips of a split, in threads."""
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -15,18 +14,19 @@ from numpy.typing import NDArray
 
 from feature_cache import DONE, FeatureCache, Features, stopping
 from score.choices import NOTHING, ONE_LABEL
-from score.datasets import Annotations, Truth, find_dataset
+from score.datasets import Annotations, Truth
 from score.datasets.base import Floats, Measured
 from score.datasets.match import match_clips
 from score.datasets.measured import added_up
 from score.datasets.one_label import background_of
 from score.evaluation import check_coverage
+from score.kernels.sweep_figures import UNIMODAL_FIGURES
 from score.logits import alphabetical, make_logits, part_of
-from score.parameters import describe
 from score.rules import find_rule
 from score.rules.base import Split, SweepsSettings
 from score.tuning.clips import Arrays, Clips, InMemory, Spilled, row_bytes
-from score.tuning.memory import ROWS_AT_ONCE, Room, SplitNeeds
+from score.tuning.held import HeldSplit
+from score.tuning.memory import ROWS_AT_ONCE, BatchNeeds, Room, SplitNeeds
 from score.tuning.space import Space
 
 _LAID_AT_ONCE = 4096
@@ -34,17 +34,11 @@ BLOCKS = 32
 """Clips are summed in so many blocks, in order, so that sums do not depend on the number of threads."""
 
 
-class Sweeper:
+class Sweeper(HeldSplit):
     """Holds the logits and the truth of a split, and scores batches of settings on them.
 
     Attributes:
-        annotations: of the split.
-        dataset: whose figures are computed.
-        labels: C labels.
         clip_ids: the clips that were found, in order.
-        n_found: their number.
-        n_split: clips of the split.
-        threads: that work on clips.
     """
 
     def __init__(
@@ -62,32 +56,20 @@ class Sweeper:
             AnnotationError: clips of the split are missing from the cache, or labels do not fit.
             CacheError: the cache cannot be read.
         """
-        text_set = cache.text(text)
+        super().__init__(cache, annotations, text, threads)
         done = np.flatnonzero(cache.status() == DONE)
         names = cache.clip_ids
         ids = [names[row] for row in done.tolist()]
         self._found = match_clips(annotations.clip_ids, ids)
         missing = [clip for clip in annotations.clip_ids if clip not in self._found]
         check_coverage(missing, annotations, partial)
-        self.annotations = annotations
-        self.dataset = find_dataset(annotations.kind)
-        self.labels = text_set.labels
-        self.text_bytes = text_set.visual.tobytes() + text_set.audio.tobytes()
         self.n_found = len(self._found)
-        self.n_split = len(annotations.clip_ids)
         self.clip_ids = [ids[row] for row in self._found.values()]
-        self.threads = threads or os.cpu_count() or 1
         self._rows = done[np.fromiter(self._found.values(), np.int64, self.n_found)]
-        self._text = text_set
-        self._cache = cache
         self._clips: Clips | None = None
         self._truth = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
 
     @property
-    def metric_names(self) -> tuple[str, ...]:
-        """Names of the columns of :meth:`metrics`."""
-        return self.dataset.figures
-
     @property
     def defined(self) -> tuple[str, ...]:
         """Those of :attr:`metric_names` for which the annotations have what they need."""
@@ -100,10 +82,15 @@ class Sweeper:
         """The memory that all clips take."""
         return SplitNeeds(self.n_found, sum(map(row_bytes, self._like.values())), self.n_split)
 
-    def workspace_bytes(self, space: Space) -> int:
-        """The least working memory of a thread."""
+    def batch_needs(self, settings: int, space: Space) -> BatchNeeds:
+        """As :meth:`HeldSplit.batch_needs`."""
+        setting, columns = space.dtype.itemsize, UNIMODAL_FIGURES * self.dataset.reading.groups
         sounds = self._like["sound"].shape[1]
-        return find_rule(space.rule).workspace_bytes(len(self.labels), self._cache.segments, sounds)
+        return BatchNeeds(
+            settings * (BLOCKS * columns * 8 + 6 * setting),
+            settings * 8 * 5 * columns,
+            find_rule(space.rule).workspace_bytes(len(self.labels), self._cache.segments, sounds),
+        )
 
     @property
     def truth_digest(self) -> str:
@@ -114,19 +101,7 @@ class Sweeper:
     def load(
         self, room: Room, *, in_memory: bool = True, folder: Path | None = None, kept: dict[str, Any] | None = None
     ) -> None:
-        """Read all clips.
-
-        Args:
-            room: what may be spent on it, and how clips are gone through.
-            in_memory: whether logits and truth stay in memory.
-            folder: where they lie otherwise.
-            kept: what rules keep from batch to batch (:class:`score.rules.base.Split`), shared with another sweeper.
-
-        Raises:
-            AnnotationError: labels do not fit.
-            CacheError: the cache cannot be read.
-            ScoreError: the disk has no room.
-        """
+        """As :meth:`HeldSplit.load`: their logits and their truth."""
         like = self._like
         self._weights = np.empty((self.n_found, self.dataset.reading.columns))
         table = InMemory(self.n_found, like) if in_memory or folder is None else Spilled(self.n_found, like, folder)
@@ -146,26 +121,14 @@ class Sweeper:
         self._clips = Clips(table, self.n_found, room.clips, self._given, rest)
 
     def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
-        """Figures of each setting in percent, float64 (S, figures).
-
-        Args:
-            settings: structured (S,) of the space's dtype.
-            space: for what is fixed.
-        """
+        """As :meth:`HeldSplit.metrics`."""
         sweep = self._sweep(settings, space)
         return self._from_sums(self._sum(lambda _, parts: sweep.sums(parts)), self._weights_sum)
 
     def metrics_and_ceiling(
         self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """:meth:`metrics`, and each clip's best objective.
-
-        Args:
-            settings: structured (S,) of the space's dtype.
-            space: for what is fixed.
-            objective: number of the figure.
-            ceiling: float64 (clips,), raised where a setting does better.
-        """
+        """As :meth:`HeldSplit.metrics_and_ceiling`."""
         sweep = self._sweep(settings, space)
 
         def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
@@ -180,7 +143,7 @@ class Sweeper:
         return self._from_sums(self._sum(work), self._weights_sum)
 
     def measured(self, setting: NDArray[Any], space: Space) -> Measured:
-        """Figures of one setting, a structured (1,), of all clips, of each, and of resamples; none by label."""
+        """As :meth:`HeldSplit.measured`; none by label."""
         sweep = self._sweep(setting, space)
         found = np.empty((self.n_found, self.dataset.reading.columns))
 
@@ -191,25 +154,6 @@ class Sweeper:
 
         self._sum(work)
         return added_up(self.dataset, found, self._weights, {})
-
-    def completed(self, space: Space) -> Space:
-        """A space with what is published for the cache's backbone where nothing is given.
-
-        Raises:
-            ScoreError: nothing is published, or the cache does not hold enough for the space.
-        """
-        rule = find_rule(space.rule)
-        first = {name: values[0] if isinstance(values, tuple) else values for name, values in space.given.items()}
-        given = {"decision": self.dataset.decision, **first} if "decision" in describe(rule.parameters) else first
-        return space.completed(rule.settings(self._cache, **given).to_dict())
-
-    def check(self, space: Space) -> None:
-        """Refuse a space of which the cache does not hold enough.
-
-        Raises:
-            ScoreError: refinement without windows, or a method by `cosine` without images.
-        """
-        find_rule(space.rule).check(self._cache, space)
 
     def _from_sums(self, sums: Floats, weights: Floats) -> Floats:
         assert self.dataset.from_sums is not None

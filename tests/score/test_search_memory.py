@@ -17,7 +17,7 @@ from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache
 from score import Annotations, ScoreError, Space, search
 from score.bootstrap import confidence_intervals
 from score.tuning.clips import InMemory, Spilled, Table
-from score.tuning.memory import PROGRAM, Needs, Room, SplitNeeds, parse_size, plan_room, size_text
+from score.tuning.memory import PROGRAM, BatchNeeds, Needs, Room, SplitNeeds, parse_size, plan_room, size_text
 from score.tuning.search import search_needs
 from score.tuning.sweeper import Sweeper
 from tests.command import AV2A, PATIENCE_SECONDS, refusal
@@ -295,7 +295,7 @@ def test_plans_add_up(
     tables: int,
 ) -> None:  # fmt: skip
     """What is planned fits; what is named as the least does, and a MiB less does not."""
-    needs = Needs(splits, 5, 100, row_bytes, rows, tables, batch, batch // 8, subsets, threads)
+    needs = Needs(splits, 5, 100, row_bytes, rows, tables, BatchNeeds(batch, batch // 8, subsets), threads)
     try:
         room = plan_room(memory, needs)
     except ScoreError as error:

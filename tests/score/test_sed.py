@@ -142,11 +142,10 @@ def test_segments_one_by_one(true: list[Row], found: list[Row]) -> None:
     for clip in range(2):
         expected = np.zeros(6)
         for s in range(12):
-            ref, sys = ({label for c, label, at in side if (c, at) == (clip, s)} for side in active)
-            hits = len(ref & sys)
+            true_here, found_here = ({label for c, label, at in side if (c, at) == (clip, s)} for side in active)
+            here, hits = (len(true_here), len(found_here)), len(true_here & found_here)
             expected += [
-                len(ref), len(sys), hits, min(len(ref), len(sys)) - hits, max(0, len(ref) - len(sys)),
-                max(0, len(sys) - len(ref)),
+                *here, hits, min(here) - hits, max(0, here[0] - here[1]), max(0, here[1] - here[0])
             ]  # fmt: skip
         assert counts.by_clip[clip].tolist() == expected.tolist()
     for label in range(3):
