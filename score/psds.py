@@ -95,7 +95,7 @@ def psds(
 
     Args:
         scores: a folder with a tab-separated file a clip, ``<clip>.tsv``, whose columns are onset, offset and a score a
-            label, windows without gaps; or the folder that ``score --scores`` wrote, which has one for each stream.
+            label, windows without gaps; or a folder with one of those for each stream, as ``audio/probability``.
         annotations: what is there.
         stream: whose events are meant; by default "audio".
         partial: accept that annotated clips have no scores; they are left out.

@@ -70,7 +70,6 @@ class Sweeper(HeldSplit):
         self._truth = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
 
     @property
-    @property
     def defined(self) -> tuple[str, ...]:
         """Those of :attr:`metric_names` for which the annotations have what they need."""
         self._loaded()

@@ -137,7 +137,7 @@ def test_times_become_segments(tmp_path: Path) -> None:
         ("c,seen,cat,3,11.5,0.1", "'cat' from 3 to 11.5 s in clip c lasts until long after the clip's end"),
         ("c,seen,cat,-1,5,0.1", "'cat' in clip c from -1 to 5 s: write seconds from 0 up"),
         ("c,seen,cat,nan,5,0.1", "line 2"),
-        ("c,seen,cat,6,5,0.1", "line 2"),
+        ("c,seen,cat,6,5,0.1", "'cat' in clip c from 6 to 5 s"),
         ("c,seen,cat,2,5,inf", "line 2"),
         ("c,seen,catt,2,5,", r"label 'catt' is none of the 2 of the LLP annotations \(nearest: 'cat'\): correct it"),
         ("c,seen,zebra,2,5,", "label 'zebra' is none of the 2 of the LLP annotations: correct it"),
