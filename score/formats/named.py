@@ -4,7 +4,7 @@ Published annotations have events that end where they begin, or before: they are
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from feature_cache.names import escaped
@@ -97,8 +97,3 @@ def stream_of_file(path: Path) -> str:
 def shown(text: object) -> str:
     """Whatever stands in a file, as an error may quote it."""
     return repr(escaped(str(text))[:60])
-
-
-def told_where(where: Callable[[], str], error: ScoreError) -> ScoreError:
-    """An error with the place at which it was found."""
-    return ScoreError(f"{where()}: {error}")

@@ -127,6 +127,18 @@ def test_the_line_of_an_error_far_on(tmp_path_factory: pytest.TempPathFactory, b
         rows(path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no /dev/zero")
+def test_what_has_no_end(tmp_path: Path) -> None:
+    for name, message in (("e.csv", "line 1 has over 100,000 characters"), ("e.vtt", "take something out")):
+        (tmp_path / name).symlink_to("/dev/zero")
+        with pytest.raises(ScoreError, match=message):
+            rows(tmp_path / name)
+    with (tmp_path / "e.json").open("wb") as file:
+        file.truncate(300 << 20)
+    with pytest.raises(ScoreError, match="has over 268 MB, which is more JSON than is read: split it"):
+        rows(tmp_path / "e.json", "activitynet")
+
+
 def test_a_table_in_blocks(tmp_path: Path) -> None:
     text = io.StringIO()
     text.write("clip,label,onset,offset,score\n")
