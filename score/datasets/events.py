@@ -206,7 +206,7 @@ def _tables(
         for level, what in (("event", f"events {collar}"), ("segment", "segments"))
         for name in streams
     ]
-    heads = ("F1 %", "precision %", "recall %", "error rate", "class F1 %", "class error rate")
+    heads = ("F1 %", "P %", "R %", "ER", "class F1 %", "class ER")
     if rows:
         found.append(((f"sed_eval's figures{mark}", *heads), rows))
     for level, what in (("event", f"events {collar}"), ("segment", "segments")) if per_class is not None else ():
