@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from feature_cache import FeatureCache
-    from score import Report
+    from score import Annotations, Report
     from score.parameters import Parameter
     from score.tuning.result import Tried
 
@@ -886,6 +886,7 @@ def score(
         if not facts.clip_ids:
             raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
         written = events.write(output, format=file_format, score_column=score_column)
+    assert facts.config is not None
     _print_config(facts.config, opened.backbone, parameters, config_file)
     if facts.config.pooled_windows:
         click.echo(f"approximate: {POOLED}")
@@ -909,16 +910,67 @@ def score(
         click.echo(f"{len(padded)} of the clips are padded at their ends: --stitch cuts events there (not for metrics)")
 
 
+def truth_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which annotations are meant, taken together by :func:`_read_truth`."""
+    options = (
+        click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics."),
+        click.option(
+            "--annotations",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Folder of the data set's own annotation files, or, of ave and unav-100, the file.",
+        ),
+        click.option(
+            "--truth",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="For --dataset events: a file of events, in any format that is read, with any labels.",
+        ),
+        click.option(
+            "--clips",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Clips that were looked at, one a line, where a list of events cannot say so.  [default: all]",
+        ),
+        click.option(
+            "--stream",
+            type=click.Choice(["audiovisual", "visual", "audio"]),
+            help="What a list of events is about that does not say so.  [default: audiovisual]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _read_truth(
+    dataset: str, annotations: Path | None, truth: Path | None, clips: Path | None, stream: str | None,
+    collar: float | None = None,
+) -> "Annotations":  # fmt: skip
+    """The annotations that the options mean."""
+    from score import read_annotations
+
+    context = click.get_current_context()
+    if dataset == "events":
+        if annotations is not None or truth is None:
+            raise click.UsageError("--dataset events compares with a file of events: name it as --truth FILE")
+        for name in ("split", "report_split"):
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise click.UsageError(f"--{name.replace('_', '-')}: a file of events has no splits")
+        return read_annotations(dataset, truth, clips=clips, stream=stream, collar=collar)
+    if truth is not None:
+        raise click.UsageError(f"--truth is for --dataset events: the files of {dataset} are --annotations DIR")
+    if annotations is None:
+        raise click.UsageError("Missing option '--annotations'.")
+    if collar is not None:
+        raise click.UsageError(f"--collar is for --dataset events: figures of {dataset} have none")
+    return read_annotations(dataset, annotations, split=context.params["split"])
+
+
 @main.command(short_help="Compare events with annotations.")
 @click.argument("events", type=click.Path(path_type=Path), default=Path("events.json"))
-@click.option(
-    "--annotations",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Folder of the data set's own annotation files, or, of ave and unav-100, the file.",
-)
-@click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
+@truth_options
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
 )
@@ -928,27 +980,58 @@ def score(
     is_flag=True,
     help="As the official script: visual predictions evaluated as if they were the audio ones.",
 )
+@click.option(
+    "--collar",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="For --dataset events: how far a found onset may be from a true one.  [default: 0.2]",
+)
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="For --dataset events: PSDS of the scores in a folder of .tsv files, one a clip; of the audio stream unless "
+    "--stream says otherwise.",
+)
 @click.option("--per-class", is_flag=True, help="Figures of each label too.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @examples(
     "av2a evaluate events.json --annotations annotations --dataset llp --split test",
     "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
-    "av2a evaluate long.json --annotations unav100.json --dataset unav-100",
+    "av2a evaluate theirs.csv --dataset llp --annotations LLP --clips looked_at.txt",
+    "av2a evaluate theirs.tsv --dataset events --truth mine.tsv --stream audio --collar 0.5",
+    "av2a evaluate events.json --dataset events --truth mine.csv --scores scores",
+    "av2a evaluate long.json --annotations unav100_annotations.json --dataset unav-100 --per-class",
 )
 def evaluate(
-    events: Path, annotations: Path, dataset: str, split: str, partial: bool, paper_protocol: bool,
+    events: Path, annotations: Path | None, truth: Path | None, dataset: str, split: str, clips: Path | None,
+    stream: str | None, partial: bool, paper_protocol: bool, collar: float | None, scores: Path | None,
     per_class: bool, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Compare events with a data set's annotations."""
-    from score import EventBlocks, read_annotations
+    """Compare events with a data set's annotations, or with your own.
+
+    EVENTS is a file of av2a's, or a list of events by any other system: CSV, DCASE TSV, ActivityNet JSON, Audacity
+    labels, ... A list cannot name clips without events: every clip of the split counts, unless --clips or --partial
+    says otherwise.
+    """
+    from score import read_predictions
     from score.evaluation import evaluate as compare
 
-    truth = read_annotations(dataset, annotations, split=split)
+    if scores is not None and dataset != "events":
+        raise click.UsageError("--scores is for --dataset events: give the annotations as a file, --truth FILE")
+    known = _read_truth(dataset, annotations, truth, clips, stream, collar)
     with _progress("reading events (bytes)") as progress:
-        found = EventBlocks.read(events, progress)
-        report = compare(found, truth, partial=partial, paper_protocol=paper_protocol)
-    figures = _json(report.to_dict())
+        found = read_predictions(events, known, clips=clips, partial=partial, stream=stream, progress=progress)
+        report = compare(found, known, partial=partial, paper_protocol=paper_protocol)
+    of_scores = None
+    if scores is not None:
+        from score import psds
+
+        of_scores = psds(scores, known, stream=stream, partial=partial)
+    for note in found.notes:
+        click.echo(f"note: {in_options(note, 'evaluate')}", err=True)
+    figures = _json({**report.to_dict(), **({} if of_scores is None else {"scores": of_scores.to_dict()})})
     if output is not None:
         from feature_cache.storage.atomic import write_outputs
 
@@ -956,7 +1039,9 @@ def evaluate(
     if as_json:
         click.echo(figures)
         return
-    _print_report(report, split, per_class)
+    _print_report(report, per_class)
+    for header, rows in () if of_scores is None else of_scores.tables(per_class):
+        _table(header, rows)
 
 
 # --- search ---------------------------------------------------------------------------------------------
@@ -964,14 +1049,7 @@ def evaluate(
 
 @main.command(short_help="Find the settings that agree best.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
-@click.option(
-    "--annotations",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Folder of the data set's own annotation files, or, of ave and unav-100, the file.",
-)
-@click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics.")
+@truth_options
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True, help="Tune on it."
 )
@@ -1029,9 +1107,10 @@ def evaluate(
     "av2a search ave.zarr --annotations AVE --dataset ave --alpha 0:1:0.05 -o all.csv --plot pictures",
 )
 def search(
-    cache: str, annotations: Path, dataset: str, split: str, report_split: str | None, objective: str | None,
-    output: Path, best_file: Path, plot: Path | None, partial: bool, overwrite: bool, threads: int | None,
-    memory: str, text: str | None, sampler: str, samples: int, seed: int, per_clip_ceiling: bool, **given: Any,
+    cache: str, annotations: Path | None, truth: Path | None, dataset: str, split: str, report_split: str | None,
+    clips: Path | None, stream: str | None, objective: str | None, output: Path, best_file: Path, plot: Path | None,
+    partial: bool, overwrite: bool, threads: int | None, memory: str, text: str | None, sampler: str, samples: int,
+    seed: int, per_clip_ceiling: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
@@ -1049,8 +1128,10 @@ def search(
 
     opened = FeatureCache.open(cache)
     space = Space(**{name: value for name, value in given.items() if value is not None})
-    truth = read_annotations(dataset, annotations, split=split)
-    aside = truth if report_split in (None, split) else read_annotations(dataset, annotations, split=report_split)
+    known = _read_truth(dataset, annotations, truth, clips, stream)
+    aside = known
+    if annotations is not None and report_split not in (None, split):
+        aside = read_annotations(dataset, annotations, split=report_split)
     table = output if output.suffix.lower() in (".csv", ".parquet") else None
     store = output.with_suffix(".zarr") if table else output
     _check_best(best_file, store, overwrite)
@@ -1059,13 +1140,13 @@ def search(
     _announce_compiling("sweep_clips" if DATASETS[dataset].from_sums is not None else kernel_for(opened))
     with _search_progress() as progress:
         result = try_settings(
-            opened, truth, space, text=text, objective=objective and objective.split(","), sampler=sampler,
+            opened, known, space, text=text, objective=objective and objective.split(","), sampler=sampler,
             samples=samples, seed=seed, threads=threads, partial=partial, per_clip_ceiling=per_clip_ceiling,
             output=store, overwrite=overwrite, progress=progress, report_on=aside, memory=memory,
         )  # fmt: skip
+    where = f"the {split} split" if known.split else "the truth"
     click.echo(
-        f"{result.n_found} of {result.n_split} clips of the {split} split, {len(result):,} settings, "
-        f"{result.seconds:.1f} s"
+        f"{result.n_found} of {result.n_split} clips of {where}, {len(result):,} settings, {result.seconds:.1f} s"
     )
     names = result.objectives
     _table(*result.table(result.top(10)))
@@ -1077,16 +1158,14 @@ def search(
     if result.report is not None:
         _table(*result.report.table())
     if result.ceiling is not None:
-        click.echo(
-            f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on the {split} split"
-        )
+        click.echo(f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on {where}")
     written = [str(store)]
     if table is not None:
         content = result.as_csv() if table.suffix.lower() == ".csv" else result.as_parquet()
         remember_table(store, content)
         write_outputs({table: content})
         written.append(str(table))
-    _write_best(best_file, best, store, names[0], split)
+    _write_best(best_file, best, store, names[0], where)
     written.append(str(best_file))
     if plot is not None:
         from score.tuning.plots import plot_search
@@ -1107,11 +1186,11 @@ def _check_best(file: Path, store: Path, overwrite: bool) -> None:
         raise click.ClickException(f"{file} is there already, from elsewhere: choose another --best, or --overwrite")
 
 
-def _write_best(file: Path, best: "Tried", store: Path, objective: str, split: str) -> None:
+def _write_best(file: Path, best: "Tried", store: Path, objective: str, where: str) -> None:
     from feature_cache.storage.atomic import write_outputs
     from score.settings import to_toml
 
-    comments = [f"search: {_one_line(store)}", f"{objective} on the {split} split: {best.metrics[objective]:.2f} %"]
+    comments = [f"search: {_one_line(store)}", f"{objective} on {where}: {best.metrics[objective]:.2f} %"]
     write_outputs({file: to_toml(best.config, comments)})
 
 
@@ -1230,8 +1309,9 @@ def _print_config(config: ScoreConfig, backbone: str, parameters: Mapping[str, A
     click.echo(f"settings ({origin} unless given): " + " ".join(parts))
 
 
-def _print_report(report: "Report", split: str, per_class: bool) -> None:
-    click.echo(f"{report.n_found} of {report.n_split} clips of the {split} split")
+def _print_report(report: "Report", per_class: bool) -> None:
+    split = f"the {report.split} split" if report.split else "the truth"
+    click.echo(f"{report.n_found} of {report.n_split} clips of {split}")
     if report.paper_protocol:
         click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
     if report.ignored:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from score.evaluation import Report, evaluate
     from score.event_blocks import EventBlocks
     from score.events import Events
+    from score.predictions import read_predictions
+    from score.psds import psds
     from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
@@ -34,7 +36,9 @@ _HOMES = {
     "SearchResult": "score.tuning.result",
     "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
+    "psds": "score.psds",
     "read_annotations": "score.datasets",
+    "read_predictions": "score.predictions",
     "score": "score.scoring",
     "score_blocks": "score.scoring",
     "search": "score.tuning.search",
@@ -54,7 +58,9 @@ __all__ = [
     "SearchResult",
     "Space",
     "evaluate",
+    "psds",
     "read_annotations",
+    "read_predictions",
     "score",
     "score_blocks",
     "search",

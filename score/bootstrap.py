@@ -1,6 +1,7 @@
 """Percentile bootstrap over clips: what a figure may be worth on other clips of the same kind."""
 
 import os
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,11 +69,13 @@ def resample_counts(n: int, first: int, last: int, seed: int = 0) -> NDArray[np.
 def interval_ends(resampled: NDArray[np.float64], level: float = 0.95) -> NDArray[np.float64]:
     """Lower and upper ends of percentile intervals, float64 (k, 2), of figures of resamples, float64 (R, k).
 
-    Resamples in which a figure is not defined (NaN) do not count.
+    Resamples in which a figure is not defined (NaN) do not count; without any others the ends are NaN.
     """
     tail = 50.0 * (1.0 - level)
     if np.isnan(resampled).any():
-        return np.nanpercentile(resampled, [tail, 100.0 - tail], axis=0).T
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            return np.nanpercentile(resampled, [tail, 100.0 - tail], axis=0).T
     return np.percentile(resampled, [tail, 100.0 - tail], axis=0).T
 
 

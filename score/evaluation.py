@@ -37,7 +37,7 @@ class Report:
         missing: those that were not.
         ignored: annotation rows that say nothing, as those without length.
         paper_protocol: whether visual predictions stood in for the audio ones.
-        config: the settings of the events.
+        config: the settings of the events; empty for those that a file lists without saying how they were found.
         approximation: what is approximate in the events, one line; empty where nothing is.
     """
 
@@ -151,8 +151,8 @@ def evaluate(
         missing=tuple(missing),
         ignored=annotations.ignored,
         paper_protocol=paper_protocol,
-        config=facts.config.to_dict(),
-        approximation=facts.config.approximation,
+        config=facts.settings,
+        approximation=facts.approximation,
     )
 
 

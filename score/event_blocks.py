@@ -1,6 +1,6 @@
 """Events that come a block at a time: from a cache that is being scored, or from a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -10,7 +10,7 @@ import numpy as np
 from score.choices import STREAMS
 from score.errors import ScoreError
 from score.event_facts import EventFacts
-from score.formats import read_events, write_events
+from score.formats import FORMATS, format_of, read_events, write_events
 from score.formats.base import EventBlock, Progress
 
 _MOST = 300
@@ -23,11 +23,13 @@ class EventBlocks:
     Attributes:
         facts: what is known of them before they come.
         counts: int64 (C, 3), how many have come, by label and stream, in the order of ``STREAMS``.
+        notes: what a person should know of the file that they come from, a line each.
     """
 
-    def __init__(self, facts: EventFacts, blocks: Iterator[EventBlock]) -> None:
-        """Facts, and the blocks to come."""
+    def __init__(self, facts: EventFacts, blocks: Iterator[EventBlock], notes: Sequence[str] = ()) -> None:
+        """Facts, the blocks to come, and what is to be said of them."""
         self.facts = facts
+        self.notes = tuple(notes)
         self.counts = np.zeros((len(facts.labels), len(STREAMS)), dtype=np.int64)
         self._blocks = blocks
 
@@ -49,12 +51,16 @@ class EventBlocks:
             score_column: write scores where a format leaves them out.
 
         Raises:
-            ScoreError: no such format, it has no room for scores, or a file cannot be written.
+            ScoreError: no such format, it has no room for scores, or for events without settings, or a file cannot be
+                written.
 
         Example:
             >>> score_blocks(cache, config).write("events.jsonl")
             ['events.jsonl']
         """
+        name = format_of(Path(path), format)
+        if self.facts.config is None and FORMATS[name].read is not None:
+            raise ScoreError(f"{path}: {name} keeps the settings of events, and nothing says those of these: write csv")
         return write_events(self.facts.to_dict(), self, path, format, score_column)
 
     @classmethod

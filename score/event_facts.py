@@ -48,7 +48,7 @@ class EventFacts:
     """What is known of events beside themselves.
 
     Attributes:
-        config: the settings that gave them.
+        config: the settings that gave them; None for events that a file lists without saying how they were found.
         clip_ids: the clips that were scored, events or not; of stitched events, the files.
         labels: C class names as the user wrote them.
         segments: T, segments a clip.
@@ -60,7 +60,7 @@ class EventFacts:
         stitched: whether events lie on the timelines of files.
     """
 
-    config: ScoreConfig
+    config: ScoreConfig | None
     clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
     segments: int
@@ -71,12 +71,22 @@ class EventFacts:
     clips_from: dict[str, Origin] = field(default_factory=dict)
     stitched: bool = False
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """``config``, JSON-able; empty where there is none."""
+        return {} if self.config is None else self.config.to_dict()
+
+    @property
+    def approximation(self) -> str:
+        """What is approximate in the events, one line; empty where nothing is known to be."""
+        return "" if self.config is None else self.config.approximation
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, JSON-able."""
-        approximation, rule = self.config.approximation, rule_of(self.config).name
+        approximation, rule = self.approximation, USUAL if self.config is None else rule_of(self.config).name
         return {
             **({} if rule == USUAL else {"rule": rule}),
-            "config": self.config.to_dict(),
+            "config": self.settings,
             "approximate": bool(approximation),
             **({"approximation": approximation} if approximation else {}),
             "cache": self.cache,

@@ -29,7 +29,7 @@ class Events:
     """Events of n clips, one record an event, sorted by clip, then stream, in the order of docs/design.md 4.5.
 
     Attributes:
-        config: the settings that gave them.
+        config: the settings that gave them; None where they are not known.
         clip_ids: the clips that were scored, events or not.
         labels: C class names as the user wrote them.
         clip: int32 (E,), number of the clip.
@@ -48,7 +48,7 @@ class Events:
             files, and ``start`` and ``end`` are zeros. None for events of clips.
     """
 
-    config: ScoreConfig
+    config: ScoreConfig | None
     clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
     clip: NDArray[np.int32]

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from score.choices import FIRST_EVENT, LABELS, MOST_SEGMENTS, NO_ROW, NOTHING
+from score.choices import FIRST_EVENT, LABELS, MOST_SEGMENTS, NO_ROW, NOTHING, STREAMS
 from score.datasets.base import find_dataset
 from score.datasets.match import LabelNumbers, match_clips
 from score.datasets.values import Annotation, Places, as_number
@@ -29,6 +29,7 @@ class Truth:
             does not have, NO_ROW; R is 0 where a data set has no rows.
         group: int64 (n,), which of the data set's groups a clip belongs to.
         audiovisual: uint64 (n, C), segments in which a label is seen and heard.
+        streams: those that are annotated.
     """
 
     rows: NDArray[np.int64]
@@ -38,6 +39,7 @@ class Truth:
     classes: NDArray[np.int64]
     group: NDArray[np.int64]
     audiovisual: NDArray[np.uint64]
+    streams: tuple[str, ...] = STREAMS
 
     @property
     def timelines(self) -> NDArray[np.uint64]:
@@ -66,6 +68,8 @@ class Annotations:
         latest: the greatest offset in seconds, and where it is, for messages.
         ignored: rows that say nothing: their onset is not before their offset (LLP's and AVE's own files hold some), or
             they repeat another one (UnAV-100).
+        streams: those that are annotated; figures of others are not defined.
+        collar: seconds by which an event may begin elsewhere, for figures that allow it.
     """
 
     kind: str
@@ -83,6 +87,8 @@ class Annotations:
     origin: Mapping[str, str] = field(default_factory=dict)
     latest: tuple[float, str] = (0.0, "")
     ignored: int = 0
+    streams: tuple[str, ...] = STREAMS
+    collar: float = 0.2
 
     @classmethod
     def from_events(
@@ -200,6 +206,7 @@ class Annotations:
             classes=classes,
             group=np.array([self.groups.get(clip, 0) for clip in found], dtype=np.int64),
             audiovisual=words[0] & words[1] if self.audiovisual is None else words[2],
+            streams=self.streams,
         )
 
     @cached_property

@@ -74,10 +74,12 @@ class Dataset:
         measure_seconds: figures of events on timelines of any length.
         streams: those whose events are measured in seconds.
         whole_files: what is annotated are files: events of clips that were cut from longer ones have to be stitched.
-        others_count: events of clips that are none of the split's count, too.
+        others_count: events of clips that are none of the split's count, too, and files that list events are not taken
+            to name all clips that were looked at: clips without events count whether they are named or not.
         left_out: what the annotations that do not count are.
-        splits: names of its splits.
+        splits: names of its splits; none where annotations are one file of events.
         paper_protocol: whether it has a script that evaluates visual predictions as audio ones.
+        any_labels: whether events may have labels that its annotations do not know.
     """
 
     name: str
@@ -99,6 +101,7 @@ class Dataset:
     left_out: str = "annotation rows without length"
     splits: tuple[str, ...] = ("train", "val", "test")
     paper_protocol: bool = False
+    any_labels: bool = False
 
 
 DATASETS: dict[str, Dataset] = {}

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from feature_cache.names import shortened
+from feature_cache.names import shortened, why_not_a_name
 from score.checks import check_array
 from score.choices import KERNEL_STREAMS, STREAMS
 from score.datasets.base import Dataset, Floats, PerClass, Table
@@ -58,6 +59,7 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
     places = Places()
     sides: dict[str, dict[str, list[Annotation]]] = {}
     known: dict[str, str] = {}
+    labels: dict[str, None] = {}
     events: dict[Annotation, Annotation] = {}
     ignored = 0
     for side in ("visual", "audio"):
@@ -69,6 +71,7 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
             label = row["event_labels"]
             if not label:
                 raise AnnotationError(f"{where}: no label: write one under event_labels, or remove the line")
+            labels.setdefault(label)
             clip = listed.find(row["filename"], where)
             if clip is None:
                 continue
@@ -85,6 +88,7 @@ def read_llp(directory: Path, split: str) -> dict[str, Any]:
         "clip_ids": tuple(clips),
         "visual": sides["visual"],
         "audio": sides["audio"],
+        "labels": tuple(label for label in labels if why_not_a_name(label) is None),
         "origin": places.labels,
         "latest": places.latest,
         "ignored": ignored,
@@ -144,15 +148,25 @@ def _measure(
         by_event.append(np.empty((len(words), 4)))
         figures(words, true, paper_protocol, segments[-1], by_event[-1])
         label_counts(words, true, paper_protocol, counts)
-    per_class: dict[str, dict[str, float]] = {}
+    return np.concatenate([np.concatenate(segments), np.concatenate(by_event)], axis=1), by_label(labels, counts)
+
+
+def by_label(labels: Sequence[str], counts: NDArray[np.int64]) -> PerClass:
+    """Figures and counts of each label.
+
+    Args:
+        labels: C labels.
+        counts: int64 (C, 3, 2, 3): visual, audio, audiovisual; segments, events; TP, FP, FN over all clips.
+    """
+    found: PerClass = {}
     for label, of_label in zip(labels, counts, strict=True):
-        values = per_class.setdefault(label, {})
+        values = found.setdefault(label, {})
         for level, name in enumerate(LEVELS):
             for stream in STREAMS:
                 tp, fp, fn = (int(count) for count in of_label[KERNEL_STREAMS.index(stream), level])
                 for key, value in _rates(tp, fp, fn).items():
                     values[f"{name}-{stream}-{key}"] = value
-    return np.concatenate([np.concatenate(segments), np.concatenate(by_event)], axis=1), per_class
+    return found
 
 
 def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:
@@ -167,14 +181,16 @@ def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:
     }
 
 
-def _from_sums(sums: Floats, weights: Floats) -> Floats:
+def llp_from_sums(sums: Floats, weights: Floats) -> Floats:
+    """LLP_FIGURES in percent from sums over clips of what kernels give, and from their weights, (..., 8) each."""
     means = sums / weights
     return name_figures(means[..., 0:4], means[..., 4:8])
 
 
-def _tables(
+def llp_tables(
     metrics: Mapping[str, float], per_class: Mapping[str, Mapping[str, float]] | None, mark: str
 ) -> list[Table]:
+    """Tables of LLP_FIGURES, and of each label's F1 where figures by label are given."""
     names = ("audio", "visual", "audiovisual", "type-av", "event-av")
     heads = ("audio", "visual", "audiovisual", "Type@AV", "Event@AV")
     rows: list[tuple[Any, ...]] = [
@@ -199,7 +215,7 @@ LLP = Dataset(
     objective="segment-type-av",
     decision="threshold",
     measure=_measure,
-    from_sums=_from_sums,
-    tables=_tables,
+    from_sums=llp_from_sums,
+    tables=llp_tables,
     paper_protocol=True,
 )

@@ -40,12 +40,17 @@ def match_clips(annotated: Sequence[str], scored: Sequence[str]) -> dict[str, in
     return found
 
 
+def bare(name: str) -> str:
+    """A clip's name without a media ending, in the Unicode form in which names are compared."""
+    return composed(_ENDING.sub("", name))
+
+
 class Listed:
     """Finds the clips of a split in another file of annotations: Unicode form and a media ending aside."""
 
     def __init__(self, clips: Iterable[str]) -> None:
         """The clips that the split's own file lists."""
-        self._names = Names(clips, form=lambda name: composed(_ENDING.sub("", name)))
+        self._names = Names(clips, form=bare)
 
     def find(self, name: str, where: str) -> str | None:
         """The listed clip of that name; None if it is not in the split.
@@ -122,6 +127,10 @@ class LabelNumbers:
         self._origin = origin
         self._numbers = {label: number for number, label in enumerate(labels)}
         self._names = Names(labels, form=_fold)
+
+    def like(self, label: str) -> list[int]:
+        """Numbers of all labels that it may be: the equal one alone, if there is one."""
+        return [self._numbers[name] for name in self._names.like(label)]
 
     def __getitem__(self, label: str) -> int:
         """Number of an annotated label.

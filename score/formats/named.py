@@ -18,7 +18,8 @@ _STREAM_WORDS = {
     "": "",
     "audio": "audio", "heard": "audio", "a": "audio",
     "visual": "visual", "seen": "visual", "video": "visual", "v": "visual",
-    "audiovisual": "audiovisual", "audio-visual": "audiovisual", "seen and heard": "audiovisual", "av": "audiovisual",
+    "audiovisual": "audiovisual", "audio-visual": "audiovisual", "seen and heard": "audiovisual", "both": "audiovisual",
+    "av": "audiovisual",
 }  # fmt: skip
 
 

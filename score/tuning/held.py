@@ -57,6 +57,11 @@ class HeldSplit(ABC):
         return self.dataset.figures
 
     @property
+    def defined(self) -> tuple[str, ...]:
+        """Those of :attr:`metric_names` for which the annotations have what they need."""
+        return self.metric_names
+
+    @property
     @abstractmethod
     def needs(self) -> SplitNeeds:
         """The memory that all clips take."""

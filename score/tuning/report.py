@@ -1,5 +1,6 @@
 """What a setting is worth on a split: figures with percentile bootstrap intervals over clips."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,8 +37,7 @@ class SearchReport:
         """Header and rows for people: a row a figure, a column a split."""
         header = ("figure", *(f"{each.split or 'annotated'} ({each.n_found} clips)" for each in self.splits))
         return header, [
-            (name, *("{:.1f} [{:.1f}, {:.1f}]".format(*each.figures[name]) for each in self.splits))
-            for name in self.splits[0].figures
+            (name, *(_with_interval(*each.figures[name]) for each in self.splits)) for name in self.splits[0].figures
         ]
 
     def __str__(self) -> str:
@@ -56,6 +56,10 @@ def report_split(
         name: (measured.metrics[name], float(ends[k, 0]), float(ends[k, 1])) for k, name in enumerate(held.metric_names)
     }
     return SplitReport(split, held.n_found, held.n_split, figures)
+
+
+def _with_interval(figure: float, low: float, high: float) -> str:
+    return "-" if math.isnan(figure) else f"{figure:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def aligned(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

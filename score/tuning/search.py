@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
-from score.errors import ScoreError
+from score.errors import AnnotationError, ScoreError
 from score.tuning.held import HeldSplit
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.report import SearchReport, report_split
@@ -108,6 +108,10 @@ def search(
     needs = search_needs(cache, reported, space, sampler, total, report_on is not None)
     _load(reported, plan_room(allowed, needs), output)
     names = held.metric_names
+    for name in objectives:
+        if name not in held.defined:
+            can = ", ".join(held.defined[:5])
+            raise AnnotationError(f"{name} is of what is not annotated here: choose an `objective` of {can}")
     store = None
     if output is not None:
         identity = search_identity(cache, held, space, sampler, samples if sampler != "grid" else total, seed)

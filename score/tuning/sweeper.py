@@ -70,6 +70,13 @@ class Sweeper(HeldSplit):
         self._truth = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
 
     @property
+    def defined(self) -> tuple[str, ...]:
+        """Those of :attr:`metric_names` for which the annotations have what they need."""
+        self._loaded()
+        found = self._from_sums(np.zeros_like(self._weights_sum), self._weights_sum)
+        return tuple(name for name, value in zip(self.metric_names, found.tolist(), strict=True) if value == value)
+
+    @property
     def needs(self) -> SplitNeeds:
         """The memory that all clips take."""
         return SplitNeeds(self.n_found, sum(map(row_bytes, self._like.values())), self.n_split)

@@ -23,7 +23,8 @@ def test_figures_by_hand() -> None:
     assert [dog[f"segment-audio-{name}"] for name in ("tp", "fp", "fn")] == [5, 5, 0]
     assert [dog[f"segment-audio-{name}"] for name in ("precision", "recall", "f1")] == pytest.approx([50, 100, 200 / 3])
     assert [dog[f"event-audio-{name}"] for name in ("tp", "fp", "fn")] == [1, 0, 0]  # an IoU of exactly a half
-    assert report.config == EVENTS.config.to_dict()
+    assert report.config == EVENTS.facts.settings
+    assert report.config["decision"] == "threshold"
 
 
 def test_paper_protocol_takes_visual_predictions_as_audio_ones() -> None:

@@ -286,7 +286,9 @@ def test_ave_by_row_numbers(header: str, tmp_path: Path) -> None:
         figures = evaluate(made_events({c: spans(x) for c, x in said.items()}, ["Bark", "Bell", "Horn"]), found).metrics
         right = [3, 0, 10]  # against the rows Bell from 2, Bark to 4, nothing
         assert figures["accuracy-by-row"] == pytest.approx(100 * sum(right) / 30)
-        assert figures["accuracy"] == pytest.approx(100 * (5 + 10) / 20)  # the first event alone: nothing where it is not
+        assert figures["accuracy"] == pytest.approx(
+            100 * (5 + 10) / 20
+        )  # the first event alone: nothing where it is not
 
 
 @pytest.mark.parametrize(

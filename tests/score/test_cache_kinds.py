@@ -158,8 +158,8 @@ def test_refinement_needs_windows(tmp_path: Path) -> None:
         search(cache, truth, WIDE, output=tmp_path / "s.zarr")
     assert not (tmp_path / "s.zarr").exists()
     events = score(cache, CONFIG.replace(refinement=False))
-    assert events.config.pooled_windows  # scores are
-    assert score(make(tmp_path / "d.zarr", **kinds()["all"]), CONFIG).config.approximation == ""
+    assert events.facts.settings["pooled_windows"]  # scores are
+    assert score(make(tmp_path / "d.zarr", **kinds()["all"]), CONFIG).facts.approximation == ""
 
 
 def test_every_output_says_what_is_approximate(tmp_path: Path) -> None:

@@ -69,13 +69,13 @@ def test_a_third_one(there: Path) -> None:
         read_annotations("made", there, split="val")
     with pytest.raises(AnnotationError, match="name the folder of the Made annotation files"):
         read_annotations("made", there / "none")
-    with pytest.raises(AnnotationError, match="no data set 'x': there are llp, ave, ov-avebench, unav-100, made"):
+    with pytest.raises(AnnotationError, match="no data set 'x': there are llp, ave, ov-avebench, unav-100, events, made"):
         Annotations.from_events({"a": {}}, kind="x")
 
 
 def test_the_command_takes_it(there: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--help"])
-    assert "[llp|ave|ov-avebench|unav-100|made]" in done.output
+    assert "[llp|ave|ov-avebench|unav-100|events|made]" in done.output
     events = str(there / "e.json")
     score(FeatureCache.open(there / "c.zarr"), ScoreConfig.published("language_bind")).write(events)
     done = CliRunner().invoke(main, ["evaluate", events, "--annotations", str(there), "--dataset", "made"])

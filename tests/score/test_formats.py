@@ -324,8 +324,8 @@ def test_label_studio(tmp_path: Path) -> None:
 
 
 def test_what_is_approximate_is_said(tmp_path: Path) -> None:
-    events = replace(TWO, config=TWO.config.replace(pooled_windows=True))
-    said = events.config.approximation
+    config = ScoreConfig.published("clip_clap").replace(pooled_windows=True)
+    events, said = replace(TWO, config=config), config.approximation
     assert said
     for kind, name in (("vtt", "vtt/a b.vtt"), ("eaf", "eaf/a b.eaf"), ("label-studio", "label-studio"),
                        ("activitynet", "activitynet_audio.json"), ("tsv", "tsv_audio.tsv")):  # fmt: skip
