@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
+    from score.traces import SegmentScores, segment_scores
     from score.tuning.result import SearchResult
     from score.tuning.search import search
     from score.tuning.space import Space
@@ -32,12 +33,14 @@ _HOMES = {
     "ScoreConfig": "score.config",
     "ScoreError": "score.errors",
     "SearchResult": "score.tuning.result",
+    "SegmentScores": "score.traces",
     "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
     "read_annotations": "score.datasets",
     "score": "score.scoring",
     "score_blocks": "score.scoring",
     "search": "score.tuning.search",
+    "segment_scores": "score.traces",
     "settings_for": "score.settings",
     "stitch": "score.stitching",
 }
@@ -52,12 +55,14 @@ __all__ = [
     "ScoreConfig",
     "ScoreError",
     "SearchResult",
+    "SegmentScores",
     "Space",
     "evaluate",
     "read_annotations",
     "score",
     "score_blocks",
     "search",
+    "segment_scores",
     "settings_for",
     "stitch",
 ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,7 @@ from score.event_blocks import EventBlocks
 from score.event_facts import Origin
 from score.events import Events
 from score.formats.base import EventBlock, joined
-
-TOUCH_SECONDS = 1e-6
-"""Events that lie no further apart than this touch."""
+from score.merging import by_time, merged
 
 _DIGITS = 6
 _HELD = 1 << 16
@@ -89,10 +86,10 @@ def _stitched(
             together = joined(held)
             whole = together.clip < ready
             if whole.any():
-                yield _merged(together.part(whole))
+                yield _touching(together.part(whole))
             held = [together.part(~whole)]
     if held:
-        yield _merged(joined(held))
+        yield _touching(joined(held))
 
 
 def _moved(
@@ -112,39 +109,6 @@ def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([round(each, _DIGITS) for each in seconds.tolist()], dtype=np.float64)
 
 
-def _merged(block: EventBlock) -> EventBlock:
+def _touching(block: EventBlock) -> EventBlock:
     """Events of whole files, those of one stream and label that touch or overlap as one."""
-    if not len(block):
-        return block
-    block = block.part(np.lexsort((block.score, block.offset, block.onset, block.label, block.stream, block.clip)))
-    fresh = np.ones(len(block), dtype=bool)
-    fresh[1:] = _changes(block.clip) | _changes(block.stream) | _changes(block.label)
-    furthest = _furthest(block.offset, np.cumsum(fresh))
-    fresh[1:] |= block.onset[1:] > furthest[:-1] + TOUCH_SECONDS
-    first = np.flatnonzero(fresh)
-    final = np.append(first[1:], len(block)) - 1
-    merged = EventBlock(
-        block.clip[first],
-        block.stream[first],
-        block.label[first],
-        block.onset[first],
-        furthest[final],
-        np.maximum.reduceat(block.score, first),
-    )
-    return merged.part(np.lexsort((merged.label, merged.offset, merged.onset, merged.stream, merged.clip)))
-
-
-def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = values[1:] != values[:-1]
-    return found
-
-
-def _furthest(offsets: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The largest offset so far within each group of neighbours; by ranks, as groups must not see each other's.
-
-    Where a gap lies between events of a group, all offsets before it are smaller than those behind it.
-    """
-    order, rank = np.unique(offsets, return_inverse=True)
-    highest = np.maximum.accumulate(rank + group * len(order))
-    found: NDArray[np.float64] = order[highest - group * len(order)]
-    return found
+    return by_time(merged(block)[0])
