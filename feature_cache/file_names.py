@@ -1,4 +1,4 @@
-"""Names of files for clips, labels and whatever else is called by a text: legal on every system, different if texts are.
+"""Names of files for clips, labels and whatever else has a name: legal on every system, different if the names are.
 
 A text that is a plain file name already stays as it is. Of any other one, what no file name may hold becomes "_", what
 is too long is cut, and a digest of the whole text follows, so that two texts never share a name.

@@ -5,6 +5,7 @@ They are written as blocks of clips come, whole or not at all.
 
 import csv
 import io
+import itertools
 import json
 import os
 import shutil
@@ -123,7 +124,7 @@ def _tsv_output(path: Path) -> Iterator[Take]:
                     for kind in KINDS:
                         (folder / stream / kind).mkdir(parents=True)
             edges = segment_edges(facts).tolist()
-            spans = [f"{onset!r}\t{offset!r}" for onset, offset in zip(edges[:-1], edges[1:], strict=True)]
+            spans = [f"{onset!r}\t{offset!r}" for onset, offset in itertools.pairwise(edges)]
             header = _line(["onset", "offset", *facts.labels])
             numbers = dict(zip(KINDS, _numbers(block), strict=True))
             for row, clip in enumerate(block.clip_ids):
