@@ -1372,7 +1372,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
     out = getattr(sys.stdout, "plain", sys.stdout)
     console = Console(file=out) if out.isatty() else Console(file=out, width=120, color_system=None)
-    cells = [[f"{cell:.1f}" if isinstance(cell, float) else _shown(str(cell)) for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
     texts = [number for number, name in enumerate(header) if name in _TEXT_COLUMNS or not number]
     widths = [
         max((len(line) for row in cells for line in row[number].split("\n")), default=0)
@@ -1395,6 +1395,13 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in cells:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _cell(value: object) -> str:
+    """A number with one digit, "-" where it is not defined, or text."""
+    if isinstance(value, float):
+        return "-" if value != value else f"{value:.1f}"
+    return _shown(str(value))
 
 
 def _headings(header: Sequence[str], widths: Sequence[int], texts: Sequence[int], room: int) -> list[str] | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from feature_cache import Features, TextSet, window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
-from score.choices import MOST_SEGMENTS
+from score.choices import MOST_SEGMENTS, NO_ROW
 from score.errors import ScoreError
 
 
@@ -123,6 +123,26 @@ def check_windows(segments: int, video: int, audio: int) -> None:
         raise ScoreError(
             f"{min(video, audio)} of {window_count(segments)} windows are there: score with `pooled_windows=True`"
         )
+
+
+def check_classes(classes: NDArray[Any], group: NDArray[Any], shape: tuple[int, int, int]) -> None:
+    """Refuse one label a segment that is not of the clips, segments and labels it is compared with.
+
+    Args:
+        classes: int64 (n, R, T).
+        group: int64 (n,).
+        shape: n, T and C.
+
+    Raises:
+        ScoreError: an array is another, or holds what is no label or no group.
+    """
+    clips, segments, labels = shape
+    check_array("classes", classes, (clips, None, segments), np.int64)
+    check_array("group", group, (clips,), np.int64)
+    if classes.size and not NO_ROW <= classes.min() <= classes.max() < labels:
+        raise ScoreError(f"classes hold {classes.min()} to {classes.max()}, which are none of {labels} labels")
+    if group.size and group.min() < 0:
+        raise ScoreError(f"group holds {group.min()}")
 
 
 def check_truth(true: NDArray[Any], first: NDArray[Any], order: NDArray[Any], shape: tuple[int, int]) -> None:

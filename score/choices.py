@@ -27,5 +27,17 @@ ARGMAX: Final = 1
 DECISIONS = ("threshold", "argmax")
 """Decisions of refinement by number (4.6)."""
 
+LABELS: Final = 0
+FIRST_EVENT: Final = 1
+ONE_LABEL: Final = 2
+READINGS = ("labels", "first-event", "one-label")
+"""How predictions are read where they are measured (4.8): every event of every stream; the first audiovisual event, and
+one label a segment; one label a segment alone."""
+
+NOTHING: Final = -1
+"""The label of a segment that has none."""
+NO_ROW: Final = -2
+"""That of a row of annotations that a clip does not have."""
+
 MOST_SEGMENTS = 64
 """Segments a clip may have: a timeline is a bitmask of one word."""

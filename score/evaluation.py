@@ -1,21 +1,23 @@
 """evaluate(): events against annotations (docs/design.md 4.8)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from score.choices import LABELS
 from score.datasets import Annotations, Truth, find_dataset
-from score.datasets.base import Table
+from score.datasets.base import Dataset, Floats, Measured, Table
 from score.datasets.match import match_clips
+from score.datasets.measured import added_up
 from score.errors import AnnotationError, ScoreError
 from score.event_blocks import EventBlocks
 from score.event_facts import EventFacts
 from score.events import Events
-from score.formats.base import EventBlock
+from score.timelines import Segments, Spans
 
 CLIPS = 1 << 14
 """Clips that are compared at once."""
@@ -28,9 +30,8 @@ class Report:
     Attributes:
         kind: name of the data set.
         split: the split's name.
-        metrics: figures in percent, by name, as the data set has them.
-        per_class: by label, figures in percent and counts of that label over all clips.
-        n_found: clips of the split that were scored.
+        clips: the clips of the split that were scored, in its order.
+        measured: figures of them all, of each of them, of each label, and of resamples.
         n_split: clips of the split.
         missing: those that were not.
         ignored: annotation rows without length.
@@ -41,15 +42,34 @@ class Report:
 
     kind: str
     split: str
-    metrics: Mapping[str, float]
-    per_class: Mapping[str, Mapping[str, float]]
-    n_found: int
+    clips: tuple[str, ...]
+    measured: Measured
     n_split: int
     missing: tuple[str, ...]
     ignored: int
     paper_protocol: bool
     config: Mapping[str, Any]
     approximation: str = ""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """Figures by name, as the data set has them; in percent but for rates that can exceed one."""
+        return self.measured.metrics
+
+    @property
+    def per_class(self) -> Mapping[str, Mapping[str, float]]:
+        """By label, figures and counts of that label over all clips."""
+        return self.measured.per_class
+
+    @property
+    def by_clip(self) -> Mapping[str, Floats]:
+        """Figures of each of ``clips`` alone, by name: float64 (n,), NaN where a clip has none."""
+        return self.measured.by_clip
+
+    @property
+    def n_found(self) -> int:
+        """Clips of the split that were scored."""
+        return len(self.clips)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, JSON-able."""
@@ -63,8 +83,8 @@ class Report:
             "paper_protocol": self.paper_protocol,
             "approximate": bool(self.approximation),
             **({"approximation": self.approximation} if self.approximation else {}),
-            "metrics": dict(self.metrics),
-            "per_class": {label: dict(values) for label, values in self.per_class.items()},
+            "metrics": _numbers(self.metrics),
+            "per_class": {label: _numbers(values) for label, values in self.per_class.items()},
             "config": dict(self.config),
         }
 
@@ -72,6 +92,11 @@ class Report:
         """Tables for people: a header and rows each; the first header says what is approximate."""
         mark = f" (approximate: {self.approximation.partition(':')[0]})" if self.approximation else ""
         return find_dataset(self.kind).tables(self.metrics, self.per_class if per_class else None, mark)
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON-able: what is not defined is null."""
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def evaluate(
@@ -97,8 +122,8 @@ def evaluate(
         >>> report.metrics["segment-type-av"]
         43.8
     """
-    facts = events.facts
-    if facts.stitched:
+    facts, dataset = events.facts, find_dataset(annotations.kind)
+    if facts.stitched and dataset.measure is not None:
         raise ScoreError(
             "these events lie on the timelines of whole files, annotations and metrics are of clips: score again: "
             "`score(..., stitched=False)`"
@@ -106,22 +131,13 @@ def evaluate(
     found = match_clips(annotations.clip_ids, facts.clip_ids)
     missing = [clip for clip in annotations.clip_ids if clip not in found]
     check_coverage(missing, annotations, partial)
-    dataset = find_dataset(annotations.kind)
     if paper_protocol and not dataset.paper_protocol:
         raise AnnotationError(f"the paper protocol is one of LLP's metrics: {dataset.title}'s figures have none")
-    if isinstance(events, Events):
-        events.check_spans()
-        spans = _Spans(events.clip, events.stream_number, events.label, events.start, events.end)
-    else:
-        spans = _Spans.gathered(facts, events, found)
-    parts = _blocks(facts, spans, annotations, found)
-    metrics, per_class = dataset.measure(parts, facts.labels, paper_protocol)
     return Report(
         kind=annotations.kind,
         split=annotations.split,
-        metrics=metrics,
-        per_class=per_class,
-        n_found=len(found),
+        clips=tuple(found),
+        measured=_measured(events, annotations, dataset, found, paper_protocol),
         n_split=len(annotations.clip_ids),
         missing=tuple(missing),
         ignored=annotations.ignored,
@@ -149,33 +165,35 @@ def check_coverage(missing: Sequence[str], annotations: Annotations, partial: bo
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Spans:
-    """What is compared of events: numbers of clips, streams, labels, first segments and ends, (E,) each."""
+def _measured(
+    events: Events | EventBlocks,
+    annotations: Annotations,
+    dataset: Dataset,
+    found: Mapping[str, int],
+    paper_protocol: bool,
+) -> Measured:
+    facts = events.facts
+    if isinstance(events, Events):
+        if not facts.stitched:
+            events.check_spans()
+        events = events.blocks()
+    if dataset.measure is None:
+        assert dataset.measure_seconds is not None
+        return dataset.measure_seconds(Spans.gathered(facts, events, found), annotations, facts.labels)
+    weights: list[Floats] = []
 
-    clip: NDArray[np.int32]
-    stream: NDArray[np.int8]
-    label: NDArray[np.int32]
-    start: NDArray[np.int16]
-    end: NDArray[np.int16]
+    def weighed() -> Iterator[tuple[Events, Truth]]:
+        for part, truth in _blocks(facts, spans, annotations, found):
+            weights.append(dataset.weights(truth))
+            yield part, truth
 
-    @classmethod
-    def gathered(cls, facts: EventFacts, blocks: Iterable[EventBlock], found: Mapping[str, int]) -> "_Spans":
-        """Those of the clips that were found."""
-        wanted = np.zeros(len(facts.clip_ids), dtype=bool)
-        wanted[list(found.values())] = True
-        kept: list[tuple[NDArray[Any], ...]] = [
-            tuple(np.empty(0, dtype) for dtype in (np.int32, np.int8, np.int32, np.int16, np.int16))
-        ]
-        for block in blocks:
-            mine = block.part(wanted[block.clip])
-            start, end = facts.spans(mine)
-            kept.append((mine.clip, mine.stream, mine.label, start.astype(np.int16), end.astype(np.int16)))
-        return cls(*map(np.concatenate, zip(*kept, strict=True)))
+    spans = Segments.gathered(facts, events, found, scores=dataset.reading.code != LABELS)
+    sums, per_class = dataset.measure(weighed(), facts.labels, paper_protocol)
+    return added_up(dataset, sums, np.concatenate(weights), per_class)
 
 
 def _blocks(
-    facts: EventFacts, spans: _Spans, annotations: Annotations, found: Mapping[str, int]
+    facts: EventFacts, spans: Segments, annotations: Annotations, found: Mapping[str, int]
 ) -> Iterator[tuple[Events, Truth]]:
     """Blocks of the clips that were found, in the annotations' order, with their events and their truth."""
     place = np.full(len(facts.clip_ids), len(found), dtype=np.int64)
@@ -196,7 +214,7 @@ def _blocks(
             label=spans.label[mine],
             start=spans.start[mine],
             end=spans.end[mine],
-            score=np.zeros(len(mine)),
+            score=spans.score[mine],
             segments=facts.segments,
             segment_seconds=facts.segment_seconds,
             cache=facts.cache,

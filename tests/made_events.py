@@ -13,8 +13,8 @@ Made = Mapping[str, Sequence[tuple[str, str, int, int]]]
 """By clip id: stream, label, first segment, one past the last."""
 
 
-def made_events(clips: Made, labels: Sequence[str], segments: int = 10) -> Events:
-    """Events of these clips, in the order given within a stream."""
+def made_events(clips: Made, labels: Sequence[str], segments: int = 10, scores: Any = None) -> Events:
+    """Events of these clips, in the order given within a stream; scores in the order of the events, 1 by default."""
     rows = sorted(
         (
             (number, STREAMS.index(stream), labels.index(label), start, end)
@@ -33,7 +33,7 @@ def made_events(clips: Made, labels: Sequence[str], segments: int = 10) -> Event
         label=table[:, 2].astype(np.int32),
         start=table[:, 3].astype(np.int16),
         end=table[:, 4].astype(np.int16),
-        score=np.ones(len(table)),
+        score=np.ones(len(table)) if scores is None else np.array(scores, dtype=np.float64),
         segments=segments,
         segment_seconds=1.0,
         cache={},

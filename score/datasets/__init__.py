@@ -7,9 +7,10 @@ from score.datasets.annotations import Annotations, Truth
 from score.datasets.ave import AVE
 from score.datasets.base import DATASETS, Dataset, find_dataset
 from score.datasets.llp import LLP
+from score.datasets.ov_avebench import OV_AVEBENCH
 from score.errors import AnnotationError
 
-DATASETS.update({dataset.name: dataset for dataset in (LLP, AVE)})
+DATASETS.update({dataset.name: dataset for dataset in (LLP, AVE, OV_AVEBENCH)})
 
 __all__ = ["DATASETS", "Annotations", "Dataset", "Truth", "find_dataset", "read_annotations"]
 

@@ -1,14 +1,15 @@
 """Annotations of a split, and how they are laid beside scored clips."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from score.choices import MOST_SEGMENTS
+from score.choices import FIRST_EVENT, LABELS, MOST_SEGMENTS, NO_ROW, NOTHING
 from score.datasets.base import find_dataset
 from score.datasets.match import LabelNumbers, match_clips
 from score.datasets.values import Annotation, Places, as_number
@@ -24,17 +25,24 @@ class Truth:
         visual: uint64 (n, C), segments in which a label is seen.
         audio: uint64 (n, C), segments in which it is heard.
         first: int64 (n, 3), label, start and end of the clip's first visual annotation; -1 where there is none.
+        classes: int64 (n, R, T), the one label of each segment in each of a clip's rows, NOTHING or, in rows that it
+            does not have, NO_ROW; R is 0 where a data set has no rows.
+        group: int64 (n,), which of the data set's groups a clip belongs to.
+        audiovisual: uint64 (n, C), segments in which a label is seen and heard.
     """
 
     rows: NDArray[np.int64]
     visual: NDArray[np.uint64]
     audio: NDArray[np.uint64]
     first: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    group: NDArray[np.int64]
+    audiovisual: NDArray[np.uint64]
 
     @property
     def timelines(self) -> NDArray[np.uint64]:
-        """uint64 (n, 3, C), as :meth:`score.Events.timelines`; audiovisual is seen and heard."""
-        return np.ascontiguousarray(np.stack([self.visual, self.audio, self.visual & self.audio], axis=1))
+        """uint64 (n, 3, C), as :meth:`score.Events.timelines`."""
+        return np.ascontiguousarray(np.stack([self.visual, self.audio, self.audiovisual], axis=1))
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,12 @@ class Annotations:
         clip_ids: the clips of the split, annotated or not.
         visual: what is seen, by clip id.
         audio: what is heard, by clip id.
+        audiovisual: what is seen and heard, by clip id; None where that follows from the two.
+        listed: rows of a clip as its split lists them, each of events of one label at a time, by clip id.
+        groups: which of the data set's groups a clip belongs to, by clip id; the first where it is not here.
+        categories: the class that a data set's files give a clip whatever happens in it, by clip id.
+        labels: every label that the data set's files know, in their order; empty where they do not say.
+        seconds: length of the file of a clip, by clip id, where the data set gives it.
         origin: file and line at which a label first occurred, for messages.
         latest: the greatest offset in seconds, and where it is, for messages.
         ignored: rows whose onset is not before their offset, which say nothing (LLP's and AVE's own files hold some).
@@ -57,6 +71,12 @@ class Annotations:
     clip_ids: tuple[str, ...]
     visual: Mapping[str, Sequence[Annotation]]
     audio: Mapping[str, Sequence[Annotation]]
+    audiovisual: Mapping[str, Sequence[Annotation]] | None = None
+    listed: Mapping[str, Sequence[Sequence[Annotation]]] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
     latest: tuple[float, str] = (0.0, "")
     ignored: int = 0
@@ -78,7 +98,7 @@ class Annotations:
         Raises:
             AnnotationError: a label is unknown, or an event is not (label, onset, offset) with onset before offset.
         """
-        find_dataset(kind)
+        dataset = find_dataset(kind)
         if not events:
             raise AnnotationError("no clips are annotated: give a dictionary with clip ids")
         sides: dict[str, dict[str, list[Annotation]]] = {"visual": {}, "audio": {}}
@@ -106,6 +126,7 @@ class Annotations:
             clip_ids=tuple(events),
             visual=sides["visual"],
             audio=sides["audio"],
+            listed=rows_of(dataset.reading.code, tuple(events), sides["visual"]),
             origin=places.labels,
             latest=places.latest,
         )
@@ -153,20 +174,78 @@ class Annotations:
             offset, where = self.latest
             raise AnnotationError(f"{where}: offset {offset:g} is after the clip's end at {length:g} s: correct it")
         numbers = LabelNumbers(labels, self.origin)
-        words = np.zeros((2, len(found), len(labels)), dtype=np.uint64)
+        words = np.zeros((3, len(found), len(labels)), dtype=np.uint64)
         first = np.full((len(found), 3), -1, dtype=np.int64)
-        for side, by_clip in enumerate((self.visual, self.audio)):
+        for side, by_clip in enumerate((self.visual, self.audio, self.audiovisual or {})):
             for number, clip in enumerate(found):
-                for label, onset, offset in by_clip.get(clip, ()):
-                    start = max(0, math.floor(onset / segment_seconds + 1e-9))
-                    end = min(segments, math.ceil(offset / segment_seconds - 1e-9))
-                    if start >= end:
-                        continue
+                for label, start, end in _in_segments(by_clip.get(clip, ()), segments, segment_seconds):
                     k = numbers[label]
                     words[side, number, k] |= np.uint64(((1 << (end - start)) - 1) << start)
                     if side == 0 and first[number, 0] < 0:
                         first[number] = k, start, end
-        return Truth(np.array(list(found.values()), dtype=np.int64), words[0], words[1], first)
+        classes = np.full((len(found), self._most_rows, segments), NO_ROW, dtype=np.int64)
+        for number, clip in enumerate(found):
+            for row, events in enumerate(self.listed.get(clip, ())):
+                classes[number, row] = NOTHING
+                for label, start, end in _in_segments(events, segments, segment_seconds):
+                    classes[number, row, start:end] = numbers[label]
+        return Truth(
+            rows=np.array(list(found.values()), dtype=np.int64),
+            visual=words[0],
+            audio=words[1],
+            first=first,
+            classes=classes,
+            group=np.array([self.groups.get(clip, 0) for clip in found], dtype=np.int64),
+            audiovisual=words[0] & words[1] if self.audiovisual is None else words[2],
+        )
+
+    @cached_property
+    def _most_rows(self) -> int:
+        return max(map(len, self.listed.values()), default=0)
+
+    def sample(self, clips: int, seed: int = 0) -> Self:
+        """Some clips of the split, in its order, drawn from every class by its share, at least one of each.
+
+        A clip's class is what the files say, or else that of its first listed row, or the first that is seen, or heard
+        in it; clips without any are a class of their own.
+
+        Args:
+            clips: how many; all where there are no more.
+            seed: equal seeds draw equal clips.
+
+        Raises:
+            AnnotationError: fewer than one clip, or than there are classes.
+        """
+        classes: dict[str, list[str]] = {}
+        for clip in self.clip_ids:
+            classes.setdefault(self.category(clip), []).append(clip)
+        if clips < len(classes):
+            raise AnnotationError(
+                f"sample_clips is {clips}, but the {self.split or 'annotated'} split has {len(classes)} classes: draw "
+                "at least one clip of each"
+            )
+        drawn: set[str] = set()
+        random = np.random.default_rng(seed)
+        for share, found in zip(
+            _shares([len(each) for each in classes.values()], clips), classes.values(), strict=True
+        ):
+            drawn.update(found[number] for number in random.permutation(len(found))[:share].tolist())
+        return replace(self, clip_ids=tuple(clip for clip in self.clip_ids if clip in drawn))
+
+    def category(self, clip: str) -> str:
+        """The class of a clip, as :meth:`sample` has it; empty where it has none."""
+        if clip in self.categories:
+            return self.categories[clip]
+        rows = [event for row in self.listed.get(clip, ()) for event in row]
+        for events in (
+            rows,
+            self.visual.get(clip, ()),
+            self.audio.get(clip, ()),
+            (self.audiovisual or {}).get(clip, ()),
+        ):
+            for label, _, _ in events:
+                return label
+        return ""
 
     def missing(self, clip_ids: Sequence[str]) -> list[str]:
         """Clips of the split that are not among these.
@@ -176,6 +255,48 @@ class Annotations:
         """
         found = match_clips(self.clip_ids, clip_ids)
         return [clip for clip in self.clip_ids if clip not in found]
+
+
+def rows_of(
+    reading: int, clips: Iterable[str], events: Mapping[str, Sequence[Annotation]]
+) -> dict[str, list[list[Annotation]]]:  # fmt: skip
+    """Rows of clips that none is listed of, as a reading needs them: an event each, or all of a clip in one."""
+    if reading == LABELS:
+        return {}
+    found = {clip: events.get(clip, ()) for clip in clips}
+    if reading == FIRST_EVENT:
+        return {clip: [[event] for event in some] or [[]] for clip, some in found.items()}
+    return {clip: [list(some)] for clip, some in found.items()}
+
+
+def _in_segments(
+    events: Iterable[Annotation], segments: int, segment_seconds: float
+) -> Iterator[tuple[str, int, int]]:  # fmt: skip
+    """Events as label, first segment and one past the last; what lies in no segment is left out."""
+    for label, onset, offset in events:
+        start = max(0, math.floor(onset / segment_seconds + 1e-9))
+        end = min(segments, math.ceil(offset / segment_seconds - 1e-9))
+        if start < end:
+            yield label, start, end
+
+
+def _shares(sizes: Sequence[int], total: int) -> list[int]:
+    """``total`` parted by sizes: at least one each, no more than there are, the largest remainders first."""
+    total = min(total, sum(sizes))
+    exact = [total * size / sum(sizes) for size in sizes]
+    found = [max(1, math.floor(share)) for share in exact]
+    by_rest = sorted(range(len(sizes)), key=lambda number: (found[number] - exact[number], number))
+    while (left := total - sum(found)) != 0:
+        for number in by_rest if left > 0 else reversed(by_rest):
+            if left > 0 and found[number] < sizes[number]:
+                found[number] += 1
+                left -= 1
+            elif left < 0 and found[number] > 1:
+                found[number] -= 1
+                left += 1
+            if not left:
+                break
+    return found
 
 
 def _event(record: Any, where: str) -> Annotation:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from feature_cache.names import shortened
 from score.checks import check_array
 from score.choices import KERNEL_STREAMS, STREAMS
-from score.datasets.base import Dataset, Metrics, PerClass, Table
+from score.datasets.base import Dataset, Floats, PerClass, Table
 from score.datasets.match import Listed
 from score.datasets.values import Annotation, Places, as_name, as_number, table, told
 from score.errors import AnnotationError
@@ -113,7 +112,7 @@ def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str,
         yield number, {name: cells[place] for name, place in zip(columns, places, strict=True)}
 
 
-def name_figures(segment: NDArray[np.float64], event: NDArray[np.float64]) -> NDArray[np.float64]:
+def name_figures(segment: Floats, event: Floats) -> Floats:
     """LLP_FIGURES in percent from means as kernels give them.
 
     Args:
@@ -132,7 +131,7 @@ def name_figures(segment: NDArray[np.float64], event: NDArray[np.float64]) -> ND
 
 def _measure(
     blocks: Iterable[tuple["Events", "Truth"]], labels: Sequence[str], paper_protocol: bool
-) -> tuple[Metrics, PerClass]:
+) -> tuple[Floats, PerClass]:
     from score.kernels.f1 import figures, label_counts  # compiled: of no use to who only reads annotations
 
     segments, by_event = [np.empty((0, 4))], [np.empty((0, 4))]
@@ -145,7 +144,6 @@ def _measure(
         by_event.append(np.empty((len(words), 4)))
         figures(words, true, paper_protocol, segments[-1], by_event[-1])
         label_counts(words, true, paper_protocol, counts)
-    metrics = name_figures(np.concatenate(segments).mean(axis=0), np.concatenate(by_event).mean(axis=0))
     per_class: dict[str, dict[str, float]] = {}
     for label, of_label in zip(labels, counts, strict=True):
         values = per_class.setdefault(label, {})
@@ -154,7 +152,7 @@ def _measure(
                 tp, fp, fn = (int(count) for count in of_label[KERNEL_STREAMS.index(stream), level])
                 for key, value in _rates(tp, fp, fn).items():
                     values[f"{name}-{stream}-{key}"] = value
-    return dict(zip(LLP_FIGURES, metrics.tolist(), strict=True)), per_class
+    return np.concatenate([np.concatenate(segments), np.concatenate(by_event)], axis=1), per_class
 
 
 def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:
@@ -169,7 +167,8 @@ def _rates(tp: int, fp: int, fn: int) -> dict[str, float]:
     }
 
 
-def _from_sums(means: NDArray[np.float64]) -> NDArray[np.float64]:
+def _from_sums(sums: Floats, weights: Floats) -> Floats:
+    means = sums / weights
     return name_figures(means[..., 0:4], means[..., 4:8])
 
 
@@ -196,7 +195,6 @@ LLP = Dataset(
     title="LLP",
     labels="llp",
     read=read_llp,
-    predictions="labels",
     figures=LLP_FIGURES,
     objective="segment-type-av",
     decision="threshold",

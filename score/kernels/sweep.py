@@ -6,30 +6,13 @@ since alpha is not theirs. Mixing: once an alpha. Refinement by threshold is pie
 thresholds come from one ranking of the candidates.
 """
 
-from typing import NamedTuple
-
-import numpy as np
-
-from feature_cache import window_count
 from feature_cache.layout import NO_PICTURE, NO_SOUND
-from score.choices import AUDIO, AUDIOVISUAL, THRESHOLD, VISUAL
-from score.kernels.bitmask import ALWAYS, NEVER, first_run
-from score.kernels.candidates import Candidates, count_staying
+from score.choices import AUDIO, AUDIOVISUAL, LABELS, NOTHING, THRESHOLD, VISUAL
+from score.kernels.candidates import count_staying
 from score.kernels.from_logits import selection_probabilities
 from score.kernels.jit import inner, lean
-from score.kernels.label_subsets import Clip, LabelSubsets, empty_subsets, enough, reserve, reset
-from score.kernels.running_f1 import (
-    RunningF1,
-    TrueCounts,
-    add_bitmask,
-    add_candidate,
-    added_mean_f1,
-    empty_running_f1,
-    empty_truth,
-    mean_f1,
-    reset_f1,
-    set_truth,
-)
+from score.kernels.label_subsets import Clip, LabelSubsets, enough, reserve, reset
+from score.kernels.running_f1 import mean_f1, reset_f1, set_truth
 from score.kernels.streams import (
     StreamWorkspace,
     choose_subset,
@@ -38,85 +21,24 @@ from score.kernels.streams import (
     judge_candidates,
     make_audiovisual,
     refine,
-    stream_workspace,
 )
-from score.kernels.types import F64, I64, U8, U64, Bools
-
-UNIMODAL_FIGURES = 9
-"""Segment-level visual, audio, Event@AV, the same at event level; late fusion's audiovisual at both, its accuracy."""
-AUDIOVISUAL_FIGURES = 3
-"""Audiovisual at segment level and event level, accuracy."""
-
-
-class Passes(NamedTuple):
-    """P passes of label shift, sorted so that neighbours share most; a pass's leaves are its stage-2 thresholds."""
-
-    method: I64  # (P,)
-    filter_threshold: F64  # (P,)
-    alpha: F64  # (P,), 0 for passes over picture and sound alone
-    threshold_stage1: F64  # (P,)
-    decay: I64  # (P,), row of the decay tables
-    first: I64  # (P + 1,), leaves of pass x are first[x] ... first[x + 1] - 1
-    threshold_stage2: F64  # (L,), falling within a pass
-    late: Bools  # (P,), whether late fusion's figures are asked for
-
-
-class Fixed(NamedTuple):
-    """Parameters that a sweep does not change."""
-
-    label_selection: bool
-    refinement: bool
-    decision: int
-    passes: int
-    accuracy: bool
-    pooled: bool
-
-
-class StreamSweep(NamedTuple):
-    """One stream of one clip: its workspace, its predictions so far, its truth."""
-
-    stream: StreamWorkspace
-    running: RunningF1
-    true: TrueCounts
-
-
-class SweepWorkspace(NamedTuple):
-    """Workspace of one thread."""
-
-    subsets: LabelSubsets
-    visual: StreamSweep
-    audio: StreamSweep
-    audiovisual: StreamSweep
-    whole_visual: F64  # (C,), probabilities of window 0 over all labels
-    whole_audio: F64  # (C,)
-    all_labels: I64  # (C,), 0 ... C - 1
-    means: F64  # (2,), segment level and event level
-    unimodal_row: F64  # (9,), figures of the last leaf
-    audiovisual_row: F64  # (3,), likewise
-
-
-def sweep_workspace(
-    labels: int, segments: int, sounds: int = 1, subset_bytes: int | None = None
-) -> SweepWorkspace:  # fmt: skip
-    """A workspace for one thread; ``sounds`` is 1, or ``segments`` where each has its own."""
-
-    def stream_sweep() -> StreamSweep:
-        return StreamSweep(
-            stream=stream_workspace(labels, segments), running=empty_running_f1(labels), true=empty_truth(labels)
-        )
-
-    return SweepWorkspace(
-        subsets=empty_subsets(labels, segments, window_count(segments), sounds=sounds, room=subset_bytes),
-        visual=stream_sweep(),
-        audio=stream_sweep(),
-        audiovisual=stream_sweep(),
-        whole_visual=np.zeros(labels),
-        whole_audio=np.zeros(labels),
-        all_labels=np.arange(labels, dtype=np.int64),
-        means=np.zeros(2),
-        unimodal_row=np.zeros(UNIMODAL_FIGURES),
-        audiovisual_row=np.zeros(AUDIOVISUAL_FIGURES),
-    )
+from score.kernels.sweep_figures import (
+    AUDIOVISUAL_FIGURES,
+    UNIMODAL_FIGURES,
+    ClipTruth,
+    Fixed,
+    Passes,
+    SweepWorkspace,
+    add_staying,
+    first_staying,
+    labels_in_either,
+    late_figures,
+    one_label_figures,
+    take_classes,
+    take_scores,
+    unimodal_figures,
+)
+from score.kernels.types import F64, I64, U8, U64
 
 
 @inner
@@ -143,102 +65,10 @@ def judge_pass(
 
 
 @inner
-def add_staying(
-    sweep: StreamSweep, subsets: LabelSubsets, subset: int, n: int, fixed: Fixed, before: int, stay: int
-) -> None:  # fmt: skip
-    """Bring a stream's predictions from ``before`` ranked candidates to ``stay`` of them.
-
-    -1: to those that ``stays`` says, by a decision that does not depend on the threshold.
-    """
-    candidates = sweep.stream.candidates
-    if stay < 0:
-        refine(candidates, n, fixed.refinement, fixed.decision, 0.0)
-        for x in range(n):
-            if candidates.stays[x]:
-                label = subsets.kept[subset, candidates.slot[x]]
-                add_candidate(sweep.running, sweep.true, label, candidates.start[x], candidates.end[x])
-        return
-    for y in range(before, stay):
-        x = candidates.rank[y]
-        label = subsets.kept[subset, candidates.slot[x]]
-        add_candidate(sweep.running, sweep.true, label, candidates.start[x], candidates.end[x])
-
-
-@inner
-def first_staying(candidates: Candidates, n: int, stay: int) -> int:
-    """The first in order of the candidates that stay, as :func:`add_staying` has it; n if there is none."""
-    at = n
-    if stay < 0:
-        for x in range(n - 1, -1, -1):
-            if candidates.stays[x]:
-                at = x
-    else:
-        for y in range(stay):
-            at = min(at, candidates.rank[y])
-    return at
-
-
-@inner
-def segment_accuracy(label: int, start: int, end: int, first: I64, segments: int) -> float:
-    """Share of segments whose class is the true one, nothing being a class; one event each (label -1: none)."""
-    right = 0
-    for t in range(segments):
-        guess = label if start <= t < end else -1
-        true = first[0] if first[1] <= t < first[2] else -1
-        right += guess == true
-    return right / segments
-
-
-@inner
-def labels_in_either(visual: TrueCounts, audio: TrueCounts) -> int:
-    """How many labels occur in the truth of picture or sound."""
-    either = 0
-    for k in range(visual.bitmasks.shape[0]):
-        either += visual.bitmasks[k] != 0 or audio.bitmasks[k] != 0
-    return either
-
-
-@inner
-def unimodal_figures(workspace: SweepWorkspace, either: int) -> None:
-    """Figures of picture, of sound, and of both counted together, into the row."""
-    visual, audio, means, row = workspace.visual, workspace.audio, workspace.means, workspace.unimodal_row
-    mean_f1(visual.running, visual.true, means)
-    row[0], row[3] = means[0], means[1]
-    mean_f1(audio.running, audio.true, means)
-    row[1], row[4] = means[0], means[1]
-    added_mean_f1(visual.running, visual.true, audio.running, audio.true, either, means)
-    row[2], row[5] = means[0], means[1]
-
-
-@inner
-def late_figures(
-    clip: Clip, first: I64, accuracy: bool, label_order: I64, workspace: SweepWorkspace
-) -> None:  # fmt: skip
-    """Figures of late fusion (4.7) into the row: the intersection of what picture and sound predict."""
-    visual, audio, both = workspace.visual.running, workspace.audio.running, workspace.audiovisual
-    # what a clip does not have is taken for granted
-    every_v = ALWAYS if clip.missing & NO_PICTURE else NEVER
-    every_a = ALWAYS if clip.missing & NO_SOUND else NEVER
-    reset_f1(both.running)
-    label, start, end = -1, 0, 0
-    for k in label_order:
-        bitmask = (visual.bitmasks[k] | every_v) & (audio.bitmasks[k] | every_a)
-        if bitmask != 0:
-            add_bitmask(both.running, both.true, k, bitmask)
-            if label < 0:
-                label = k
-                start, end = first_run(bitmask)
-    row, means = workspace.unimodal_row, workspace.means
-    mean_f1(both.running, both.true, means)
-    row[6], row[7] = means[0], means[1]
-    if accuracy:
-        row[8] = segment_accuracy(label, start, end, first, clip.image.shape[0])
-
-
-@inner
 def sweep_unimodal(
     clip: Clip,
-    first: I64,
+    true: ClipTruth,
+    group: int,
     passes: Passes,
     decays: F64,
     fixed: Fixed,
@@ -246,14 +76,20 @@ def sweep_unimodal(
     workspace: SweepWorkspace,
     out: F64,
 ) -> None:
-    """Add the figures of picture and sound, and of late fusion, at every leaf to ``out``, float64 (L, 9)."""
+    """Add the figures of picture and sound, and of late fusion, at every leaf to ``out``, float64 (L, G, 9).
+
+    Where one label a segment is read, those of late fusion alone.
+    """
     subsets, visual, audio = workspace.subsets, workspace.visual, workspace.audio
     either = labels_in_either(visual.true, audio.true)
     heard, seen = clip.missing & NO_SOUND == 0, clip.missing & NO_PICTURE == 0
     by_threshold = fixed.refinement and fixed.decision == THRESHOLD
     subset_v = subset_a = 0
     known = -1.0  # the label selection of these subsets
+    by_label = fixed.reading == LABELS
     for p in range(passes.method.shape[0]):
+        if not by_label and not passes.late[p]:
+            continue
         decay = decays[passes.decay[p]]
         if passes.filter_threshold[p] != known:
             known = passes.filter_threshold[p]
@@ -278,25 +114,36 @@ def sweep_unimodal(
                 new_a = count_staying(audio.stream.candidates, count_a, tau2, stay_a)
             if begin or new_v != stay_v:
                 add_staying(visual, subsets, subset_v, count_v, fixed, stay_v, new_v)
+                if not by_label:
+                    take_scores(visual, subsets, subset_v, count_v, stay_v, new_v)
             if begin or new_a != stay_a:
                 add_staying(audio, subsets, subset_a, count_a, fixed, stay_a, new_a)
+                if not by_label:
+                    take_scores(audio, subsets, subset_a, count_a, stay_a, new_a)
             if begin or new_v != stay_v or new_a != stay_a:
-                unimodal_figures(workspace, either)
+                if by_label:
+                    unimodal_figures(workspace, either)
                 if passes.late[p]:
-                    late_figures(clip, first, fixed.accuracy, label_order, workspace)
+                    late_figures(clip, true, fixed, label_order, workspace)
                 stay_v, stay_a = new_v, new_a
-            for x in range(UNIMODAL_FIGURES):
-                out[leaf, x] += workspace.unimodal_row[x]
+            for x in range(0 if by_label else UNIMODAL_FIGURES - AUDIOVISUAL_FIGURES, UNIMODAL_FIGURES):
+                out[leaf, group, x] += workspace.unimodal_row[x]
 
 
 @inner
 def sweep_audiovisual(
-    clip: Clip, first: I64, passes: Passes, decays: F64, fixed: Fixed, workspace: SweepWorkspace, out: F64
+    clip: Clip,
+    true: ClipTruth,
+    group: int,
+    passes: Passes,
+    decays: F64,
+    fixed: Fixed,
+    workspace: SweepWorkspace,
+    out: F64,
 ) -> None:
-    """Add the figures of the audiovisual stream (early fusion) at every leaf to ``out``, float64 (L, 3)."""
+    """Add the figures of the audiovisual stream (early fusion) at every leaf to ``out``, float64 (L, G, 3)."""
     subsets, both, row = workspace.subsets, workspace.audiovisual, workspace.audiovisual_row
     candidates = both.stream.candidates
-    segments = clip.image.shape[0]
     stream = fallback_stream(clip.missing, AUDIOVISUAL)
     by_threshold = fixed.refinement and fixed.decision == THRESHOLD
     subset = 0
@@ -311,6 +158,7 @@ def sweep_audiovisual(
                 make_audiovisual(subsets, subset, clip, alpha, both.stream)
         n = judge_pass(subsets, subset, clip, stream, passes, p, decays[passes.decay[p]], fixed, both.stream)
         reset_f1(both.running)
+        both.classes[:] = NOTHING
         stay = 0
         for leaf in range(passes.first[p], passes.first[p + 1]):
             begin = leaf == passes.first[p]
@@ -318,19 +166,23 @@ def sweep_audiovisual(
             if by_threshold and n > 1:
                 new = count_staying(candidates, n, passes.threshold_stage2[leaf], stay)
             if begin or new != stay:
-                add_staying(both, subsets, subset, n, fixed, stay, new)
-                mean_f1(both.running, both.true, workspace.means)
-                row[0], row[1] = workspace.means[0], workspace.means[1]
-                if fixed.accuracy:
+                if fixed.reading == LABELS:
+                    add_staying(both, subsets, subset, n, fixed, stay, new)
+                    mean_f1(both.running, both.true, workspace.means)
+                    row[0], row[1] = workspace.means[0], workspace.means[1]
+                else:
+                    if new < 0:
+                        refine(candidates, n, fixed.refinement, fixed.decision, 0.0)
+                    take_classes(both, subsets, subset, n, stay, new)
                     at = first_staying(candidates, n, new)
-                    label, start, end = -1, 0, 0
+                    label, start, end = NOTHING, 0, 0
                     if at < n:
                         label = subsets.kept[subset, candidates.slot[at]]
                         start, end = candidates.start[at], candidates.end[at]
-                    row[2] = segment_accuracy(label, start, end, first, segments)
+                    one_label_figures(fixed, true, label, start, end, both, workspace.counts, row)
                 stay = new
             for x in range(AUDIOVISUAL_FIGURES):
-                out[leaf, x] += row[x]
+                out[leaf, group, x] += row[x]
 
 
 @lean
@@ -344,6 +196,8 @@ def sweep_clips(
     missing: U8,
     true: U64,
     first: I64,
+    classes: I64,
+    group: I64,
     unimodal: Passes,
     audiovisual: Passes,
     decays: F64,
@@ -364,15 +218,17 @@ def sweep_clips(
         cosine: float64 (n, T - 1).
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         true: uint64 (n, 3, C), visual, audio and audiovisual truth.
-        first: int64 (n, 3), the first annotated event, for the accuracy.
+        first: int64 (n, 3), the first annotated event.
+        classes: int64 (n, R, T), the label of each segment in each of a clip's rows.
+        group: int64 (n,), below G.
         unimodal: Passes over picture and sound.
         audiovisual: Passes over both, early fusion.
         decays: float64 (G, most), decay tables.
         fixed: Fixed.
         label_order: int64 (C,), labels in alphabetical order.
         workspace: SweepWorkspace.
-        unimodal_sums: float64 (L, 9), added to.
-        audiovisual_sums: float64 (L', 3), added to.
+        unimodal_sums: float64 (L, G, 9), added to.
+        audiovisual_sums: float64 (L', G, 3), added to.
     """
     for i in range(image.shape[0]):
         selection_probabilities(
@@ -394,5 +250,6 @@ def sweep_clips(
         set_truth(workspace.visual.true, true[i, VISUAL])
         set_truth(workspace.audio.true, true[i, AUDIO])
         set_truth(workspace.audiovisual.true, true[i, AUDIOVISUAL])
-        sweep_unimodal(clip, first[i], unimodal, decays, fixed, label_order, workspace, unimodal_sums)
-        sweep_audiovisual(clip, first[i], audiovisual, decays, fixed, workspace, audiovisual_sums)
+        truth = ClipTruth(first=first[i], classes=classes[i])
+        sweep_unimodal(clip, truth, group[i], unimodal, decays, fixed, label_order, workspace, unimodal_sums)
+        sweep_audiovisual(clip, truth, group[i], audiovisual, decays, fixed, workspace, audiovisual_sums)

@@ -120,3 +120,29 @@ def accuracy(
         for ours, theirs in zip(predicted, true, strict=True)
     ]
     return 100 * sum(shares) / len(shares)
+
+
+def label_of_segments(events: Sequence[tuple[str, int, int, float]], segments: int) -> list[str | None]:
+    """One label a segment: of the events there (label, start, end, score) the first of those with the best score."""
+    found: list[str | None] = []
+    for segment in range(segments):
+        there = [
+            (score, -place, label) for place, (label, start, end, score) in enumerate(events) if start <= segment < end
+        ]
+        found.append(max(there)[2] if there else None)
+    return found
+
+
+def share_right(predicted: Sequence[str | None], true: Sequence[str | None]) -> float:
+    """Share of segments whose label is the true one, None being a label."""
+    return sum(ours == theirs for ours, theirs in zip(predicted, true, strict=True)) / len(true)
+
+
+def one_label_figures(predicted: Sequence[str | None], true: Sequence[str | None]) -> tuple[float, float, float]:
+    """Accuracy, segment F1 and event F1 of a clip with one label a segment, None being a label."""
+    labels = {*predicted, *true}
+    ours, theirs = (
+        {label: {s for s, x in enumerate(side) if x == label} for label in labels} for side in (predicted, true)
+    )
+    levels = [mean_f1(count(ours[label], theirs[label]) for label in labels) for count in LEVELS.values()]
+    return share_right(predicted, true), levels[0], levels[1]

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, TextSet
 from score.config import ScoreConfig
+from score.reading import Reading
 from score.rules.base import Rule, ScoresClips, SweepsSettings, TracesClips
 from score.settings import fitting, settings_for
 
@@ -25,10 +26,10 @@ def _tracer(config: ScoreConfig, text: TextSet, segments: int) -> TracesClips:
     return Tracer(config, text, segments)
 
 
-def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache) -> SweepsSettings:
+def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache, reading: Reading) -> SweepsSettings:
     from score.tuning.sweep import Sweep
 
-    return Sweep(settings, space, cache)
+    return Sweep(settings, space, cache, reading)
 
 
 def _workspace_bytes(labels: int, segments: int, sounds: int) -> int:

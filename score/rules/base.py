@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
-from score.checks import check_segments, check_truth
+from score.checks import check_classes, check_segments, check_truth
 from score.errors import ScoreError
 from score.parameters import Parameters
+from score.reading import Reading
 
 if TYPE_CHECKING:
     from score.logits import Logits
@@ -60,7 +61,9 @@ class Split:
         first: int64 (n, 3), label, start and end of each clip's first annotation; -1 where there is none.
         label_order: int64 (C,), labels in alphabetical order.
         segments: T.
-        one_event: whether accuracy is what counts, as for AVE, and not F1.
+        classes: int64 (n, R, T), the label of each segment in each of a clip's rows (:class:`score.datasets.Truth`).
+        group: int64 (n,), which of the split's groups a clip belongs to.
+        background: number of the label that means nothing; NOTHING where there is none.
         thread_bytes: what working memory that grows with what it has may take at most, a thread.
         kept: by rule, what it keeps from batch to batch, such as working memory of its threads.
 
@@ -73,7 +76,9 @@ class Split:
     first: NDArray[np.int64]
     label_order: NDArray[np.int64]
     segments: int
-    one_event: bool
+    classes: NDArray[np.int64]
+    group: NDArray[np.int64]
+    background: int
     thread_bytes: int
     kept: dict[str, Any] = field(default_factory=dict)
 
@@ -84,6 +89,7 @@ class Split:
         if segments != self.segments:
             raise ScoreError(f"logits of {segments} segments a clip, expected {self.segments}")
         check_truth(self.true, self.first, self.label_order, (clips, labels))
+        check_classes(self.classes, self.group, (clips, segments, labels))
 
     def __len__(self) -> int:
         """Number of clips."""
@@ -92,17 +98,23 @@ class Split:
     def part(self, start: int, end: int) -> "Split":
         """The clips ``start`` … ``end - 1``; nothing is copied."""
         rows = slice(start, end)
-        return replace(self, logits=self.logits.part(rows), true=self.true[rows], first=self.first[rows])
+        return replace(
+            self,
+            logits=self.logits.part(rows),
+            true=self.true[rows],
+            first=self.first[rows],
+            classes=self.classes[rows],
+            group=self.group[rows],
+        )
 
 
 class SweepsSettings(Protocol):
     """A batch of S settings, ready for clips from any number of threads."""
 
     def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
-        """Sums over the clips of all parts, one clip after another, as fractions: float64 (S, 9).
+        """Sums over the clips of all parts, one clip after another, as fractions: float64 (S, columns of the reading).
 
-        How the clips are parted changes no bit. Segment level visual, audio, audiovisual, Event@AV; event level
-        likewise; accuracy.
+        How the clips are parted changes no bit.
         """
 
 
@@ -120,7 +132,7 @@ class Rule:
         check: refuses a space for whose settings a cache does not hold enough.
         scorer: a setting, a text set and the number of segments, ready to score.
         tracer: the same, ready to say what is compared segment by segment; None where nothing is.
-        sweep: a batch of settings, structured (S,), of a space, with the cache and the number of segments, ready.
+        sweep: a batch of settings, structured (S,), of a space, with the cache and how predictions are read, ready.
         reference: module of the same rule in plain NumPy.
         workspace_bytes: the least working memory of a thread that sweeps clips of so many labels, segments and rows of
             sound.
@@ -134,7 +146,7 @@ class Rule:
     settings: Callable[..., Any]
     check: Callable[[FeatureCache, "Space"], None]
     scorer: Callable[[Any, TextSet, int], ScoresClips]
-    sweep: Callable[["NDArray[Any]", "Space", FeatureCache], SweepsSettings]
+    sweep: Callable[["NDArray[Any]", "Space", FeatureCache, Reading], SweepsSettings]
     reference: str
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
     tracer: Callable[[Any, TextSet, int], TracesClips] | None = None

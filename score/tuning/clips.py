@@ -197,4 +197,5 @@ class Clips:
     def _split(self, arrays: Arrays) -> Split:
         names = [each.name for each in fields(Logits) if each.name != "given"]
         logits = Logits(**{name: arrays[name] for name in names}, given=self.given)
-        return Split(logits=logits, true=arrays["true"], first=arrays["first"], **self.rest)
+        truth: dict[str, Any] = {name: arrays[name] for name in ("true", "first", "classes", "group")}
+        return Split(logits=logits, **truth, **self.rest)

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.errors import ScoreError
+from score.kernels.sweep_figures import UNIMODAL_FIGURES
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.report import SearchReport, report_split
 from score.tuning.result import SearchResult, check_objective
 from score.tuning.samplers import SAMPLERS, Batches, count_settings, largest_batch
 from score.tuning.space import Space
 from score.tuning.store import SearchStore
-from score.tuning.sweeper import BLOCKS, COLUMNS, Sweeper
+from score.tuning.sweeper import BLOCKS, Sweeper
 
 Progress = Callable[[int, int, float], None]
 """Called with the settings tried, all of them, and the best objective so far."""
@@ -41,6 +42,7 @@ def search(
     seed: int = 0,
     threads: int | None = None,
     partial: bool = False,
+    sample_clips: int | None = None,
     per_clip_ceiling: bool = False,
     output: str | PathLike[str] | None = None,
     overwrite: bool = False,
@@ -61,6 +63,8 @@ def search(
         seed: equal seeds give equal results, whatever the number of threads.
         threads: threads to use, by default one a core.
         partial: accept that clips of the split are missing from the cache.
+        sample_clips: tune on so many clips of the split, drawn from every class by its share
+            (:meth:`score.Annotations.sample`, with ``seed``); the report is of whole splits. None: on all.
         per_clip_ceiling: find the best objective of each clip on its own, too.
         output: folder in which figures are kept as they are found; the same search goes on from there.
         overwrite: replace another search in ``output``.
@@ -89,7 +93,8 @@ def search(
     if not objectives:
         raise ScoreError("no objective is named")
     allowed = parse_size(memory)
-    held = Sweeper(cache, annotations, text, partial=partial, threads=threads)
+    tuned_on = annotations if sample_clips is None else annotations.sample(sample_clips, seed)
+    held = Sweeper(cache, tuned_on, text, partial=partial, threads=threads)
     space = held.completed(space)
     total = count_settings(sampler, space, samples)
     held.check(space)
@@ -211,7 +216,7 @@ def search_needs(
     """What memory a search takes: the splits of its sweepers, so many settings, and a report at its end."""
     held = sweepers[0]
     figures, batch = len(held.metric_names), largest_batch(sampler, space, settings)
-    setting = space.dtype.itemsize
+    setting, columns = space.dtype.itemsize, UNIMODAL_FIGURES * held.dataset.reading.groups
     # the table of all settings, what sorts it; Sobol points are all drawn at first; ceilings, a report's figures
     tables = settings * (setting + 8 * figures + 32 + (setting + 112 if sampler == "sobol" else 0))
     tables += 8 * held.n_found + (24 * figures * max(each.n_found for each in sweepers) if report else 0)
@@ -222,8 +227,8 @@ def search_needs(
         row_bytes=sum(math.prod(shape) for shape in cache.row_shapes.values()) * np.dtype(cache.dtype).itemsize,
         shard_rows=min(cache.shard_size, len(cache)),
         tables=tables,
-        batch=batch * (BLOCKS * COLUMNS * 8 + 6 * setting),
-        batch_thread=batch * 8 * 5 * COLUMNS,
+        batch=batch * (BLOCKS * columns * 8 + 6 * setting),
+        batch_thread=batch * 8 * 5 * columns,
         subsets=held.workspace_bytes(space),
         threads=held.threads,
     )

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache
 from score.checks import check_windows
-from score.choices import DECISIONS
+from score.choices import DECISIONS, LABELS, ONE_LABEL
 from score.errors import ScoreError
-from score.kernels.sweep import (
+from score.kernels.sweep import sweep_clips
+from score.kernels.sweep_figures import (
     AUDIOVISUAL_FIGURES,
     UNIMODAL_FIGURES,
     Fixed,
     SweepWorkspace,
-    sweep_clips,
     sweep_workspace,
 )
+from score.reading import Reading
 from score.rules.base import Split
 from score.settings import fitting
 from score.tuning.plan import make_plan
@@ -32,44 +33,50 @@ _NAME = "av2a"
 class Sweep:
     """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`)."""
 
-    def __init__(self, settings: NDArray[Any], space: "Space", cache: FeatureCache) -> None:
+    def __init__(self, settings: NDArray[Any], space: "Space", cache: FeatureCache, reading: Reading) -> None:
         """Plan it.
 
         Args:
             settings: structured (S,) of the space's dtype.
             space: for what is fixed.
             cache: whose windows may be missing.
+            reading: how predictions are read.
         """
+        self._reading = reading
         config = space.start
         self._segments = cache.segments
         self._plan = make_plan(settings, config.label_shift_iters, cache.segments)
         self._config = fitting(cache, config.replace(method="naive"))
 
     def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
-        """Sums over the clips of all parts, one clip after another, as fractions: float64 (S, 9).
-
-        Segment level visual, audio, audiovisual, Event@AV; event level likewise; accuracy.
+        """As :meth:`score.rules.base.SweepsSettings.sums`.
 
         Raises:
             ScoreError: clips of another number of segments, or without windows that refinement needs.
         """
         plan = self._plan
-        unimodal = np.zeros((len(plan.unimodal.threshold_stage2), UNIMODAL_FIGURES))
-        audiovisual = np.zeros((len(plan.audiovisual.threshold_stage2), AUDIOVISUAL_FIGURES))
+        unimodal = np.zeros((len(plan.unimodal.threshold_stage2), self._reading.groups, UNIMODAL_FIGURES))
+        audiovisual = np.zeros((len(plan.audiovisual.threshold_stage2), self._reading.groups, AUDIOVISUAL_FIGURES))
         for part in parts:
             self._add(part, unimodal, audiovisual)
         alone = unimodal[plan.unimodal_leaf]
-        both = alone[:, 6:9].copy()
+        both = alone[..., UNIMODAL_FIGURES - AUDIOVISUAL_FIGURES :].copy()
         early = plan.audiovisual_leaf >= 0
         both[early] = audiovisual[plan.audiovisual_leaf[early]]
-        columns = [*alone.T[:2], both[:, 0], *alone.T[2:5], both[:, 1], alone[:, 5], both[:, 2]]
-        return np.column_stack(columns)
+        if self._reading.code != LABELS:
+            return both[..., : self._reading.columns // self._reading.groups].reshape(len(both), -1)
+        alone, both = alone[:, 0], both[:, 0]
+        return np.column_stack([*alone.T[:2], both[:, 0], *alone.T[2:5], both[:, 1], alone[:, 5]])
 
     def _add(self, part: Split, unimodal: NDArray[np.float64], audiovisual: NDArray[np.float64]) -> None:
-        """Add the figures of each leaf of the plan: float64 (L, 9) and (L', 3)."""
+        """Add the figures of each leaf of the plan: float64 (L, G, 9) and (L', G, 3)."""
         logits, plan, config = part.logits, self._plan, self._config
         if part.segments != self._segments:
             raise ScoreError(f"clips of {part.segments} segments, expected {self._segments} as the cache has")
+        if part.group.max(initial=0) >= self._reading.groups:
+            raise ScoreError(f"group {part.group.max()} of a clip, expected one below {self._reading.groups}")
+        if self._reading.code == ONE_LABEL and not part.classes.shape[1]:
+            raise ScoreError("no labels of segments to compare with")
         if not config.pooled_windows:
             check_windows(part.segments, logits.video.shape[1], logits.audio.shape[1])
         fixed = Fixed(
@@ -77,7 +84,8 @@ class Sweep:
             refinement=config.refinement,
             decision=DECISIONS.index(config.decision),
             passes=config.label_shift_iters,
-            accuracy=part.one_event,
+            reading=self._reading.code,
+            background=part.background,
             pooled=config.pooled_windows,
         )
         workspaces = part.kept.setdefault(_NAME, SimpleQueue())
@@ -93,6 +101,8 @@ class Sweep:
                 logits.missing,
                 part.true,
                 part.first,
+                part.classes,
+                part.group,
                 plan.unimodal,
                 plan.audiovisual,
                 plan.decays,

@@ -14,8 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import DONE, FeatureCache, Features, stopping
-from score.datasets import Annotations, find_dataset
+from score.choices import NOTHING, ONE_LABEL
+from score.datasets import Annotations, Truth, find_dataset
+from score.datasets.base import Floats, Measured
 from score.datasets.match import match_clips
+from score.datasets.measured import added_up
+from score.datasets.one_label import background_of
 from score.evaluation import check_coverage
 from score.logits import alphabetical, make_logits, part_of
 from score.parameters import describe
@@ -25,8 +29,6 @@ from score.tuning.clips import Arrays, Clips, InMemory, Spilled, row_bytes
 from score.tuning.memory import ROWS_AT_ONCE, Room, SplitNeeds
 from score.tuning.space import Space
 
-COLUMNS = 9
-"""Sums of a setting, as rules give them."""
 _LAID_AT_ONCE = 4096
 BLOCKS = 32
 """Clips are summed in so many blocks, in order, so that sums do not depend on the number of threads."""
@@ -119,15 +121,17 @@ class Sweeper:
             ScoreError: the disk has no room.
         """
         like = self._like
+        self._weights = np.empty((self.n_found, self.dataset.reading.columns))
         table = InMemory(self.n_found, like) if in_memory or folder is None else Spilled(self.n_found, like, folder)
         for rows, truth in self._lay():
             table.write(rows, truth)
+        self._weights_sum = self._weights.sum(axis=0)
         for rows, logits in self._gather(room):
             table.write(rows, logits)
         rest = {
             "label_order": alphabetical(self.labels),
             "segments": self._cache.segments,
-            "one_event": self.dataset.predictions == "label",
+            "background": background_of(self.labels) if self.dataset.reading.code == ONE_LABEL else NOTHING,
             "thread_bytes": room.thread_bytes,
             "kept": {} if kept is None else kept,
         }
@@ -142,7 +146,7 @@ class Sweeper:
             space: for what is fixed.
         """
         sweep = self._sweep(settings, space)
-        return self.dataset.from_sums(self._sum(lambda _, parts: sweep.sums(parts)) / self.n_found)
+        return self._from_sums(self._sum(lambda _, parts: sweep.sums(parts)), self._weights_sum)
 
     def metrics_and_ceiling(
         self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
@@ -158,27 +162,28 @@ class Sweeper:
         sweep = self._sweep(settings, space)
 
         def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
-            total = np.zeros((len(settings), COLUMNS))
+            total = np.zeros((len(settings), self.dataset.reading.columns))
             for clip, alone in enumerate(_one_by_one(parts), start=start):
                 values = sweep.sums([alone])
-                ceiling[clip] = max(ceiling[clip], self.dataset.from_sums(values)[:, objective].max())
+                best = self._from_sums(values, self._weights[clip])[:, objective].max()  # NaN: the figure is of others
+                ceiling[clip] = best if np.isnan(best) else max(ceiling[clip], best)
                 total += values
             return total
 
-        return self.dataset.from_sums(self._sum(work) / self.n_found)
+        return self._from_sums(self._sum(work), self._weights_sum)
 
-    def per_clip(self, setting: NDArray[Any], space: Space) -> NDArray[np.float64]:
-        """Figures of one setting, a structured (1,), for each clip: float64 (clips, figures) in percent."""
+    def measured(self, setting: NDArray[Any], space: Space) -> Measured:
+        """Figures of one setting, a structured (1,), of all clips, of each, and of resamples; none by label."""
         sweep = self._sweep(setting, space)
-        found = np.empty((self.n_found, len(self.metric_names)))
+        found = np.empty((self.n_found, self.dataset.reading.columns))
 
         def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
             for clip, alone in enumerate(_one_by_one(parts), start=start):
-                found[clip] = self.dataset.from_sums(sweep.sums([alone]))[0]
+                found[clip] = sweep.sums([alone])[0]
             return np.zeros(0)
 
         self._sum(work)
-        return found
+        return added_up(self.dataset, found, self._weights, {})
 
     def completed(self, space: Space) -> Space:
         """A space with what is published for the cache's backbone where nothing is given.
@@ -199,9 +204,13 @@ class Sweeper:
         """
         find_rule(space.rule).check(self._cache, space)
 
+    def _from_sums(self, sums: Floats, weights: Floats) -> Floats:
+        assert self.dataset.from_sums is not None
+        return self.dataset.from_sums(sums, weights)
+
     def _sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
         self.check(space)
-        return find_rule(space.rule).sweep(settings, space, self._cache)
+        return find_rule(space.rule).sweep(settings, space, self._cache, self.dataset.reading)
 
     @cached_property
     def _like(self) -> Arrays:
@@ -209,7 +218,7 @@ class Sweeper:
         logits = make_logits(self._cache.read([]), self._text)
         self._given = logits.given
         truth = self.annotations.truth({}, self.labels, self._cache.segments, self._cache.segment_seconds)
-        return {**logits.arrays, "true": truth.timelines, "first": truth.first}
+        return {**logits.arrays, **_arrays(truth)}
 
     def _loaded(self) -> Clips:
         if self._clips is None:
@@ -219,17 +228,19 @@ class Sweeper:
 
     def _lay(self) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
         """Numbers and truth of clip after clip."""
-        firsts = []
+        later: list[Arrays] = []
         clips = list(self._found)
         for start in range(0, self.n_found, _LAID_AT_ONCE):
             some = {clip: self._found[clip] for clip in clips[start : start + _LAID_AT_ONCE]}
             truth = self.annotations.truth(some, self.labels, self._cache.segments, self._cache.segment_seconds)
-            timelines = truth.timelines
-            self._truth.update(timelines.tobytes())
-            firsts.append(truth.first)
-            yield np.arange(start, start + len(some)), {"true": timelines, "first": truth.first}
-        for first in firsts:
-            self._truth.update(first.tobytes())
+            arrays = _arrays(truth)
+            self._truth.update(arrays["true"].tobytes())
+            self._weights[start : start + len(some)] = self.dataset.weights(truth)
+            later.append(arrays)
+            yield np.arange(start, start + len(some)), arrays
+        for name in ("first", "classes", *(["group"] if self.dataset.reading.groups > 1 else [])):
+            for arrays in later:
+                self._truth.update(arrays[name].tobytes())
 
     def _gather(self, room: Room) -> Iterator[tuple[NDArray[np.int64], Arrays]]:
         """Numbers and logits of all clips, in the order of the cache's shards: each is read once."""
@@ -271,6 +282,10 @@ class Sweeper:
                 stopped.set()
                 raise
         return total
+
+
+def _arrays(truth: Truth) -> Arrays:
+    return {"true": truth.timelines, "first": truth.first, "classes": truth.classes, "group": truth.group}
 
 
 def _one_by_one(parts: Iterator[Split]) -> Iterator[Split]:

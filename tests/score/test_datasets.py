@@ -23,21 +23,21 @@ def read_made(folder: Path, split: str) -> dict[str, Any]:
 
 def measure(
     blocks: Iterable[tuple[Events, Truth]], labels: Sequence[str], paper_protocol: bool
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+) -> tuple[NDArray[np.float64], dict[str, dict[str, float]]]:
     right = [((events.timelines()[:, 0] != 0) & (truth.visual != 0)).any(axis=1) for events, truth in blocks]
-    return {"seen": 100.0 * float(np.concatenate(right).mean())}, {}
+    return np.repeat(np.concatenate(right)[:, None].astype(np.float64), 8, axis=1), {}
 
 
 def tables(metrics: Mapping[str, float], per_class: Any, mark: str) -> list[Any]:
     return [((f"made{mark}", "seen %"), [("all", metrics["seen"])])]
 
 
-def visual_f1(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 100.0 * means[..., :1]
+def visual_f1(sums: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 100.0 * sums[..., :1] / weights[..., :1]
 
 
 MADE = Dataset(
-    name="made", title="Made", labels="llp", read=read_made, predictions="labels",
+    name="made", title="Made", labels="llp", read=read_made,
     figures=("seen",), objective="seen", decision="argmax", measure=measure, from_sums=visual_f1,
     tables=tables, splits=("test",),
 )  # fmt: skip
@@ -69,13 +69,13 @@ def test_a_third_one(there: Path) -> None:
         read_annotations("made", there, split="val")
     with pytest.raises(AnnotationError, match="name the folder of the Made annotation files"):
         read_annotations("made", there / "none")
-    with pytest.raises(AnnotationError, match="no data set 'x': there are llp, ave, made"):
+    with pytest.raises(AnnotationError, match="no data set 'x': there are llp, ave, ov-avebench, made"):
         Annotations.from_events({"a": {}}, kind="x")
 
 
 def test_the_command_takes_it(there: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--help"])
-    assert "[llp|ave|made]" in done.output
+    assert "[llp|ave|ov-avebench|made]" in done.output
     events = str(there / "e.json")
     score(FeatureCache.open(there / "c.zarr"), ScoreConfig.published("language_bind")).write(events)
     done = CliRunner().invoke(main, ["evaluate", events, "--annotations", str(there), "--dataset", "made"])

@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from feature_cache import Features, TextSet, window_count
+from score.bootstrap import confidence_intervals
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.kernels import jit
 from score.kernels.scorer import Scorer
 from score.logits import alphabetical, make_logits
 from score.rules.base import Split
-from score.tuning.report import confidence_intervals
 
 N, T, C = 3, 4, 5
 W = window_count(T)
@@ -134,6 +134,9 @@ def test_float16_and_float64_are_taken() -> None:
         {"true": np.zeros((N, 3, C + 1), np.uint64)},
         {"true": np.zeros((N, 3, C), np.int64)},
         {"first": np.zeros((N - 1, 3), np.int64)},
+        {"classes": np.zeros((N, 1, T + 1), np.int64)},
+        {"classes": np.full((N, 1, T), C)},
+        {"group": np.full(N, -1)},
         {"label_order": np.array([0, 1, 2, 3, 50])},
         {"segments": 65},
         {"segments": T + 1},
@@ -146,7 +149,9 @@ def test_a_truth_of_other_clips(changes: dict[str, Any]) -> None:
         "first": np.full((N, 3), -1),
         "label_order": alphabetical(text().labels),
         "segments": T,
-        "one_event": False,
+        "classes": np.zeros((N, 0, T), np.int64),
+        "group": np.zeros(N, np.int64),
+        "background": -1,
         "thread_bytes": 1 << 20,
     }
     assert len(Split(**whole)) == N

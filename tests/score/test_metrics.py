@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from score import Annotations, evaluate, read_annotations
 from score.choices import STREAMS
 from score.datasets.llp import LLP_FIGURES
+from score.datasets.ov_avebench import GROUPS, KINDS
 from score.kernels.f1 import clip_figures, count_events, count_segments
 from score.kernels.jit import kernel
 from score.reference import metrics as reference_metrics
@@ -200,4 +201,45 @@ def test_reports_are_those_of_the_reference(seed: int, segments: int, labels: in
     accuracy = reference_metrics.accuracy(
         [of["audiovisual"] for of in spans.values()], [of["visual"] for of in truth.values()], segments
     )
-    assert evaluate(events, as_ave).metrics == {"accuracy": pytest.approx(accuracy, abs=1e-10)}
+    assert evaluate(events, as_ave).metrics["accuracy"] == pytest.approx(accuracy, abs=1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 64), st.integers(1, 40), st.booleans())
+def test_one_label_a_segment_is_that_of_the_reference(seed: int, segments: int, labels: int, other: bool) -> None:
+    """Best-scored audiovisual events, ties among them, against rows of annotations; "other" is background."""
+    rng = np.random.default_rng(seed)
+    names = [*(f"label_{k}" for k in range(labels)), *(["Other"] if other else [])]
+    clips = [f"clip_{i}" for i in range(5)]
+    spans = {clip: random_spans(rng, names, segments, 5) for clip in clips}
+    count = sum(map(len, spans.values()))
+    scores = rng.integers(0, 4, count) / 4
+    events = made_events({c: [("audiovisual", *s) for s in some] for c, some in spans.items()}, names, segments, scores)
+    left = iter(scores.tolist())
+    ours = {
+        c: metrics_of(reference_metrics.label_of_segments([(*s, next(left)) for s in some], segments), other)
+        for c, some in spans.items()
+    }
+    rows = {c: [random_spans(rng, names[:labels], segments, 1) for _ in range(int(rng.integers(1, 4)))] for c in clips}
+    truth = {
+        c: [metrics_of(reference_metrics.label_of_segments([(*s, 1.0) for s in row], segments), False) for row in some]
+        for c, some in rows.items()
+    }
+    ave = Annotations("ave", "", tuple(clips), {}, {}, listed=rows)
+    right = [reference_metrics.share_right(ours[c], each) for c in clips for each in truth[c]]
+    if not other:
+        assert evaluate(events, ave).metrics["accuracy-by-row"] == pytest.approx(100 * np.mean(right), abs=1e-10)
+    groups = {c: int(rng.integers(0, 2)) for c in clips}
+    found = evaluate(events, Annotations("ov-avebench", "", tuple(clips), {}, {}, listed=rows, groups=groups)).metrics
+    expected = np.array([reference_metrics.one_label_figures(ours[c], truth[c][0]) for c in clips])
+    for name, mine in (
+        ("total", clips),
+        *((name, [c for c in clips if groups[c] == g]) for g, name in enumerate(GROUPS)),
+    ):
+        means = expected[[c in mine for c in clips]].mean(axis=0) if mine else np.full(3, np.nan)
+        wanted = 100 * np.array([*means, means.mean()])
+        np.testing.assert_allclose([found[f"{name}-{kind}"] for kind in KINDS], wanted, rtol=0, atol=1e-10)
+
+
+def metrics_of(labels: list[str | None], other: bool) -> list[str | None]:
+    return [None if other and label == "Other" else label for label in labels]

@@ -23,10 +23,10 @@ from score import (
     score,
     search,
 )
+from score.bootstrap import confidence_intervals
 from score.choices import FUSIONS, METHODS
 from score.datasets.llp import LLP_FIGURES
 from score.tuning.plots import plot_search
-from score.tuning.report import confidence_intervals
 from score.tuning.result import pareto_rows
 from score.tuning.samplers import SAMPLERS, grid_batch
 from score.tuning.space import parse_values
@@ -100,6 +100,29 @@ def test_what_is_fixed_holds(
     result = search(caches[name], truths[name], space, objective=objective, sampler="sobol", samples=400)
     compare(result, caches[name], truths[name], 30)
     assert result.best.metrics[objective] == result.column(objective).max()
+
+
+@pytest.mark.parametrize("changes", [{}, {"decision": "argmax"}, {"refinement": False}], ids=str)
+@pytest.mark.parametrize("kind", ["ave", "ov-avebench"])
+def test_one_label_a_segment(
+    kind: str, changes: dict[str, Any], caches: dict[str, FeatureCache], truths: dict[str, Annotations]
+) -> None:
+    """Rows that a clip has several of, groups, a label that means background, early and late fusion."""
+    name = "language_bind_ave"
+    seen = truths[name].visual
+    clips = truths[name].clip_ids
+    rows = {clip: [list(seen[clip]), *([[], []] if number % 3 == 0 else [])] for number, clip in enumerate(clips)}
+    groups = {clip: int(number % 4 == 0) for number, clip in enumerate(clips) if kind == "ov-avebench"}
+    truth = Annotations(kind, "val", clips, seen, seen, listed=rows, groups=groups)
+    space = Space(**{**{n: getattr(WIDE, n) for n in (*WIDE.numbers, "method", "fusion")}, **changes})
+    result = search(caches[name], truth, space, sampler="sobol", samples=150, per_clip_ceiling=True, report_on=truth)
+    compare(result, caches[name], truth, 40)
+    assert result.ceiling is not None
+    assert result.ceiling.mean() >= result.best.metrics[result.objectives[0]]
+    assert result.report is not None
+    for figure, (mean, low, high) in result.report.splits[0].figures.items():
+        assert mean == pytest.approx(result.best.metrics[figure], abs=1e-9)
+        assert low <= mean <= high
 
 
 @pytest.mark.slow

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache
 from score import Annotations, ScoreError, Space, search
+from score.bootstrap import confidence_intervals
 from score.tuning.clips import InMemory, Spilled, Table
 from score.tuning.memory import PROGRAM, Needs, Room, SplitNeeds, parse_size, plan_room, size_text
-from score.tuning.report import confidence_intervals
 from score.tuning.search import search_needs
 from score.tuning.sweeper import Sweeper
 from tests.command import AV2A, PATIENCE_SECONDS, refusal
@@ -99,11 +99,11 @@ def figures(sweeper: Sweeper, space: Space) -> list[bytes]:
     ceiling = np.full(sweeper.n_found, -np.inf)
     metrics = sweeper.metrics(grid, space)
     again = sweeper.metrics_and_ceiling(grid[::31], space, 0, ceiling)
-    alone = sweeper.per_clip(grid[5:6], space)
+    alone = np.column_stack(list(sweeper.measured(grid[5:6], space).by_clip.values()))
     return [each.tobytes() for each in (metrics, again, ceiling, alone)] + [sweeper.truth_digest.encode()]
 
 
-@pytest.mark.parametrize("data_set", ["llp", "ave"])
+@pytest.mark.parametrize("data_set", ["llp", "ave", "ov-avebench"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_clips_read_back_are_the_clips_in_memory(kind: str, data_set: str, tmp_path: Path) -> None:
     cache = make_cache(tmp_path / "c.zarr", kind, 100, 1)
@@ -158,7 +158,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("sampler", ["grid", "sobol", pytest.param("tpe", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("data_set", ["llp", "ave"])
+@pytest.mark.parametrize("data_set", ["llp", "ave", "ov-avebench"])
 def test_the_least_memory_finds_the_same(data_set: str, sampler: str, tmp_path: Path) -> None:
     """Figures, the setting that is chosen, intervals, ceilings, and the folder, byte for byte."""
     cache = make_cache(tmp_path / "c.zarr", "frames", 700, 3, 64)
