@@ -9,6 +9,7 @@ from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
     from feature_cache.errors import Av2aError
+    from score.clip_scores import SegmentScores
     from score.config import ScoreConfig
     from score.datasets import Annotations, read_annotations
     from score.errors import AnnotationError, ScoreError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
-    from score.traces import SegmentScores, segment_scores
+    from score.traces import segment_scores
     from score.tuning.result import SearchResult
     from score.tuning.search import search
     from score.tuning.space import Space
@@ -33,7 +34,7 @@ _HOMES = {
     "ScoreConfig": "score.config",
     "ScoreError": "score.errors",
     "SearchResult": "score.tuning.result",
-    "SegmentScores": "score.traces",
+    "SegmentScores": "score.clip_scores",
     "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
     "read_annotations": "score.datasets",

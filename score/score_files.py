@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.file_names import file_name
-from feature_cache.storage.atomic import whole_folder
+from feature_cache.storage.new_folder import new_folder
 from score.choices import FUSIONS, LATE, STREAMS
+from score.clip_scores import SegmentScores, segment_edges
 from score.errors import ScoreError
 from score.event_facts import EventFacts
 from score.formats.outputs import whole_outputs
 from score.formats.parquet_events import arrow_packages
-from score.traces import SegmentScores, segment_edges
 
 FORMAT = "av2a-scores"
 VERSION = 1
@@ -112,7 +112,7 @@ def _ours(facts: Path) -> bool:
 @contextmanager
 def _tsv_output(path: Path) -> Iterator[Take]:
     """STREAM/probability/CLIP.tsv and STREAM/threshold/CLIP.tsv; what there is none of is 0 (see _numbers)."""
-    with whole_folder(path) as folder:
+    with new_folder(path) as folder:
         facts: EventFacts | None = None
         names: dict[str, str] = {}
 

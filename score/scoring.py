@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features
 from score.after import after_processing
+from score.clip_scores import SegmentScores, numbered
 from score.config import ScoreConfig
 from score.event_blocks import EventBlocks
 from score.events import Events
@@ -14,7 +15,7 @@ from score.formats.base import EventBlock
 from score.passes import Pass, Progress, begin_pass
 from score.rules.base import Part, ScoresClips, Traced, TracesClips
 from score.stitching import cut_from_longer, stitch_blocks
-from score.traces import SegmentScores, numbered, tracer_of
+from score.traces import tracer_of
 
 
 def score(

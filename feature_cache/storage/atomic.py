@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and are on the disk when a call returns.
+"""Files that are written whole or not at all, and are on the disk when a call returns.
 
 A file gets its name once its bytes are there: a kill or a full disk leaves what was there before. What a killed
 process left of an output goes when the output is written again.
@@ -157,37 +157,6 @@ def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder to fill; it becomes ``path`` when the block ends without an error, and what was there is gone then.
-
-    What a killed process left of it is removed first. Files in it are on the disk before it gets its name.
-
-    Raises:
-        OSError: it cannot be made, or cannot take its place.
-    """
-    target = Path(os.path.realpath(path))
-    remove_left(target)
-    partial, before = partial_of(target), partial_of(target)
-    try:
-        partial.mkdir()
-        yield partial
-        if hasattr(os, "sync"):
-            os.sync()  # once: there may be millions of files
-        if target.exists():
-            target.replace(before)
-        try:
-            partial.replace(target)
-        except BaseException:
-            if before.exists():
-                before.replace(target)
-            raise
-        sync_folder(target.parent)
-    finally:
-        for left in (partial, before):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 def sync_folder(folder: Path) -> None:
     """See to it that the names in a folder are on the disk."""
     with suppress(OSError):  # not every file system lets folders be opened
@@ -233,17 +202,18 @@ def partial_of(path: Path) -> Path:
     return path.with_name(f"{_hidden(path.name)}.{this_system()}-{os.getpid()}-{uuid.uuid4().hex[:12]}{PARTIAL}")
 
 
-def remove_left(path: Path) -> None:
-    """Remove what processes that are gone have left of a file."""
+def remove_left(path: Path, *, folders: bool = False) -> None:
+    """Remove what processes that are gone have left of a file, or of a folder."""
     start = f"{_hidden(path.name)}."
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
             writer = entry.name.removeprefix(start).removesuffix(PARTIAL)
-            if f"{start}{writer}{PARTIAL}" == entry.name and _is_left(entry, writer):
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    Path(entry.path).unlink(missing_ok=True)
+            if f"{start}{writer}{PARTIAL}" != entry.name or not _is_left(entry, writer):
+                continue
+            if not folders:
+                Path(entry.path).unlink(missing_ok=True)
+            elif entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _is_left(entry: "os.DirEntry[str]", writer: str) -> bool:

@@ -29,7 +29,8 @@ def blocks_of(rows: list[Row], sizes: list[int], stitched: bool) -> EventBlocks:
     whole = EventBlock(*(column.astype(dtype) for column, dtype in zip(columns, dtypes, strict=True)))
 
     def parts() -> list[EventBlock]:
-        found, at, number = [], 0, 0
+        found: list[EventBlock] = []
+        at = number = 0
         while at < len(whole) or not found:
             size = sizes[number % len(sizes)]
             found.append(whole.part(slice(at, at + size)))

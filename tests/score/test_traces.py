@@ -32,10 +32,10 @@ def traced(clip: ClipLogits, config: ScoreConfig) -> tuple[Any, Any, Any]:
     probability, threshold, words = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros((1, 3, labels), np.uint64)
     sound = np.ascontiguousarray(clip.audio[:1]) if clip.sound is None else clip.sound
     missing, setting = np.array([clip.missing], np.uint8), kernel_setting(config, segments)
-    whole = (np.ascontiguousarray(each[None, :1]) for each in (clip.video, clip.audio))
+    video, audio = (np.ascontiguousarray(each[None, :1]) for each in (clip.video, clip.audio))
     workspace, trace = clip_workspace(labels, segments, len(sound)), np.zeros((segments, labels))
     trace_clips(
-        clip.image[None], *whole, sound[None], clip.given, clip.cosine[None], missing, setting, PLACES, workspace,
+        clip.image[None], video, audio, sound[None], clip.given, clip.cosine[None], missing, setting, PLACES, workspace,
         trace, probability, threshold, words,
     )  # fmt: skip
     bits = np.arange(segments, dtype=np.uint64)[:, None]
