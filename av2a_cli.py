@@ -49,6 +49,7 @@ try:
     from feature_cache import stopping
     from feature_cache.errors import Av2aError
     from feature_cache.names import escaped, shortened
+    from score.choices import STREAMS
     from score.config import ScoreConfig
     from score.parameters import describe
 except ImportError as error:
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
 
     from feature_cache import FeatureCache
     from score import Annotations, Report
+    from score.event_facts import EventFacts
+    from score.formats.base import EventBlock
     from score.parameters import Parameter
     from score.tuning.result import Tried
 
@@ -852,42 +855,98 @@ def _formats() -> Sequence[str]:
     help="Events of clips cut from a longer file on the file's timeline, and none in what clips are padded with.  "
     "[default: where files were cut]",
 )
+@click.option(
+    "--merge-gap",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Events of one label and stream that lie no further apart become one.",
+)
+@click.option(
+    "--min-duration", type=click.FloatRange(0), metavar="SECONDS", help="Shorter events are dropped, after that."
+)
+@click.option(
+    "--scores",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Probability and threshold of every label and segment, too: a folder of TSV as sed_scores_eval reads it, "
+    "or a .npz or .parquet file.",
+)
+@click.option(
+    "--cut",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Cut the events out of the videos, a file each, with a table cuts.csv (needs --videos).",
+)
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder that was extracted, for --cut.",
+)
+@click.option(
+    "--cut-stream",
+    "cut_streams",
+    type=click.Choice(STREAMS),
+    multiple=True,
+    help="Events of which stream are cut; several times for several.  [default: audiovisual]",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads; the result does not depend on them.")
 @examples(
     "av2a score --alpha 0.5",
     "av2a score my.zarr --method naive --threshold-stage1 0.8 -o events.csv",
     "av2a score ave.zarr --decision argmax -o ave_events.json",
     "av2a score talks.zarr --format vtt -o talks",
+    "av2a score --merge-gap 1 --min-duration 2",
+    "av2a score --scores scores   # scores/audio/probability is for sed_scores_eval",
+    "av2a score --cut cuts --videos my_videos --cut-stream audio",
 )
 def score(
     cache: str, parameters: dict[str, Any], config_file: Path | None, text: str | None, output: Path | None,
-    file_format: str | None, score_column: bool, stitch: bool | None, threads: int | None,
+    file_format: str | None, score_column: bool, stitch: bool | None, threads: int | None, merge_gap: float | None,
+    min_duration: float | None, scores: Path | None, cut: Path | None, videos: Path | None,
+    cut_streams: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Turn a feature cache into events: what is seen, heard or both, and when."""
+    """Turn a feature cache into events: what is seen, heard or both, and when.
+
+    Exit code 3: some events could not be cut (--cut); each one's reason is in the table.
+    """
+    from contextlib import ExitStack
+
     from feature_cache import FeatureCache
     from score import score_blocks, settings_for
     from score.config import POOLED
     from score.formats import FORMATS, format_of
     from score.kernels.scorer import kernel_for
+    from score.score_files import scores_output
 
     if output is None:
         output = Path(f"events{(file_format and FORMATS[file_format].ending) or '.json'}")
     format_of(output, file_format)
+    if (cut is None) != (videos is None) or (cut_streams and cut is None):
+        raise click.UsageError("--cut DIR and --videos DIR belong together, --cut-stream to both")
+    if scores is not None and scores.resolve() == output.resolve():
+        raise click.UsageError("--scores and --output name the same file: choose another one")
     if cache == "features.zarr" and not Path(cache).exists():
         raise click.ClickException(
             "no features.zarr here: `av2a extract` makes it from ./videos; `av2a demo` makes videos to try"
         )
     opened = FeatureCache.open(cache)
     config = settings_for(opened, config_file, **parameters)
-    _announce_compiling(kernel_for(opened))
-    with _progress("scoring") as progress:
-        events = score_blocks(opened, config, text=text, threads=threads, stitched=stitch, progress=progress)
+    sources = None if videos is None else _videos_of(opened, videos, cut)
+    _announce_compiling(kernel_for(opened) if scores is None else "trace_clips")
+    with _progress("scoring") as progress, ExitStack() as stack:
+        take = None if scores is None else stack.enter_context(scores_output(scores))
+        events = score_blocks(
+            opened, config, text=text, threads=threads, stitched=stitch, progress=progress, merge_gap=merge_gap,
+            min_duration=min_duration, segment_scores=take,
+        )  # fmt: skip
         facts = events.facts
         if not facts.clip_ids:
             raise click.ClickException(f"{cache} has no clip that is done: see `av2a info {cache} --failed`")
+        kept = events.keep(cut_streams or STREAMS[:1]) if cut is not None else []
         written = events.write(output, format=file_format, score_column=score_column)
     assert facts.config is not None
-    _print_config(facts.config, opened.backbone, parameters, config_file)
+    _print_config(facts.config, opened.backbone, parameters, config_file, facts.after_processing)
     if facts.config.pooled_windows:
         click.echo(f"approximate: {POOLED}")
     counts = events.counts.tolist()
@@ -908,6 +967,37 @@ def score(
     padded = [clip for clip in facts.clip_ids if clip in facts.clips_from and facts.clips_from[clip][2] is not None]
     if padded and not facts.stitched:
         click.echo(f"{len(padded)} of the clips are padded at their ends: --stitch cuts events there (not for metrics)")
+    if scores is not None:
+        late = facts.config.fusion == "late"
+        click.echo(f"segment scores -> {scores}" + (" (none of the audiovisual stream: late fusion)" if late else ""))
+    if cut is not None:
+        _cut(kept, facts, sources, cut)
+
+
+def _videos_of(cache: "FeatureCache", videos: Path, folder: Path | None) -> Any:
+    """The files that a cache's clips come from, looked for before anything is scored."""
+    from extract.cutting import Videos
+
+    places = cache.attributes
+    found = Videos(videos, cache.clip_ids, places.get("clips_from", {}), places.get("files", {}))
+    if folder is not None:
+        found.keep_out(folder)
+    return found
+
+
+def _cut(blocks: "Sequence[EventBlock]", facts: "EventFacts", videos: Any, folder: Path) -> None:
+    from extract.cutting import FoundEvent, cut_events
+
+    known = {"clips": facts.clip_ids, "labels": facts.labels}
+    events = [FoundEvent(*row) for block in blocks for row in block.rows(known)]
+    with _progress("cutting") as progress:
+        made = cut_events(events, videos, folder, stitched=facts.stitched, progress=progress)
+    counts = ", ".join(f"{count} {how}" for how, count in sorted(made.counts.items()))
+    click.echo(f"{sum(made.counts.values())} events cut{f' ({counts})' * bool(counts)} -> {made.table}")
+    for reason, count in made.failed.most_common(8):
+        click.echo(error_line(f"not cut: {count} {'event' if count == 1 else 'events'}: {reason}"), err=True)
+    if made.failed:
+        sys.exit(EXIT_SOME_FAILED)
 
 
 def truth_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -1303,9 +1393,13 @@ def _word(value: ast.expr) -> str:
 # --- what people see ------------------------------------------------------------------------------------
 
 
-def _print_config(config: ScoreConfig, backbone: str, parameters: Mapping[str, Any], config_file: Path | None) -> None:
+def _print_config(
+    config: ScoreConfig, backbone: str, parameters: Mapping[str, Any], config_file: Path | None,
+    after_processing: Mapping[str, float],
+) -> None:  # fmt: skip
     origin = str(config_file) if config_file else f"published for {backbone}"
     parts = [f"{name}={value}" + (" (given)" if name in parameters else "") for name, value in config.to_dict().items()]
+    parts += [f"{name}={value} (given)" for name, value in after_processing.items()]
     click.echo(f"settings ({origin} unless given): " + " ".join(parts))
 
 

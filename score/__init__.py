@@ -9,6 +9,7 @@ from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
     from feature_cache.errors import Av2aError
+    from score.clip_scores import SegmentScores
     from score.config import ScoreConfig
     from score.datasets import Annotations, read_annotations
     from score.errors import AnnotationError, ScoreError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from score.scoring import score, score_blocks
     from score.settings import settings_for
     from score.stitching import stitch
+    from score.traces import segment_scores
     from score.tuning.result import SearchResult
     from score.tuning.search import search
     from score.tuning.space import Space
@@ -34,6 +36,7 @@ _HOMES = {
     "ScoreConfig": "score.config",
     "ScoreError": "score.errors",
     "SearchResult": "score.tuning.result",
+    "SegmentScores": "score.clip_scores",
     "Space": "score.tuning.space",
     "evaluate": "score.evaluation",
     "psds": "score.psds",
@@ -42,6 +45,7 @@ _HOMES = {
     "score": "score.scoring",
     "score_blocks": "score.scoring",
     "search": "score.tuning.search",
+    "segment_scores": "score.traces",
     "settings_for": "score.settings",
     "stitch": "score.stitching",
 }
@@ -56,6 +60,7 @@ __all__ = [
     "ScoreConfig",
     "ScoreError",
     "SearchResult",
+    "SegmentScores",
     "Space",
     "evaluate",
     "psds",
@@ -64,6 +69,7 @@ __all__ = [
     "score",
     "score_blocks",
     "search",
+    "segment_scores",
     "settings_for",
     "stitch",
 ]

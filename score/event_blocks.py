@@ -1,6 +1,6 @@
 """Events that come a block at a time: from a cache that is being scored, or from a file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Self
@@ -38,6 +38,18 @@ class EventBlocks:
         for block in self._blocks:
             np.add.at(self.counts, (block.label, block.stream), 1)
             yield block
+
+    def keep(self, streams: Collection[str]) -> list[EventBlock]:
+        """A list that gets the events of some streams as they come, beside whoever takes them all."""
+        numbers, kept = [STREAMS.index(name) for name in streams], list[EventBlock]()
+
+        def watched(blocks: Iterator[EventBlock]) -> Iterator[EventBlock]:
+            for block in blocks:
+                kept.append(block.part(np.isin(block.stream, numbers)))
+                yield block
+
+        self._blocks = watched(self._blocks)
+        return kept
 
     def write(self, path: str | PathLike[str], format: str | None = None, score_column: bool = False) -> list[str]:
         """Write files as they come, all or none of them; returns the names of the files, or of the folder, written.

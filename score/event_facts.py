@@ -1,6 +1,7 @@
 """What is known of events beside themselves, and the edge at which what comes from a file is checked, once."""
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
@@ -25,6 +26,16 @@ _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MOST_NAME)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=sys.float_info.max)]
+
+
+class _AfterProcessing(msgspec.Struct, forbid_unknown_fields=True):
+    """What was done with events once they were found (docs/design.md 4.10)."""
+
+    merge_gap: _Seconds | msgspec.UnsetType = msgspec.UNSET
+    min_duration: _Seconds | msgspec.UnsetType = msgspec.UNSET
+
+
 class _Schema(msgspec.Struct):
     """Facts as a file has them; what is not here is passed over."""
 
@@ -41,6 +52,7 @@ class _Schema(msgspec.Struct):
     rule: str = USUAL
     approximate: bool | None = None
     approximation: str = ""
+    after_processing: _AfterProcessing = msgspec.field(default_factory=_AfterProcessing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +70,8 @@ class EventFacts:
         missing: by clip id, "picture" or "sound": what a clip was scored without.
         clips_from: by clip id, where clips were cut from longer files.
         stitched: whether events lie on the timelines of files.
+        after_processing: what was done with events once they were found, "merge_gap" and "min_duration" in seconds
+            (docs/design.md 4.10); a name is there if it was.
     """
 
     config: ScoreConfig | None
@@ -70,6 +84,7 @@ class EventFacts:
     missing: dict[str, str] = field(default_factory=dict)
     clips_from: dict[str, Origin] = field(default_factory=dict)
     stitched: bool = False
+    after_processing: dict[str, float] = field(default_factory=dict)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,6 +104,7 @@ class EventFacts:
             "config": self.settings,
             "approximate": bool(approximation),
             **({"approximation": approximation} if approximation else {}),
+            **({"after_processing": self.after_processing} if self.after_processing else {}),
             "cache": self.cache,
             "segments": self.segments,
             "segment_seconds": self.segment_seconds,
@@ -137,6 +153,7 @@ class EventFacts:
             missing=dict(facts.missing),
             clips_from=read_origins(facts.clips_from),
             stitched=facts.stitched,
+            after_processing=msgspec.to_builtins(facts.after_processing),
         )
 
     def spans(self, block: EventBlock) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

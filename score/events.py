@@ -46,6 +46,7 @@ class Events:
         clips_from: by clip id, where clips were cut from longer files.
         seconds: float64 (E, 2), onset and offset in seconds of the file, of stitched events: their ``clip_ids`` are
             files, and ``start`` and ``end`` are zeros. None for events of clips.
+        after_processing: what was done with them once they were found, by name, in seconds (4.10).
     """
 
     config: ScoreConfig | None
@@ -64,6 +65,7 @@ class Events:
     missing: dict[str, str] = field(default_factory=dict)
     clips_from: dict[str, Origin] = field(default_factory=dict)
     seconds: NDArray[np.float64] | None = None
+    after_processing: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of events, all streams together."""
@@ -151,6 +153,7 @@ class Events:
             missing=self.missing,
             clips_from=self.clips_from,
             stitched=self.seconds is not None,
+            after_processing=self.after_processing,
         )
 
     @property
@@ -189,6 +192,7 @@ class Events:
             missing=facts.missing,
             clips_from=facts.clips_from,
             seconds=np.column_stack([found.onset, found.offset]) if facts.stitched else None,
+            after_processing=facts.after_processing,
         )
 
     def to_dict(self) -> dict[str, Any]:

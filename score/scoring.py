@@ -1,25 +1,21 @@
 """score(): a cache and a setting in, events out (docs/design.md 4)."""
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import DONE, FAILED, MISSING_NAMES, PENDING, FeatureCache, stopping
+from feature_cache import FeatureCache, Features
+from score.after import after_processing
+from score.clip_scores import SegmentScores, numbered
 from score.config import ScoreConfig
-from score.errors import ScoreError
 from score.event_blocks import EventBlocks
-from score.event_facts import EventFacts, read_origins
 from score.events import Events
 from score.formats.base import EventBlock
-from score.rules import rule_of
-from score.rules.base import Part, ScoresClips
+from score.passes import Pass, Progress, begin_pass
+from score.rules.base import Part, ScoresClips, Traced, TracesClips
 from score.stitching import cut_from_longer, stitch_blocks
-
-MOST_THREADS = 1024
+from score.traces import tracer_of
 
 
 def score(
@@ -28,6 +24,8 @@ def score(
     text: str | None = None,
     threads: int | None = None,
     stitched: bool | None = None,
+    merge_gap: float | None = None,
+    min_duration: float | None = None,
 ) -> Events:
     """Find the events of every clip of a cache that is done.
 
@@ -38,6 +36,9 @@ def score(
         threads: threads to use, by default one a core; the result does not depend on it.
         stitched: whether events are put on the timelines of the files that clips were cut from, and cut at their ends
             (4.9); by default if there are clips of longer files.
+        merge_gap: seconds: events of one clip, stream and label that lie no further apart become one (4.10); None:
+            they stay as they are.
+        min_duration: seconds: shorter events are dropped, after that; None: none is.
 
     Returns:
         The events of all three streams.
@@ -50,7 +51,7 @@ def score(
         >>> events = score(FeatureCache.open("features.zarr"), ScoreConfig.published("clip_clap"))
         >>> events.stream("audiovisual")  # {clip_id: [(label, onset, offset, score), ...]}
     """
-    found = score_blocks(cache, config, text, threads, stitched)
+    found = score_blocks(cache, config, text, threads, stitched, merge_gap=merge_gap, min_duration=min_duration)
     return Events.gathered(found.facts, found)
 
 
@@ -60,7 +61,10 @@ def score_blocks(
     text: str | None = None,
     threads: int | None = None,
     stitched: bool | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
+    merge_gap: float | None = None,
+    min_duration: float | None = None,
+    segment_scores: Callable[[SegmentScores], None] | None = None,
 ) -> EventBlocks:
     """The events of :func:`score`, a shard's at a time: memory does not grow with their number.
 
@@ -73,6 +77,10 @@ def score_blocks(
         threads: see :func:`score`.
         stitched: see :func:`score`.
         progress: called with the number of clips scored, and of all to score.
+        merge_gap: see :func:`score`.
+        min_duration: see :func:`score`.
+        segment_scores: called with what was compared in each shard's clips, before its events come; as
+            :func:`score.segment_scores` gives it, in the same pass.
 
     Raises:
         ScoreError: as :func:`score`; while events come, too: the cache changes meanwhile.
@@ -83,54 +91,30 @@ def score_blocks(
         >>> events.write("events.parquet")
         ['events.parquet']
     """
-    if threads is not None and threads < 1:
-        raise ScoreError(f"threads must be at least 1, got {threads}")
-    if threads is not None and threads > MOST_THREADS:
-        raise ScoreError(f"threads must be at most {MOST_THREADS}, got {threads}")
-    labels = cache.text(text)
-    rule = rule_of(config)
-    config = rule.fitting(cache, config)
-    scorer = rule.scorer(config, labels, cache.segments)
-    try:
-        origins = read_origins(cache.attributes.get("clips_from", {}))
-    except ScoreError as error:
-        raise ScoreError(f"{cache.path}: {error}: extract again") from error
-    state, ids = cache.progress(), cache.clip_ids
-    status, missing = state.status, state.missing
-    done = status == DONE
-    facts = EventFacts(
-        config=config,
-        clip_ids=tuple(ids[row] for row in np.flatnonzero(done).tolist()),
-        labels=labels.labels,
-        segments=cache.segments,
-        segment_seconds=cache.segment_seconds,
-        cache={"identity": state.identity, "backbone": cache.backbone, "text": labels.name},
-        left_out={"pending": int((status == PENDING).sum()), "failed": int((status == FAILED).sum())},
-        missing={ids[row]: MISSING_NAMES[missing[row]] for row in np.flatnonzero(done & (missing > 0)).tolist()},
-        clips_from=origins,
-    )
-    found = EventBlocks(facts, _found(cache, scorer, done, threads or os.cpu_count() or 1, progress))
+    begun = begin_pass(cache, config, text, threads)
+    scorer = begun.rule.scorer(begun.config, begun.text, cache.segments)
+    tracer = None if segment_scores is None else tracer_of(begun)
+    made = begun.shards(lambda features: _made(scorer, tracer, features), progress)
+    found = EventBlocks(begun.facts, _found(begun, made, segment_scores))
+    origins = begun.facts.clips_from
     wanted = cut_from_longer(origins) if stitched is None else stitched
-    return stitch_blocks(found) if origins and wanted else found
+    return after_processing(stitch_blocks(found) if origins and wanted else found, merge_gap, min_duration)
+
+
+def _made(scorer: ScoresClips, tracer: TracesClips | None, features: Features) -> tuple[Part, Traced | None]:
+    return scorer.score(features), None if tracer is None else tracer.trace(features)
 
 
 def _found(
-    cache: FeatureCache,
-    scorer: ScoresClips,
-    done: NDArray[np.bool_],
-    workers: int,
-    progress: Callable[[int, int], None],
+    begun: Pass,
+    made: Iterator[tuple[NDArray[np.int32], tuple[Part, Traced | None]]],
+    segment_scores: Callable[[SegmentScores], None] | None,
 ) -> Iterator[EventBlock]:
     """Events of the rows that are done, shard by shard in order."""
-    total, seen = int(done.sum()), 0
-    number = np.where(done, np.cumsum(done) - 1, -1).astype(np.int32)
-    seconds = cache.segment_seconds
-    for rows, table, scores in _parts(cache, scorer, workers):
-        clip = number[rows]
-        known = clip[clip >= 0]  # the others were not done when this began
-        if (known != np.arange(seen, seen + len(known))).any():
-            break
-        seen += len(known)
+    seconds = begun.cache.segment_seconds
+    for clip, ((_, table, scores), traced) in made:
+        if segment_scores is not None and traced is not None:
+            segment_scores(numbered(begun.facts, clip, traced))
         found = EventBlock(
             clip=clip[table[:, 0]],
             stream=table[:, 1].astype(np.int8),
@@ -139,18 +123,4 @@ def _found(
             offset=table[:, 4].astype(np.float64) * seconds,
             score=scores,
         )
-        yield found if len(known) == len(clip) else found.part(found.clip >= 0)
-        progress(seen, total)
-    if seen < total:
-        raise ScoreError(f"{cache.path} was changed while it was scored: wait until it is complete, then score again")
-
-
-def _parts(cache: FeatureCache, scorer: ScoresClips, workers: int) -> Iterator[Part]:
-    with stopping.threads(workers) as pool:
-        waiting: deque[Future[Part]] = deque()
-        for features in cache.iter_shards():
-            waiting.append(pool.submit(scorer.score, features))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield found if (clip >= 0).all() else found.part(found.clip >= 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,7 @@ from score.event_blocks import EventBlocks
 from score.event_facts import Origin
 from score.events import Events
 from score.formats.base import EventBlock, joined
-
-TOUCH_SECONDS = 1e-6
-"""Events that lie no further apart than this touch."""
+from score.merging import touching
 
 _DIGITS = 6
 _HELD = 1 << 16
@@ -111,10 +109,10 @@ def _stitched(blocks: Iterator[EventBlock], places: FilePlaces, at_most: int) ->
             together = joined(held)
             whole = together.clip < ready
             if whole.any():
-                yield merged(together.part(whole))
+                yield touching(together.part(whole))
             held = [together.part(~whole)]
     if held:
-        yield merged(joined(held))
+        yield touching(joined(held))
 
 
 def _moved(block: EventBlock, places: FilePlaces) -> EventBlock:
@@ -131,48 +129,3 @@ def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """As Python rounds; NumPy's last digit may differ."""
     rounded = np.array([round(each, _DIGITS) for each in seconds.ravel().tolist()], dtype=np.float64)
     return rounded.reshape(seconds.shape)
-
-
-def merged(block: EventBlock) -> EventBlock:
-    """Events of whole files, those of one stream and label that touch or overlap as one.
-
-    Args:
-        block: on the timelines of files, in any order.
-
-    Returns:
-        Sorted by file, stream, onset, offset and label.
-    """
-    if not len(block):
-        return block
-    block = block.part(np.lexsort((block.score, block.offset, block.onset, block.label, block.stream, block.clip)))
-    fresh = np.ones(len(block), dtype=bool)
-    fresh[1:] = _changes(block.clip) | _changes(block.stream) | _changes(block.label)
-    furthest = _furthest(block.offset, np.cumsum(fresh))
-    fresh[1:] |= block.onset[1:] > furthest[:-1] + TOUCH_SECONDS
-    first = np.flatnonzero(fresh)
-    final = np.append(first[1:], len(block)) - 1
-    found = EventBlock(
-        block.clip[first],
-        block.stream[first],
-        block.label[first],
-        block.onset[first],
-        furthest[final],
-        np.maximum.reduceat(block.score, first),
-    )
-    return found.part(np.lexsort((found.label, found.offset, found.onset, found.stream, found.clip)))
-
-
-def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = values[1:] != values[:-1]
-    return found
-
-
-def _furthest(offsets: NDArray[np.float64], group: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The largest offset so far within each group of neighbours; by ranks, as groups must not see each other's.
-
-    Where a gap lies between events of a group, all offsets before it are smaller than those behind it.
-    """
-    order, rank = np.unique(offsets, return_inverse=True)
-    highest = np.maximum.accumulate(rank + group * len(order))
-    found: NDArray[np.float64] = order[highest - group * len(order)]
-    return found

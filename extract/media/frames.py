@@ -344,10 +344,10 @@ def _rgb(reformatter: VideoReformatter, frame: av.VideoFrame, path: Path) -> Ten
     """uint8 (1, 3, H, W), turned and mirrored as the file says it is to be shown."""
     check_picture(path, frame.width, frame.height)
     rgb: NDArray[Any] = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    return torch.from_numpy(np.ascontiguousarray(_as_shown(rgb, frame))).permute(2, 0, 1)[None]
+    return torch.from_numpy(np.ascontiguousarray(as_shown(rgb, frame))).permute(2, 0, 1)[None]
 
 
-def _as_shown(rgb: NDArray[Any], frame: av.VideoFrame) -> NDArray[Any]:
+def as_shown(rgb: NDArray[Any], frame: av.VideoFrame) -> NDArray[Any]:
     """A picture (H, W, 3) as its display matrix has it: quarter turns and mirrors, the nearest for other angles.
 
     The matrix takes a pixel (x, y) to (a·x + c·y, b·x + d·y), as FFmpeg's libavutil/display.h says.

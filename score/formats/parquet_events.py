@@ -28,7 +28,7 @@ def write_parquet(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[Bi
     Raises:
         ScoreError: pyarrow is not installed.
     """
-    arrow, parquet = _arrow()
+    arrow, parquet = arrow_packages()
     text = arrow.dictionary(arrow.int32(), arrow.string())
     types = [*((name, text) for name in _TEXTS), *((name, arrow.float64()) for name in _NUMBERS)]
     schema = arrow.schema(types)
@@ -56,7 +56,7 @@ def read_parquet(path: Path, progress: Progress) -> tuple[Facts, Iterator[NamedE
     Raises:
         ScoreError: the file is missing, no Parquet, or something else; or pyarrow is not installed.
     """
-    arrow, parquet = _arrow()
+    arrow, parquet = arrow_packages()
     file, size = open_source(path)
     try:
         found = parquet.ParquetFile(
@@ -104,7 +104,12 @@ def _line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _arrow() -> tuple[Any, Any]:
+def arrow_packages() -> tuple[Any, Any]:
+    """Modules pyarrow and pyarrow.parquet.
+
+    Raises:
+        ScoreError: they are not installed.
+    """
     try:
         import pyarrow  # heavy, and not in every installation
         import pyarrow.parquet

@@ -53,7 +53,15 @@ def decay_table(gamma: float, segments: int, iterations: int) -> F64:
 
 @lean
 def simple_shift(
-    p: F64, size: int, cosine: F64, use_cosine: bool, tau: float, decay: F64, passes: int, bitmasks: U64
+    p: F64,
+    size: int,
+    cosine: F64,
+    use_cosine: bool,
+    tau: float,
+    decay: F64,
+    passes: int,
+    bitmasks: U64,
+    trace: F64 | None = None,
 ) -> None:
     """Methods `naive` (passes = 0) and `cosine`: each label on its own.
 
@@ -66,6 +74,7 @@ def simple_shift(
         decay: exp(-gamma n), float64.
         passes: label-shift passes; 0 keeps the threshold.
         bitmasks: uint64 (>= size,), written: the positive segments.
+        trace: float64 (T, >= size), written: the thresholds; None where nobody asks for them.
     """
     segments = p.shape[0]
     for j in range(size):
@@ -75,6 +84,8 @@ def simple_shift(
             theta = tau
             bitmask = np.uint64(0)
             for t in range(segments):
+                if trace is not None:
+                    trace[t, j] = theta
                 if p[t, j] > theta:
                     bitmask |= bit(t)
                     if t + 1 < segments:
@@ -129,6 +140,14 @@ def add_segment(gram: F64, t: int, n: int, bitmasks: U64, workspace: ShiftWorksp
                 sums[x, v] += gram[t, v]
 
 
+@inner
+def begin_trace(trace: F64, size: int, tau: float, good: int) -> None:
+    """Thresholds before any label shift; behind the first row without spread, ``good``, there are none."""
+    for t in range(trace.shape[0]):
+        for j in range(size):
+            trace[t, j] = tau if t == 0 or t < good else np.nan
+
+
 @lean
 def bbse_shift(
     p: F64,
@@ -142,6 +161,7 @@ def bbse_shift(
     passes: int,
     bitmasks: U64,
     workspace: ShiftWorkspace,
+    trace: F64 | None = None,
 ) -> None:
     """Methods `bbse` and `bbse-cosine`.
 
@@ -157,6 +177,7 @@ def bbse_shift(
         passes: label-shift passes, at least 1.
         bitmasks: uint64 (>= size,), written: the positive segments.
         workspace: ShiftWorkspace.
+        trace: float64 (T, >= size), written: the thresholds; None where nobody asks for them.
     """
     segments = p.shape[0]
     good = segments
@@ -164,6 +185,8 @@ def bbse_shift(
         if gram[t, t] != gram[t, t]:
             good = t
             break
+    if trace is not None:
+        begin_trace(trace, size, tau, good)
     possible = 0
     for j in range(size):
         bitmasks[j] = 0
@@ -179,6 +202,8 @@ def bbse_shift(
         if number > 0:
             for j in range(size):
                 bitmasks[j] = 0
+            if trace is not None:
+                begin_trace(trace, size, tau, good)
         for t in range(good):
             for x in range(n):
                 if p[t, active[x]] > theta[x]:
@@ -210,6 +235,8 @@ def bbse_shift(
             for x in range(n):
                 j = active[x]
                 theta[x] -= factor * decay[counts[j]] * workspace.weights[x] * p[t + 1, j]
+                if trace is not None:
+                    trace[t + 1, j] = theta[x]
 
 
 @inner
@@ -223,6 +250,7 @@ def bbse_shift_constant(
     passes: int,
     bitmasks: U64,
     workspace: ShiftWorkspace,
+    trace: F64 | None = None,
 ) -> None:
     """:func:`bbse_shift` where all rows are the same: M has rank one and w a closed form (Sherman-Morrison).
 
@@ -236,8 +264,11 @@ def bbse_shift_constant(
         passes: label-shift passes, at least 1.
         bitmasks: uint64 (>= size,), written.
         workspace: ShiftWorkspace; its counts, theta, active and weights are used.
+        trace: float64 (T, >= size), written: the thresholds; None where nobody asks for them.
     """
     n = 0
+    if trace is not None:
+        begin_trace(trace, size, tau, 0 if norm != norm else segments)
     active, counts, theta, positives = workspace.active, workspace.counts, workspace.theta, workspace.weights
     for j in range(size):
         bitmasks[j] = 0
@@ -267,3 +298,5 @@ def bbse_shift_constant(
             common = norm * scale / (1.0 + norm * square * scale * scale)
             for x in range(n):
                 theta[x] -= tau * decay[counts[x]] * positives[x] * common * p[active[x]]
+                if trace is not None:
+                    trace[t + 1, active[x]] = theta[x]

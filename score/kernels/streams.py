@@ -109,10 +109,12 @@ def find_positives(
     decay: F64,
     passes: int,
     workspace: StreamWorkspace,
+    trace: F64 | None = None,
 ) -> None:
     """Label shift (4.4): the positive segments of each label of the subset, into ``workspace.bitmasks``.
 
-    The audiovisual stream needs :func:`make_audiovisual` before.
+    The audiovisual stream needs :func:`make_audiovisual` before. Thresholds go into ``trace`` (T, >= K), if there is
+    one.
     """
     size = subsets.size[subset]
     segments = clip.image.shape[0]
@@ -125,12 +127,14 @@ def find_positives(
             sound = subsets.audio[subset, 0]
             if bbse:
                 norm = subsets.audio_gram[subset, 0, 0]
-                bbse_shift_constant(sound, size, segments, norm, tau, decay, turns, workspace.bitmasks, workspace.shift)
+                bbse_shift_constant(
+                    sound, size, segments, norm, tau, decay, turns, workspace.bitmasks, workspace.shift, trace
+                )
                 return
             for t in range(segments):
                 for j in range(size):
                     workspace.repeated[t, j] = sound[j]
-            simple_shift(workspace.repeated, size, clip.cosine, False, tau, decay, turns, workspace.bitmasks)
+            simple_shift(workspace.repeated, size, clip.cosine, False, tau, decay, turns, workspace.bitmasks, trace)
             return
         p, gram, peak = subsets.audio[subset], subsets.audio_gram[subset], subsets.audio_peak[subset]
     elif stream == VISUAL:
@@ -139,9 +143,11 @@ def find_positives(
     else:
         p, gram, peak = workspace.audiovisual, workspace.audiovisual_gram, workspace.audiovisual_peak
     if bbse:
-        bbse_shift(p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, workspace.bitmasks, workspace.shift)
+        bbse_shift(
+            p, size, gram, peak, clip.cosine, use_cosine, tau, decay, turns, workspace.bitmasks, workspace.shift, trace
+        )
     else:
-        simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, workspace.bitmasks)
+        simple_shift(p, size, clip.cosine, use_cosine, tau, decay, turns, workspace.bitmasks, trace)
 
 
 @inner

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache, TextSet
 from score.config import ScoreConfig
 from score.reading import Reading
-from score.rules.base import Rule, ScoresClips, SweepsSettings
+from score.rules.base import Rule, ScoresClips, SweepsSettings, TracesClips
 from score.settings import fitting, settings_for
 
 if TYPE_CHECKING:
@@ -18,6 +18,12 @@ def _scorer(config: ScoreConfig, text: TextSet, segments: int) -> ScoresClips:
     from score.kernels.scorer import Scorer
 
     return Scorer(config, text, segments)
+
+
+def _tracer(config: ScoreConfig, text: TextSet, segments: int) -> TracesClips:
+    from score.kernels.tracer import Tracer
+
+    return Tracer(config, text, segments)
 
 
 def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache, reading: Reading) -> SweepsSettings:
@@ -51,4 +57,5 @@ AV2A = Rule(
     sweep=_sweep,
     reference="score.reference.scoring",
     workspace_bytes=_workspace_bytes,
+    tracer=_tracer,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,29 @@ class ScoresClips(Protocol):
 
     def score(self, features: Features) -> Part:
         """Events of a batch of clips, in the order of docs/design.md 4.5."""
+
+
+class Traced(NamedTuple):
+    """What a rule compares in n clips; streams in the order of ``STREAMS``.
+
+    Attributes:
+        rows: int64 (n,), the clips' rows in the cache.
+        probability: float64 (n, 3, T, C), NaN where a label is not in play.
+        threshold: float64 (n, 3, T, C), likewise.
+        positive: uint64 (n, 3, C), segments whose probability exceeds the threshold, as bits.
+    """
+
+    rows: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    threshold: NDArray[np.float64]
+    positive: NDArray[np.uint64]
+
+
+class TracesClips(Protocol):
+    """One setting and one text set, ready to say what it compares, for any number of threads."""
+
+    def trace(self, features: Features) -> Traced:
+        """Probabilities and thresholds of a batch of clips (docs/design.md 4.3, 4.4)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +131,7 @@ class Rule:
         settings: settings of a cache from parameters that are given, by name; the rest as its kind and backbone decide.
         check: refuses a space for whose settings a cache does not hold enough.
         scorer: a setting, a text set and the number of segments, ready to score.
+        tracer: the same, ready to say what is compared segment by segment; None where nothing is.
         sweep: a batch of settings, structured (S,), of a space, with the cache and how predictions are read, ready.
         reference: module of the same rule in plain NumPy.
         workspace_bytes: the least working memory of a thread that sweeps clips of so many labels, segments and rows of
@@ -125,3 +149,4 @@ class Rule:
     sweep: Callable[["NDArray[Any]", "Space", FeatureCache, Reading], SweepsSettings]
     reference: str
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
+    tracer: Callable[[Any, TextSet, int], TracesClips] | None = None

@@ -23,8 +23,9 @@ from score.evaluation import check_coverage
 from score.event_facts import read_origins
 from score.formats.base import EventBlock
 from score.logits import part_of
+from score.merging import touching
 from score.rules import find_rule
-from score.stitching import FilePlaces, cut_from_longer, merged
+from score.stitching import FilePlaces, cut_from_longer
 from score.timelines import Spans
 from score.tuning.held import HeldSplit
 from score.tuning.memory import BatchNeeds, Room, SplitNeeds
@@ -235,7 +236,7 @@ class Rescorer(HeldSplit):
         onset, offset = self._onsets[each.clip, each.start], self._offsets[each.clip, each.end]
         block = EventBlock(file, each.stream, each.label, onset, offset, each.score)
         if self._stitched:
-            block = merged(block.part(onset < offset))
+            block = touching(block.part(onset < offset))
         _, stream, label, onset, offset, scores = block.columns
         place, seconds = self._place[block.clip], self._cache.segment_seconds
         spans = Spans(self._files, place, stream, label, onset, offset, scores, seconds)

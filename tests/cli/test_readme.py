@@ -109,6 +109,7 @@ def run(text: str, place: Path) -> None:
         ("pip install '.[extract]'", own_videos, ("features.zarr", "events.json", "events.csv")),
         ("av2a text", other_labels, ("events.json",)),
         ("av2a extract talks", large, ("talks.zarr", "elsewhere.zarr", "features.zarr")),
+        ("av2a score --merge-gap", other_labels, ("events.json", "scores", "cuts/cuts.csv")),
         ("pip install '.[search]'", settings, ("search.zarr", "best.toml", "llp.json", "pictures")),
         ("from feature_cache import", settings, ()),
         ("av2a extract LLP/videos", data_sets, ("llp.json", "ave.json")),
@@ -135,7 +136,7 @@ def test_a_block(
 
 
 def test_every_block_is_run() -> None:
-    known = ("make demo", "pip install '.[extract]'", "av2a text", "av2a extract talks", "pip install '.[search]'",
-             "from feature_cache import", "av2a extract LLP/videos")  # fmt: skip
+    known = ("make demo", "pip install '.[extract]'", "av2a text", "av2a extract talks", "av2a score --merge-gap",
+             "pip install '.[search]'", "from feature_cache import", "av2a extract LLP/videos")  # fmt: skip
     assert all(text.startswith(known) for _, text in BLOCKS)
     assert len(BLOCKS) == len(known)
