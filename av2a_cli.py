@@ -354,7 +354,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @click.option(
     "--labels",
     metavar="SET|FILE",
-    help="llp, ave, demo, or a text file with one label a line.  "
+    help="llp, ave, ov-avebench, demo, or a text file with one label a line.  "
     "[default: labels.txt beside the videos, else the backbone's own set]",
 )
 @click.option("--text-name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
@@ -457,14 +457,19 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
 
 @main.command(short_help="Add other labels to a cache.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
-@click.option("--labels", required=True, metavar="SET|FILE", help="llp, ave, demo, or a text file: one label a line.")
+@click.option(
+    "--labels",
+    required=True,
+    metavar="SET|FILE",
+    help="llp, ave, ov-avebench, demo, or a text file: one label a line.",
+)
 @click.option("--name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
 @click.option(
     "--prompt-visual",
     multiple=True,
     metavar="TEXT",
     help='Sentence to compare pictures with, as "A {label}"; given several times: their average.  '
-    "[default: the backbone's]",
+    "[default: the backbone's; ov-avebench brings its own, the bare names]",
 )
 @click.option("--prompt-audio", multiple=True, metavar="TEXT", help="The same for sound.")
 @checkpoint_options
