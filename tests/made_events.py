@@ -13,9 +13,7 @@ Made = Mapping[str, Sequence[tuple[str, str, int, int]]]
 """By clip id: stream, label, first segment, one past the last."""
 
 
-def made_events(
-    clips: Made, labels: Sequence[str], segments: int = 10, scores: Any = None
-) -> Events:
+def made_events(clips: Made, labels: Sequence[str], segments: int = 10, scores: Any = None) -> Events:
     """Events of these clips, in the order given within a stream; scores in the order of the events, 1 by default."""
     rows = sorted(
         (
