@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from feature_cache import FeatureCache
-    from score import Report
+    from score import Annotations, EventBlocks, Report
     from score.parameters import Parameter
     from score.tuning.result import Tried
 
@@ -903,7 +903,7 @@ def score(
 
 
 @main.command(short_help="Compare events with annotations.")
-@click.argument("events", type=click.Path(path_type=Path), default=Path("events.json"))
+@click.argument("events", type=click.Path(path_type=Path), nargs=-1, metavar="[EVENTS]...")
 @click.option(
     "--annotations",
     type=click.Path(path_type=Path),
@@ -915,40 +915,149 @@ def score(
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
 )
-@click.option("--partial", is_flag=True, help="Accept events of a part of the split's clips.")
+@click.option(
+    "--partial", is_flag=True, help="Accept events of a part of the split's clips; of several files, those they share."
+)
 @click.option(
     "--paper-protocol",
     is_flag=True,
     help="As the official script: visual predictions evaluated as if they were the audio ones.",
 )
-@click.option("--per-class", is_flag=True, help="Figures of each label too.")
+@click.option("--per-class", is_flag=True, help="Figures of each label, and the labels most often taken for others.")
+@click.option(
+    "--per-clip",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="Write every figure of every clip, worst first, and into FILE_confusion.csv which label was said for which.",
+)
+@click.option("--intervals", is_flag=True, help="95 % intervals of the figures, bootstrapped over clips.")
+@click.option(
+    "--compare",
+    "comparing",
+    is_flag=True,
+    help="Several files side by side, with 95 % intervals of how far each is from the first.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal intervals.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @examples(
     "av2a evaluate events.json --annotations annotations --dataset llp --split test",
     "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
+    "av2a evaluate --annotations annotations --dataset llp --per-class --per-clip clips.csv",
+    "av2a evaluate a.json b.json --annotations LLP/annotations --dataset llp --compare",
 )
 def evaluate(
-    events: Path, annotations: Path, dataset: str, split: str, partial: bool, paper_protocol: bool,
-    per_class: bool, output: Path | None, as_json: bool,
+    events: tuple[Path, ...], annotations: Path, dataset: str, split: str, partial: bool, paper_protocol: bool,
+    per_class: bool, per_clip: Path | None, intervals: bool, comparing: bool, seed: int, output: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
-    """Compare events with a data set's annotations."""
-    from score import EventBlocks, read_annotations
-    from score.evaluation import evaluate as compare
+    """Compare events with a data set's annotations.
 
+    EVENTS are files of events, by default ./events.json; several with --compare.
+    """
+    from score import read_annotations
+    from score.evaluation import evaluate as measure
+
+    files = events or (Path("events.json"),)
+    if comparing:
+        if per_class or per_clip is not None or intervals:
+            raise click.UsageError("--per-class, --per-clip and --intervals are for one file, --compare for several")
+        truth = read_annotations(dataset, annotations, split=split)
+        _compare(files, truth, partial=partial, paper_protocol=paper_protocol, seed=seed, output=output, json=as_json)
+        return
+    if len(files) > 1:
+        raise click.UsageError(f"{len(files)} files: --compare puts them side by side; else name one at a time")
     truth = read_annotations(dataset, annotations, split=split)
     with _progress("reading events (bytes)") as progress:
-        found = EventBlocks.read(events, progress)
-        report = compare(found, truth, partial=partial, paper_protocol=paper_protocol)
-    figures = _json(report.to_dict())
-    if output is not None:
-        from feature_cache.storage.atomic import write_outputs
-
-        write_outputs({output: figures + "\n"})
+        found = _predictions(files[0], truth, progress)
+        report = measure(
+            found, truth, partial=partial, paper_protocol=paper_protocol, details=per_class or per_clip is not None
+        )
+    facts = report.to_dict()
+    if intervals:
+        facts["intervals"] = {name: _interval(ends) for name, ends in report.intervals(seed=seed).items()}
+    outputs = {} if per_clip is None else _per_clip_files(report, per_clip)
+    _write_figures(facts, output, outputs)
     if as_json:
-        click.echo(figures)
+        _print_json(facts)
         return
     _print_report(report, split, per_class)
+    if intervals:
+        rows = [(name, report.metrics[name], _between(ends)) for name, ends in facts["intervals"].items()]
+        _table(("figure", "value", "95 % interval over clips"), rows)
+    if outputs:
+        click.echo(f"written: {' '.join(map(str, outputs))}")
+
+
+def _predictions(path: Path, truth: "Annotations", progress: "Callable[[int, int], None]") -> "EventBlocks":
+    """The events of a file, of whatever system."""
+    from score import EventBlocks
+
+    return EventBlocks.read(path, progress)
+
+
+def _compare(
+    files: Sequence[Path], truth: "Annotations", *, output: Path | None, json: bool, **how: Any
+) -> None:  # fmt: skip
+    """Print several files side by side."""
+    from score import compare
+    from score.comparison import short_names
+
+    if len(files) < 2:
+        raise click.UsageError(f"--compare needs two files of events or more, {len(files)} given: a.json b.json")
+    with _progress("reading events (bytes)") as progress:
+        systems = {
+            name: _predictions(file, truth, progress) for name, file in zip(short_names(files), files, strict=True)
+        }
+        found = compare(systems, truth, **how)
+    facts = found.to_dict()
+    _write_figures(facts, output)
+    if json:
+        _print_json(facts)
+        return
+    click.echo(f"{found.clips} of {found.clips_in_split} clips of the {truth.split} split, in all {len(files)} files")
+    for name, report in found.reports.items():
+        if report.approximation:
+            click.echo(f"{name}: approximate: {report.approximation}")
+    if how["paper_protocol"]:
+        click.echo(_PAPER_PROTOCOL)
+    for table in found.tables():
+        _table(*table)
+    click.echo(
+        f"* 0 is outside the 95 % interval of the difference ({found.resamples:,} paired resamples of the clips)"
+    )
+
+
+def _per_clip_files(report: "Report", path: Path) -> dict[Path, str]:
+    """A line a clip, and beside it the labels that were taken for others."""
+    found = {path: report.per_clip_csv()}
+    confusion = report.details and report.details.confusion
+    if confusion is not None and not (path.exists() and not path.is_file()):  # nothing lies beside a pipe
+        found[path.with_name(f"{path.stem}_confusion{path.suffix}")] = confusion.csv()
+    return found
+
+
+def _write_figures(facts: Mapping[str, Any], output: Path | None, others: Mapping[Path, str] | None = None) -> None:
+    """Write figures as JSON, and other files with them: all or none."""
+    from feature_cache.storage.atomic import write_outputs
+
+    files = dict(others or {})
+    if output is not None:
+        if output in files:
+            raise click.UsageError(f"{output} would be written twice: give --output and --per-clip two names")
+        files[output] = _json(facts) + "\n"
+    if files:
+        write_outputs(files)
+
+
+def _interval(ends: tuple[float, float]) -> list[float | None]:
+    """JSON-able ends of an interval."""
+    return [None if end != end else end for end in ends]
+
+
+def _between(ends: Sequence[float | None]) -> str:
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:.1f} to {high:.1f}"
 
 
 # --- search ---------------------------------------------------------------------------------------------
@@ -1220,10 +1329,13 @@ def _print_config(config: ScoreConfig, backbone: str, parameters: Mapping[str, A
     click.echo(f"settings ({origin} unless given): " + " ".join(parts))
 
 
+_PAPER_PROTOCOL = "paper protocol: visual predictions stand in for the audio ones, as in the official script"
+
+
 def _print_report(report: "Report", split: str, per_class: bool) -> None:
     click.echo(f"{report.n_found} of {report.n_split} clips of the {split} split")
     if report.paper_protocol:
-        click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
+        click.echo(_PAPER_PROTOCOL)
     if report.ignored:
         click.echo(f"{report.ignored} annotation rows without length were left out")
     for header, rows in report.tables(per_class=per_class):

@@ -9,6 +9,7 @@ from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
     from feature_cache.errors import Av2aError
+    from score.comparison import Comparison, compare
     from score.config import ScoreConfig
     from score.datasets import Annotations, read_annotations
     from score.errors import AnnotationError, ScoreError
@@ -26,6 +27,7 @@ _HOMES = {
     "AnnotationError": "score.errors",
     "Annotations": "score.datasets",
     "Av2aError": "feature_cache.errors",
+    "Comparison": "score.comparison",
     "EventBlocks": "score.event_blocks",
     "Events": "score.events",
     "Report": "score.evaluation",
@@ -33,6 +35,7 @@ _HOMES = {
     "ScoreError": "score.errors",
     "SearchResult": "score.tuning.result",
     "Space": "score.tuning.space",
+    "compare": "score.comparison",
     "evaluate": "score.evaluation",
     "read_annotations": "score.datasets",
     "score": "score.scoring",
@@ -46,6 +49,7 @@ __all__ = [
     "AnnotationError",
     "Annotations",
     "Av2aError",
+    "Comparison",
     "EventBlocks",
     "Events",
     "Report",
@@ -53,6 +57,7 @@ __all__ = [
     "ScoreError",
     "SearchResult",
     "Space",
+    "compare",
     "evaluate",
     "read_annotations",
     "score",

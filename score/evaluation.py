@@ -122,8 +122,8 @@ class Report:
             "paper_protocol": self.paper_protocol,
             "approximate": bool(self.approximation),
             **({"approximation": self.approximation} if self.approximation else {}),
-            "metrics": _numbers(self.metrics),
-            "per_class": {label: _numbers(values) for label, values in self.per_class.items()},
+            "metrics": as_json_numbers(self.metrics),
+            "per_class": {label: as_json_numbers(values) for label, values in self.per_class.items()},
             "config": dict(self.config),
         }
 
@@ -137,7 +137,7 @@ class Report:
         return [*found, table]
 
 
-def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+def as_json_numbers(values: Mapping[str, float]) -> dict[str, float | None]:
     """JSON-able: what is not defined is null."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
