@@ -24,6 +24,7 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from extract import ExtractOptions
     from feature_cache import FeatureCache
     from score import Annotations, EventBlocks, Report
     from score.parameters import Parameter
+    from score.reproduction import Experiment, Reproduction
     from score.tuning.result import Tried
 
 EXIT_SOME_FAILED = 3
@@ -151,6 +154,7 @@ class _Stopped:
 _KEPT = {
     "demo": "the clips that are made are kept",
     "extract": "whole shards are kept",
+    "reproduce": "whole shards are kept",
     "search": "whole batches are kept",
 }
 """Of commands that go on where they ended."""
@@ -1058,6 +1062,211 @@ def _interval(ends: tuple[float, float]) -> list[float | None]:
 def _between(ends: Sequence[float | None]) -> str:
     low, high = ends
     return "-" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+
+
+# --- published experiments ------------------------------------------------------------------------------
+
+
+def _experiments() -> Sequence[str]:
+    from score.reproduction import experiments
+
+    return tuple(experiments())
+
+
+@main.command(short_help="Run a published experiment, and compare.")
+@click.argument("experiment", type=_Known(_experiments), metavar="llp|ave|ov-avebench|demo")
+@click.option(
+    "--videos", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the clips.  [demo: they are made]"
+)
+@click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the data set's own annotation files.  [demo: they are made]",
+)
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
+)
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="Encoders (`av2a backbones`).  [default: those of the cache that is there, else the first that figures are "
+    "published with]",
+)
+@checkpoint_options
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Parameters of scoring from a TOML or JSON file, in place of the published ones.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for features.zarr, events.json and figures.json; the demo's clips, too.  "
+    "[default: reproduce_EXPERIMENT]",
+)
+@click.option("--partial", is_flag=True, help="Go on without the clips of the split that have no video.")
+@click.option(
+    "--audio-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Take the sound from WAV files of the same names (or paths) in this folder.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode, as for extract."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the encoders.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
+)
+@click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@examples(
+    "av2a reproduce demo",
+    "av2a reproduce llp --videos LLP/videos --annotations LLP/annotations --backbone language_bind --device cuda",
+    "av2a reproduce ave --videos AVE/videos --annotations AVE --partial",
+    "av2a reproduce ov-avebench --videos VGGSound --annotations OV-AVEBench -o runs/ov",
+)
+def reproduce(
+    experiment: str, videos: Path | None, annotations: Path | None, split: str, config_file: Path | None,
+    output: Path | None, partial: bool, seed: int, as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Run a published experiment from videos to a table of published figures beside ours.
+
+    What is missing is said at once, before any work. The same command after an interruption goes on where it
+    stopped. Exit code 3: some clips failed, and the figures are of the rest.
+    """
+    from extract import ExtractOptions
+    from score.reproduction import experiments
+    from score.settings import read_parameters
+
+    known, folder = experiments()[experiment], output or Path(f"reproduce_{experiment}")
+    if experiment == "demo" and videos is None and annotations is None:
+        videos, annotations = _demo_in(folder)
+    if videos is None or annotations is None:
+        raise click.UsageError("--videos DIR and --annotations DIR are needed: the clips, and what is true of them")
+    given = {} if config_file is None else read_parameters(config_file)
+    wanted = ExtractOptions(labels=known.labels, **options)
+    ready = _ready(known, videos, annotations, split, folder / "features.zarr", wanted, given, partial=partial)
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = _extract_for(ready, videos, folder / "features.zarr", wanted, quiet=as_json)
+    found = _measure_for(ready, folder, seed=seed, quiet=as_json)
+    _write_figures(found.to_dict(), folder / "figures.json")
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        click.echo(
+            f"{known.measures.title}, {split} split, {found.backbone}: {found.report.n_found:,} of "
+            f"{found.report.n_split:,} clips" + (f"; published: {found.row.source}" if found.row else "")
+        )
+        _table(*found.table())
+        for note in found.notes:
+            click.echo(f"note: {note}")
+        click.echo(f"written: {folder / 'features.zarr'} {folder / 'events.json'} {folder / 'figures.json'}")
+    if failed:
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def _demo_in(folder: Path) -> tuple[Path, Path]:
+    """The demo's clips and annotations in a folder, made if they are not there."""
+    from extract.demo import demo_there, make_demo
+
+    made = demo_there(folder)
+    if made is None:
+        with _progress("making clips") as progress:
+            made = make_demo(folder, progress=progress)
+    return made.videos, made.annotations
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An experiment of which nothing is missing."""
+
+    experiment: "Experiment"
+    backbone: str
+    truth: "Annotations"
+    files: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def _ready(
+    experiment: "Experiment", videos: Path, annotations: Path, split: str, cache: Path, options: "ExtractOptions",
+    given: Mapping[str, Any], *, partial: bool,
+) -> _Ready:  # fmt: skip
+    """Whatever is missing is said, a line each, before anything is begun."""
+    from extract.readiness import readiness
+    from score import read_annotations
+
+    truth, missing, settings, files = None, list[str](), dict[str, Any](), tuple[str, ...]()
+    try:
+        truth = read_annotations(experiment.dataset, annotations, split=split)
+    except Av2aError as error:
+        missing.append(f"annotations: {error}")
+    there = readiness(videos, cache, options, usual=experiment.backbones, others_missing=bool(missing))
+    missing += there.missing
+    try:
+        settings = experiment.settings(there.backbone, split, given)
+    except Av2aError as error:
+        missing.append(f"settings: {error}: name a file by --config")
+    if truth is not None and there.files:
+        files, lacking = experiment.files_of(truth, there.files, partial=partial)
+        missing += [f"videos: {videos}: {line}" for line in lacking]
+    if missing or truth is None:
+        lines = [error_line(f"missing: {in_options(line, 'reproduce')}") for line in missing]
+        if len(lines) == 1:
+            raise click.ClickException(lines[0])
+        for line in lines:
+            click.echo(line, err=True)
+        raise click.ClickException(f"{len(lines)} things are missing, nothing was begun")
+    return _Ready(experiment, there.backbone, truth, files, settings)
+
+
+def _extract_for(ready: _Ready, videos: Path, cache: Path, options: "ExtractOptions", *, quiet: bool) -> int:
+    """Extract the experiment's clips; how many failed."""
+    from extract import extract_videos
+
+    with _progress("extracting") as progress:
+        summary = extract_videos(
+            videos, cache, options, backbone=ready.backbone, only=ready.files, progress=progress,
+            notice=lambda line: _say(in_options(line, "reproduce")),
+        )  # fmt: skip
+    for note in summary.notes:
+        click.echo(in_options(f"note: {note}", "reproduce"), err=True)
+    mine = ready.experiment.failed_of(ready.truth, summary.failed)
+    for clip, reason in mine.items():
+        click.echo(error_line(f"failed: {clip}: {in_options(reason, 'extract')}"), err=True)
+    if not quiet:
+        click.echo(f"{cache}: {len(ready.files) - len(mine):,} clips done, {len(mine)} failed, {summary.seconds:.1f} s")
+    return len(mine)
+
+
+def _measure_for(ready: _Ready, folder: Path, *, seed: int, quiet: bool) -> "Reproduction":
+    """Score at the published settings, and measure."""
+    from feature_cache import FeatureCache
+    from score import EventBlocks, score_blocks, settings_for
+    from score.kernels.scorer import kernel_for
+    from score.reproduction import measure
+
+    cache, events = FeatureCache.open(folder / "features.zarr"), folder / "events.json"
+    config = settings_for(cache, **ready.settings)
+    _announce_compiling(kernel_for(cache))
+    with _progress("scoring") as progress:
+        blocks = score_blocks(cache, config, text=ready.experiment.labels, stitched=False, progress=progress)
+        blocks.write(events)
+    if not quiet:
+        settings = " ".join(f"{name}={value}" for name, value in blocks.facts.config.to_dict().items())
+        click.echo(f"settings: {settings}")
+    return measure(ready.experiment, cache.backbone, lambda: EventBlocks.read(events), ready.truth, seed=seed)
 
 
 # --- search ---------------------------------------------------------------------------------------------
