@@ -1215,9 +1215,9 @@ def _ready(
     there = readiness(videos, cache, options, usual=experiment.backbones, others_missing=bool(missing))
     missing += there.missing
     try:
-        settings = experiment.settings(there.backbone, split, given)
+        settings = experiment.settings(there.backbone, split, given) if there.backbone else {}
     except Av2aError as error:
-        missing.append(f"settings: {error}: name a file by --config")
+        missing.append(f"settings: {error}, in a file: --config FILE")
     if truth is not None and there.files:
         files, lacking = experiment.files_of(truth, there.files, partial=partial)
         missing += [f"videos: {videos}: {line}" for line in lacking]

@@ -20,7 +20,7 @@ class Readiness:
     """What there is for a run.
 
     Attributes:
-        backbone: name of the encoders.
+        backbone: name of the encoders; empty where there are none of that name.
         files: ids of the files of videos, as :attr:`extract.ExtractOptions.only` takes them.
         missing: what is not there, a line each.
     """
@@ -61,6 +61,7 @@ def readiness(
             missing.append(f"packages: backbone {name} needs {info.extra}: pip install '{info.extra}'")
     except ExtractError as error:
         missing.append(f"backbone: {error}")
+        name = ""
     files: tuple[str, ...] = ()
     memory = Memory()
     if installed and there is not None:

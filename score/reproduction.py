@@ -185,8 +185,10 @@ class Reproduction:
         rows: list[tuple[Any, ...]] = []
         for name, value in self.report.metrics.items():
             theirs = self.row.figures.get(name) if self.row else None
-            ours = "-" if value != value else "{:.1f} [{:.1f}, {:.1f}]".format(value, *self.intervals[name])
-            cells = ("-", ours, "-") if theirs is None else (theirs, ours, f"{value - theirs:+.1f}")
+            known = value == value
+            ours = "{:.1f} [{:.1f}, {:.1f}]".format(value, *self.intervals[name]) if known else "-"
+            further = f"{value - theirs:+.1f}" if known and theirs is not None else "-"
+            cells = ("-" if theirs is None else theirs, ours, further)
             rows.append((name, *cells, *((self.correct.metrics[name],) if both else ())))
         return header, rows
 
