@@ -1302,7 +1302,19 @@ def _measure_for(ready: _Ready, folder: Path, *, seed: int, quiet: bool) -> "Rep
 @click.option(
     "--samples", type=click.IntRange(1), default=8192, show_default=True, help="Settings to draw (not for grid)."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds draw equal settings.")
+@click.option(
+    "--sample-clips",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Tune on N clips of the split, drawn from every class by its share.  [default: all]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Equal seeds draw equal settings and clips.",
+)
 @click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
 @click.option("--per-clip-ceiling", is_flag=True, help="What the best setting for each clip would reach.")
 @click.option(
@@ -1337,11 +1349,14 @@ def _measure_for(ready: _Ready, folder: Path, *, seed: int, quiet: bool) -> "Rep
     "av2a search --annotations annotations --dataset llp --alpha 0:1:0.1 --gamma 0.5:4:0.5 --report-split test",
     "av2a search llp.zarr --annotations LLP --dataset llp --sampler sobol --alpha 0,1 --threshold-stage1 0.5,0.9",
     "av2a search ave.zarr --annotations AVE --dataset ave --alpha 0:1:0.05 -o all.csv --plot pictures",
+    "av2a search ov.zarr --annotations OV-AVEBench --dataset ov-avebench --sampler sobol --samples 8192 --seed 42 "
+    "--sample-clips 200 --alpha 0,1 --filter-threshold 0,1 --gamma 0,5 --threshold-stage1 0,1 --threshold-stage2 0,1",
 )
 def search(
     cache: str, annotations: Path, dataset: str, split: str, report_split: str | None, objective: str | None,
     output: Path, best_file: Path, plot: Path | None, partial: bool, overwrite: bool, threads: int | None,
-    memory: str, text: str | None, sampler: str, samples: int, seed: int, per_clip_ceiling: bool, **given: Any,
+    memory: str, text: str | None, sampler: str, samples: int, sample_clips: int | None, seed: int,
+    per_clip_ceiling: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
@@ -1368,12 +1383,14 @@ def search(
     with _search_progress() as progress:
         result = try_settings(
             opened, truth, space, text=text, objective=objective and objective.split(","), sampler=sampler,
-            samples=samples, seed=seed, threads=threads, partial=partial, per_clip_ceiling=per_clip_ceiling,
-            output=store, overwrite=overwrite, progress=progress, report_on=aside, memory=memory,
+            samples=samples, seed=seed, threads=threads, partial=partial, sample_clips=sample_clips,
+            per_clip_ceiling=per_clip_ceiling, output=store, overwrite=overwrite, progress=progress, report_on=aside,
+            memory=memory,
         )  # fmt: skip
     click.echo(
-        f"{result.n_found} of {result.n_split} clips of the {split} split, {len(result):,} settings, "
-        f"{result.seconds:.1f} s"
+        f"{result.n_found} of {result.n_split} clips "
+        + (f"drawn from the {len(truth.clip_ids):,} " if sample_clips else "")
+        + f"of the {split} split, {len(result):,} settings, {result.seconds:.1f} s"
     )
     names = result.objectives
     _table(*result.table(result.top(10)))

@@ -104,11 +104,16 @@ def is_clear(low: float, high: float) -> bool:
     return low > 0 or high < 0
 
 
+def signed(value: float) -> str:
+    """A difference with one digit and its sign; no "-0.0"."""
+    return f"{round(value, 1) + 0.0:+.1f}"
+
+
 def with_interval(difference: float, low: float, high: float) -> str:
     """A difference with its interval, for people; marked where that does not hold 0."""
     if difference != difference:
         return "-"
-    return f"{difference:+.1f} [{low:+.1f}, {high:+.1f}] {'*' if is_clear(low, high) else ' '}"
+    return f"{signed(difference)} [{signed(low)}, {signed(high)}] {'*' if is_clear(low, high) else ' '}"
 
 
 def compare(

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from score.bootstrap import RESAMPLES
+from score.comparison import signed
 from score.config import ScoreConfig
 from score.datasets import Annotations, find_dataset
 from score.datasets.base import Dataset, Table
@@ -187,7 +188,7 @@ class Reproduction:
             theirs = self.row.figures.get(name) if self.row else None
             known = value == value
             ours = "{:.1f} [{:.1f}, {:.1f}]".format(value, *self.intervals[name]) if known else "-"
-            further = f"{value - theirs:+.1f}" if known and theirs is not None else "-"
+            further = signed(value - theirs) if known and theirs is not None else "-"
             cells = ("-" if theirs is None else theirs, ours, further)
             rows.append((name, *cells, *((self.correct.metrics[name],) if both else ())))
         return header, rows

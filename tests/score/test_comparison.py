@@ -8,7 +8,7 @@ import pytest
 
 from score import AnnotationError, Annotations, ScoreError, compare, evaluate
 from score.bootstrap import resample_counts
-from score.comparison import is_clear, short_names
+from score.comparison import is_clear, short_names, signed
 from tests.made_events import EVENTS, LABELS, annotations, made_events, random_spans
 
 RESAMPLES = 300
@@ -52,6 +52,10 @@ def test_paired_intervals() -> None:
     assert stored["systems"]["good"]["metrics"] == dict(evaluate(events["good"], truth).metrics)  # type: ignore[arg-type]
     again = compare(events, truth, resamples=RESAMPLES, seed=3, threads=1)  # type: ignore[arg-type]
     assert again.to_dict() == found.to_dict()
+
+
+def test_signs() -> None:
+    assert [signed(value) for value in (-0.04, 0.04, -0.06, 12.34)] == ["+0.0", "+0.0", "-0.1", "+12.3"]
 
 
 def test_figures_that_are_not_defined() -> None:
