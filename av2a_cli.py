@@ -1162,6 +1162,11 @@ def reproduce(
     failed = _extract_for(ready, videos, folder / "features.zarr", wanted, quiet=as_json)
     found = _measure_for(ready, folder, seed=seed, quiet=as_json)
     _write_figures(found.to_dict(), folder / "figures.json")
+    cut = len(ready.files) - failed - found.report.n_found
+    if cut > 0:
+        click.echo(
+            f"note: videos that are longer than a clip, and no clip of the split: {cut}, cut them first", err=True
+        )
     if as_json:
         _print_json(found.to_dict())
     else:
@@ -1173,7 +1178,7 @@ def reproduce(
         for note in found.notes:
             click.echo(f"note: {note}")
         click.echo(f"written: {folder / 'features.zarr'} {folder / 'events.json'} {folder / 'figures.json'}")
-    if failed:
+    if failed or cut > 0:
         sys.exit(EXIT_SOME_FAILED)
 
 

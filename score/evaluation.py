@@ -102,9 +102,9 @@ class Report:
         """
         if self.details is None:
             raise ScoreError("this report has no details of clips: `evaluate(..., details=True)`")
-        worst = self.by_clip[find_dataset(self.kind).objective].tolist()
-        first = [math.inf if math.isnan(value) else value for value in worst]
-        order = sorted(range(len(worst)), key=lambda row: (first[row], self.clips[row]))
+        worst = self.by_clip.get(find_dataset(self.kind).objective, np.full(self.n_found, np.nan))
+        first = [math.inf if math.isnan(value) else value for value in worst.tolist()]
+        order = sorted(range(self.n_found), key=lambda row: (first[row], self.clips[row]))
         columns = [["" if math.isnan(value) else value for value in found.tolist()] for found in self.by_clip.values()]
         columns += [self.details.true_events.tolist(), self.details.said_events.tolist()]
         header = ("clip", *self.by_clip, "true-events", "said-events")
