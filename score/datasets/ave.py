@@ -109,6 +109,7 @@ class _Reader:
                 found = self._event(values["class"], values["start"], values["end"], where)
                 self._add(clip, found, where)
                 self.rows[clip].append(found)
+                self.labels.update(dict.fromkeys(label for label, _, _ in found))
             self.rows[clip] = self.rows[clip] or [[]]
 
     def read_lists(self, events: Path, listing: Path) -> None:
@@ -139,9 +140,7 @@ class _Reader:
             raise AnnotationError(f"{where}: class {told(label)} is no label: write its name")
         if onset >= offset:
             return []
-        label = as_name(label, where, "class")
-        self.labels.setdefault(label)
-        return [(label, onset, offset)]
+        return [(as_name(label, where, "class"), onset, offset)]
 
     def _add(self, clip: str, found: list[Annotation], where: str) -> None:
         for label, _, offset in found:

@@ -79,7 +79,7 @@ def read_ov_avebench(folder: Path, split: str) -> dict[str, Any]:
         events[clip] = [(category, float(start), float(end)) for start, end in _runs(segments[clip])]
         rows[clip] = [events[clip]]
         groups[clip] = TYPES[cells["cls_type"]]
-        classes[clip] = category if events[clip] else categories[-1]
+        classes[clip] = category
         for label, _, offset in events[clip]:
             places.note(label, offset, where)
     return {
