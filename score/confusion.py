@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from score.timelines import Spans
 
 Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
+"""Timelines: bit s of a word is segment s."""
 NOTHING_WORD = "(nothing)"
 COLUMNS = ("stream", "true", "said", "segments")
-_CELLS = 1 << 22
-"""Segments times labels that are looked at at once."""
+_PAIRS = 1 << 22
+"""Pairs of labels that are looked at at once."""
+_BITS = np.array([number.bit_count() for number in range(256)], dtype=np.int64)
 _SHOWN = 10
 
 
@@ -130,41 +133,41 @@ class Tally:
             self._events.append(self._one_label(labels_of_segments(events), truth.classes))
             return
         said, true = events.timelines(), truth.timelines
-        at_once = max(1, _CELLS // (events.segments * len(self._labels) or 1))
+        at_once = max(1, _PAIRS // (len(self._labels) ** 2 or 1))
         for first in range(0, len(said), at_once):
             part = slice(first, first + at_once)
-            self._events.append(self._all_labels(said[part], true[part], events.segments))
+            self._events.append(self._all_labels(said[part], true[part]))
 
     def details(self) -> Details:
         """All that was counted."""
         true, said = (np.concatenate(side) for side in zip(*self._events, strict=True))
         return Details(true, said, Confusion(self._labels, self._streams, self._counts))
 
-    def _all_labels(self, said: NDArray[np.uint64], true: NDArray[np.uint64], segments: int) -> tuple[Ints, Ints]:
+    def _all_labels(self, said: Words, true: Words) -> tuple[Ints, Ints]:
         """Count timelines, uint64 (n, 3, C) each; returns the events of each clip."""
         totals = np.zeros((2, len(said)), dtype=np.int64)
         for number, stream in enumerate(self._streams):
             theirs = KERNEL_STREAMS.index(stream)
             ours = KERNEL_STREAMS.index("visual") if self._paper_protocol and stream == "audio" else theirs
-            labels = np.flatnonzero((said[:, ours] | true[:, theirs]).any(axis=0))
-            sides = [_bits(words[:, labels], segments) for words in (true[:, theirs], said[:, ours])]
-            for total, bits in zip(totals, sides, strict=True):
-                begins = bits.copy()
-                begins[:, 1:] &= ~bits[:, :-1]
-                total += begins.sum(axis=(1, 2))
-            is_true, was_said = (bits.reshape(len(bits) * segments, len(labels)) for bits in sides)
-            self._count(number, labels, is_true, was_said)
+            clip, label = np.nonzero(said[:, ours] | true[:, theirs])
+            is_true, was_said = true[clip, theirs, label], said[clip, ours, label]
+            for total, words in zip(totals, (is_true, was_said), strict=True):
+                np.add.at(total, clip, _popcount(words & ~(words << np.uint64(1))))
+            self._count(self._counts[number], clip, label, is_true, was_said)
         return totals[0], totals[1]
 
-    def _count(self, stream: int, labels: Ints, true: NDArray[np.bool_], said: NDArray[np.bool_]) -> None:
-        """Count M segments with K labels each, bool (M, K)."""
+    def _count(self, counts: Ints, clip: Ints, label: Ints, true: Words, said: Words) -> None:
+        """Count the labels of clips, in the clips' order: (E,) each."""
         missed, wrong = true & ~said, said & ~true
-        counts = self._counts[stream]
-        counts[labels, labels] += (true & said).sum(axis=0)
-        pairs = missed.astype(np.float64).T @ wrong.astype(np.float64)  # whole numbers, exact up to 2^53
-        counts[np.ix_(labels, labels)] += pairs.astype(np.int64)
-        counts[labels, -1] += missed[~wrong.any(axis=1)].sum(axis=0)
-        counts[-1, labels] += wrong[~missed.any(axis=1)].sum(axis=0)
+        np.add.at(counts, (label, label), _popcount(true & said))
+        np.add.at(counts[:, -1], label, _popcount(missed & ~_of_clips(clip, wrong)))
+        np.add.at(counts[-1], label, _popcount(wrong & ~_of_clips(clip, missed)))
+        those, others = np.flatnonzero(missed), np.flatnonzero(wrong)
+        first, last = (np.searchsorted(clip[others], clip[those], side) for side in ("left", "right"))
+        many = last - first
+        rows = np.repeat(those, many)
+        columns = others[np.arange(many.sum()) - np.repeat(many.cumsum() - many - first, many)]
+        np.add.at(counts, (label[rows], label[columns]), _popcount(missed[rows] & wrong[columns]))
 
     def _one_label(self, said: Ints, true: Ints) -> tuple[Ints, Ints]:
         """Count labels of segments, int64 (n, T), against a clip's rows, (n, R, T); returns the events of each clip."""
@@ -176,10 +179,17 @@ class Tally:
         return _runs(rows).sum(axis=1), _runs(ours)
 
 
-def _bits(words: NDArray[np.uint64], segments: int) -> NDArray[np.bool_]:
-    """Timelines, uint64 (n, K), as bool (n, T, K)."""
-    shifts = np.arange(segments, dtype=np.uint64)[:, None]
-    return ((words[:, None] >> shifts) & np.uint64(1)).astype(np.bool_)
+def _of_clips(clip: Ints, words: Words) -> Words:
+    """For each word, all that are of its clip put together; those of a clip lie side by side."""
+    if not len(words):
+        return words
+    begins = np.flatnonzero(np.diff(clip, prepend=-1))
+    return np.repeat(np.bitwise_or.reduceat(words, begins), np.diff(begins, append=len(clip)))
+
+
+def _popcount(words: Words) -> Ints:
+    """Numbers of segments."""
+    return _BITS[np.ascontiguousarray(words).view(np.uint8)].reshape(-1, 8).sum(axis=1)
 
 
 def _runs(labels: Ints) -> Ints:

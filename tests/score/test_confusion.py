@@ -115,7 +115,7 @@ def test_one_label_against_plain_python(kind: str, seed: int, clips: int) -> Non
 
 def test_parts_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = evaluate(EVENTS, annotations(), details=True)
-    monkeypatch.setattr(confusions, "_CELLS", 1)
+    monkeypatch.setattr(confusions, "_PAIRS", 1)
     parts = evaluate(EVENTS, annotations(), details=True)
     assert found_pairs(parts) == found_pairs(whole)
     assert parts.per_clip_csv() == whole.per_clip_csv()
