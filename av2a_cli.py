@@ -1035,9 +1035,8 @@ def _compare(
 def _per_clip_files(report: "Report", path: Path) -> dict[Path, str]:
     """A line a clip, and beside it the labels that were taken for others."""
     found = {path: report.per_clip_csv()}
-    confusion = report.details and report.details.confusion
-    if confusion is not None and not (path.exists() and not path.is_file()):  # nothing lies beside a pipe
-        found[path.with_name(f"{path.stem}_confusion{path.suffix}")] = confusion.csv()
+    if report.confusion is not None and not (path.exists() and not path.is_file()):  # nothing lies beside a pipe
+        found[path.with_name(f"{path.stem}_confusion{path.suffix}")] = report.confusion.csv()
     return found
 
 

@@ -189,10 +189,12 @@ def _of_clips(clip: Ints, words: Words) -> Words:
 
 def _popcount(words: Words) -> Ints:
     """Numbers of segments."""
-    return _BITS[np.ascontiguousarray(words).view(np.uint8)].reshape(-1, 8).sum(axis=1)
+    found: Ints = _BITS[np.ascontiguousarray(words).view(np.uint8)].reshape(-1, 8).sum(axis=1)
+    return found
 
 
 def _runs(labels: Ints) -> Ints:
     """Runs of a label along the last axis."""
     named = labels >= 0
-    return named[..., 0].astype(np.int64) + (named[..., 1:] & (labels[..., 1:] != labels[..., :-1])).sum(axis=-1)
+    found: Ints = named[..., 0] + (named[..., 1:] & (labels[..., 1:] != labels[..., :-1])).sum(axis=-1)
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from score.bootstrap import RESAMPLES, defined_intervals
 from score.choices import LABELS
-from score.confusion import Details, Tally, as_csv, counted_spans
+from score.confusion import Confusion, Details, Tally, as_csv, counted_spans
 from score.datasets import Annotations, Truth, find_dataset
 from score.datasets.base import Dataset, Floats, Measured, Table
 from score.datasets.match import match_clips
@@ -69,6 +69,11 @@ class Report:
     def by_clip(self) -> Mapping[str, Floats]:
         """Figures of each of ``clips`` alone, by name: float64 (n,), NaN where a clip has none."""
         return self.measured.by_clip
+
+    @property
+    def confusion(self) -> Confusion | None:
+        """The labels that were taken for others; None where they were not asked for, or are not counted."""
+        return None if self.details is None else self.details.confusion
 
     @property
     def n_found(self) -> int:
@@ -131,8 +136,7 @@ class Report:
         """Tables for people: a header and rows each; the first header says what is approximate."""
         mark = f" (approximate: {self.approximation.partition(':')[0]})" if self.approximation else ""
         found = find_dataset(self.kind).tables(self.metrics, self.per_class if per_class else None, mark)
-        confusion = self.details and self.details.confusion
-        if not per_class or confusion is None or not (table := confusion.table())[1]:
+        if not per_class or self.confusion is None or not (table := self.confusion.table())[1]:
             return found
         return [*found, table]
 

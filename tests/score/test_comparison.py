@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from score import AnnotationError, Annotations, ScoreError, compare, evaluate
+from score import AnnotationError, Annotations, Events, ScoreError, compare, evaluate
 from score.bootstrap import resample_counts
 from score.comparison import is_clear, short_names, signed
 from tests.made_events import EVENTS, LABELS, annotations, made_events, random_spans
@@ -14,7 +14,7 @@ from tests.made_events import EVENTS, LABELS, annotations, made_events, random_s
 RESAMPLES = 300
 
 
-def systems(clips: int = 25, seed: int = 0) -> tuple[dict[str, object], Annotations]:
+def systems(clips: int = 25, seed: int = 0) -> tuple[dict[str, Events], Annotations]:
     rng = np.random.default_rng(seed)
     truth = {f"c{n}": {side: random_spans(rng, LABELS, 10, 3) for side in ("visual", "audio")} for n in range(clips)}
     found = {}
@@ -27,13 +27,13 @@ def systems(clips: int = 25, seed: int = 0) -> tuple[dict[str, object], Annotati
                 (stream, *span) for stream, spans in streams.items() for span in spans if rng.random() < keep
             ]
         found[name] = made_events(events, LABELS)
-    return dict(found), Annotations.from_events(truth)  # type: ignore[arg-type]
+    return found, Annotations.from_events(truth)
 
 
 def test_paired_intervals() -> None:
     """The interval is that of the differences in resamples that draw the same clips for both."""
     events, truth = systems()
-    found = compare(events, truth, resamples=RESAMPLES, seed=3)  # type: ignore[arg-type]
+    found = compare(events, truth, resamples=RESAMPLES, seed=3)
     assert (found.base, list(found.intervals), found.clips, found.clips_in_split) == ("good", ["poor", "same"], 25, 25)
     counts = resample_counts(25, 0, RESAMPLES, seed=3)
     for figure in ("segment-audio", "segment-type-av", "event-event-av"):
@@ -49,8 +49,8 @@ def test_paired_intervals() -> None:
     assert same[1][0][3] == "+0.0 [+0.0, +0.0]  "
     stored = json.loads(json.dumps(found.to_dict()))
     assert stored["differences"]["poor"]["segment-audio"]["clear"] is True
-    assert stored["systems"]["good"]["metrics"] == dict(evaluate(events["good"], truth).metrics)  # type: ignore[arg-type]
-    again = compare(events, truth, resamples=RESAMPLES, seed=3, threads=1)  # type: ignore[arg-type]
+    assert stored["systems"]["good"]["metrics"] == dict(evaluate(events["good"], truth).metrics)
+    again = compare(events, truth, resamples=RESAMPLES, seed=3, threads=1)
     assert again.to_dict() == found.to_dict()
 
 

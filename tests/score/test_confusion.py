@@ -67,7 +67,9 @@ def test_streams_against_plain_python(paper_protocol: bool, seed: int, segments:
     for number, clip in enumerate(said):
         sides = {side: labels_in(true[clip][side], segments) for side in ("visual", "audio")}
         sides["audiovisual"] = [a & b for a, b in zip(*sides.values(), strict=True)]
-        events = {stream: [span for of, *span in said[clip] if of == stream] for stream in STREAMS}  # type: ignore[misc]
+        events = {
+            stream: [(label, start, end) for of, label, start, end in said[clip] if of == stream] for stream in STREAMS
+        }
         if paper_protocol:
             events["audio"] = events["visual"]
         for stream in STREAMS:
@@ -102,7 +104,7 @@ def test_one_label_against_plain_python(kind: str, seed: int, clips: int) -> Non
         rows = [[event] for event in true[clip]["visual"]] or [[]]
         count = 0
         for row in rows:
-            theirs = [labels - {background} for labels in labels_in(row, 10)]  # type: ignore[arg-type]
+            theirs = [labels - {background} for labels in labels_in(row, 10)]
             expected += plain_pairs("audiovisual", theirs, ours)  # type: ignore[arg-type]
             count += sum(label != background for label, *_ in row)
         assert report.details.true_events[number] == count
