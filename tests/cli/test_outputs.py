@@ -23,8 +23,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "score to TSV": (("score", "-o", "out.tsv"), ("out_audio.tsv", "out_visual.tsv", "out_audiovisual.tsv")),
     "evaluate": (("evaluate", "events.json", *LLP, "-o", "out.json"), ("out.json",)),
     "evaluate clips": (
-        ("evaluate", "events.json", *LLP, "-o", "out.json", "--per-clip", "c.csv"),
-        ("out.json", "c.csv", "c_confusion.csv"),
+        ("evaluate", "events.json", *LLP, "-o", "out.json", "--per-clip", "out.csv"),
+        ("out.json", "out.csv", "out_confusion.csv"),
     ),
     "export": (("export", "-o", "out.h5", "--overwrite"), ("out.h5",)),
     "search": ((*SEARCH, "-o", "out.zarr", "--best", "out.toml", "--overwrite"), ("out.toml",)),
