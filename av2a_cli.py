@@ -24,6 +24,7 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from extract import ExtractOptions
     from feature_cache import FeatureCache
-    from score import Annotations, Report
+    from score import Annotations, EventBlocks, Report
     from score.event_facts import EventFacts
     from score.formats.base import EventBlock
     from score.parameters import Parameter
+    from score.reproduction import Experiment, Reproduction
     from score.tuning.result import Tried
 
 EXIT_SOME_FAILED = 3
@@ -154,6 +157,7 @@ class _Stopped:
 _KEPT = {
     "demo": "the clips that are made are kept",
     "extract": "whole shards are kept",
+    "reproduce": "whole shards are kept",
     "search": "whole batches are kept",
 }
 """Of commands that go on where they ended."""
@@ -357,7 +361,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @click.option(
     "--labels",
     metavar="SET|FILE",
-    help="llp, ave, demo, or a text file with one label a line.  "
+    help="llp, ave, ov-avebench, demo, or a text file with one label a line.  "
     "[default: labels.txt beside the videos, else the backbone's own set]",
 )
 @click.option("--text-name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
@@ -460,14 +464,19 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
 
 @main.command(short_help="Add other labels to a cache.")
 @click.argument("cache", default="features.zarr", metavar="[CACHE]")
-@click.option("--labels", required=True, metavar="SET|FILE", help="llp, ave, demo, or a text file: one label a line.")
+@click.option(
+    "--labels",
+    required=True,
+    metavar="SET|FILE",
+    help="llp, ave, ov-avebench, demo, or a text file: one label a line.",
+)
 @click.option("--name", metavar="NAME", help="Name of the label set in the cache.  [default: the set's]")
 @click.option(
     "--prompt-visual",
     multiple=True,
     metavar="TEXT",
     help='Sentence to compare pictures with, as "A {label}"; given several times: their average.  '
-    "[default: the backbone's]",
+    "[default: the backbone's; ov-avebench brings its own, the bare names]",
 )
 @click.option("--prompt-audio", multiple=True, metavar="TEXT", help="The same for sound.")
 @checkpoint_options
@@ -1059,12 +1068,14 @@ def _read_truth(
 
 
 @main.command(short_help="Compare events with annotations.")
-@click.argument("events", type=click.Path(path_type=Path), default=Path("events.json"))
+@click.argument("events", type=click.Path(path_type=Path), nargs=-1, metavar="[EVENTS]...")
 @truth_options
 @click.option(
     "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
 )
-@click.option("--partial", is_flag=True, help="Accept events of a part of the split's clips.")
+@click.option(
+    "--partial", is_flag=True, help="Accept events of a part of the split's clips; of several files, those they share."
+)
 @click.option(
     "--paper-protocol",
     is_flag=True,
@@ -1083,55 +1094,379 @@ def _read_truth(
     help="For --dataset events: PSDS of the scores in a folder of .tsv files, one a clip; of the audio stream unless "
     "--stream says otherwise.",
 )
-@click.option("--per-class", is_flag=True, help="Figures of each label too.")
+@click.option("--per-class", is_flag=True, help="Figures of each label, and the labels most often taken for others.")
+@click.option(
+    "--per-clip",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.csv",
+    help="Write every figure of every clip, worst first, and into FILE_confusion.csv which label was said for which.",
+)
+@click.option("--intervals", is_flag=True, help="95 % intervals of the figures, bootstrapped over clips.")
+@click.option(
+    "--compare",
+    "comparing",
+    is_flag=True,
+    help="Several files side by side, with 95 % intervals of how far each is from the first.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal intervals.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @examples(
     "av2a evaluate events.json --annotations annotations --dataset llp --split test",
     "av2a evaluate ave_events.json --annotations ave --dataset ave --json",
+    "av2a evaluate --annotations annotations --dataset llp --per-class --per-clip clips.csv",
+    "av2a evaluate a.json b.csv --annotations LLP/annotations --dataset llp --compare",
     "av2a evaluate theirs.csv --dataset llp --annotations LLP --clips looked_at.txt",
     "av2a evaluate theirs.tsv --dataset events --truth mine.tsv --stream audio --collar 0.5",
     "av2a evaluate events.json --dataset events --truth mine.csv --scores scores",
     "av2a evaluate long.json --annotations unav100_annotations.json --dataset unav-100 --per-class",
 )
 def evaluate(
-    events: Path, annotations: Path | None, truth: Path | None, dataset: str, split: str, clips: Path | None,
-    stream: str | None, partial: bool, paper_protocol: bool, collar: float | None, scores: Path | None,
-    per_class: bool, output: Path | None, as_json: bool,
+    events: tuple[Path, ...], annotations: Path | None, truth: Path | None, dataset: str, split: str,
+    clips: Path | None, stream: str | None, partial: bool, paper_protocol: bool, collar: float | None,
+    scores: Path | None, per_class: bool, per_clip: Path | None, intervals: bool, comparing: bool, seed: int,
+    output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare events with a data set's annotations, or with your own.
 
-    EVENTS is a file of av2a's, or a list of events by any other system: CSV, DCASE TSV, ActivityNet JSON, Audacity
-    labels, ... A list cannot name clips without events: every clip of the split counts, unless --clips or --partial
-    says otherwise.
+    EVENTS are files of events, by default ./events.json; several with --compare. Each is one of av2a's, or a list of
+    events by any other system: CSV, DCASE TSV, ActivityNet JSON, Audacity labels, ... A list cannot name clips without
+    events: every clip of the split counts, unless --clips or --partial says otherwise.
     """
-    from score import read_predictions
-    from score.evaluation import evaluate as compare
+    from score.evaluation import evaluate as measure
 
+    files = events or (Path("events.json"),)
     if scores is not None and dataset != "events":
         raise click.UsageError("--scores is for --dataset events: give the annotations as a file, --truth FILE")
+    if comparing and (per_class or per_clip is not None or intervals or scores is not None):
+        raise click.UsageError(
+            "--per-class, --per-clip, --intervals and --scores are for one file, --compare for several"
+        )
+    if len(files) > 1 and not comparing:
+        raise click.UsageError(f"{len(files)} files: --compare puts them side by side; else name one at a time")
     known = _read_truth(dataset, annotations, truth, clips, stream, collar)
+    looked_at: dict[str, Any] = {"clips": clips, "partial": partial, "stream": stream}
+    how: dict[str, Any] = {"partial": partial, "paper_protocol": paper_protocol}
+    if comparing:
+        _compare(files, known, looked_at, **how, seed=seed, output=output, json=as_json)
+        return
     with _progress("reading events (bytes)") as progress:
-        found = read_predictions(events, known, clips=clips, partial=partial, stream=stream, progress=progress)
-        report = compare(found, known, partial=partial, paper_protocol=paper_protocol)
+        found = _predictions(files[0], known, progress, looked_at)
+        report = measure(found, known, **how, details=per_class or per_clip is not None)
+    facts = report.to_dict()
     of_scores = None
     if scores is not None:
         from score import psds
 
         of_scores = psds(scores, known, stream=stream, partial=partial)
-    for note in found.notes:
-        click.echo(f"note: {in_options(note, 'evaluate')}", err=True)
-    figures = _json({**report.to_dict(), **({} if of_scores is None else {"scores": of_scores.to_dict()})})
-    if output is not None:
-        from feature_cache.storage.atomic import write_outputs
-
-        write_outputs({output: figures + "\n"})
+        facts["scores"] = of_scores.to_dict()
+    _say_notes(found)
+    if intervals:
+        facts["intervals"] = {name: _interval(ends) for name, ends in report.intervals(seed=seed).items()}
+    outputs = {} if per_clip is None else _per_clip_files(report, per_clip)
+    _write_figures(facts, output, outputs)
     if as_json:
-        click.echo(figures)
+        _print_json(facts)
         return
     _print_report(report, per_class)
     for header, rows in () if of_scores is None else of_scores.tables(per_class):
         _table(header, rows)
+    if intervals:
+        rows = [(name, report.metrics[name], _between(ends)) for name, ends in facts["intervals"].items()]
+        _table(("figure", "value", "95 % interval over clips"), rows)
+    if outputs:
+        click.echo(f"written: {' '.join(map(str, outputs))}")
+
+
+def _predictions(
+    path: Path, truth: "Annotations", progress: "Callable[[int, int], None]", looked_at: Mapping[str, Any]
+) -> "EventBlocks":  # fmt: skip
+    """The events of a file, of whatever system."""
+    from score import read_predictions
+
+    return read_predictions(path, truth, progress=progress, **looked_at)
+
+
+def _say_notes(found: "EventBlocks", name: str = "") -> None:
+    for note in found.notes:
+        click.echo(f"note: {name}{in_options(note, 'evaluate')}", err=True)
+
+
+def _compare(
+    files: Sequence[Path], truth: "Annotations", looked_at: Mapping[str, Any], *, output: Path | None, json: bool,
+    **how: Any,
+) -> None:  # fmt: skip
+    """Print several files side by side."""
+    from score import compare
+    from score.comparison import short_names
+
+    if len(files) < 2:
+        raise click.UsageError(f"--compare needs two files of events or more, {len(files)} given: a.json b.json")
+    with _progress("reading events (bytes)") as progress:
+        systems = {
+            name: _predictions(file, truth, progress, looked_at)
+            for name, file in zip(short_names(files), files, strict=True)
+        }
+        found = compare(systems, truth, **how)
+    for name, each in systems.items():
+        _say_notes(each, f"{name}: ")
+    facts = found.to_dict()
+    _write_figures(facts, output)
+    if json:
+        _print_json(facts)
+        return
+    click.echo(f"{found.clips} of {found.clips_in_split} clips of {_split_of(truth)}, in all {len(files)} files")
+    for name, report in found.reports.items():
+        if report.approximation:
+            click.echo(f"{name}: approximate: {report.approximation}")
+    if how["paper_protocol"]:
+        click.echo(_PAPER_PROTOCOL)
+    for table in found.tables():
+        _table(*table)
+    click.echo(
+        f"* 0 is outside the 95 % interval of the difference ({found.resamples:,} paired resamples of the clips)"
+    )
+
+
+def _per_clip_files(report: "Report", path: Path) -> dict[Path, str]:
+    """A line a clip, and beside it the labels that were taken for others."""
+    found = {path: report.per_clip_csv()}
+    if report.confusion is not None and not (path.exists() and not path.is_file()):  # nothing lies beside a pipe
+        found[path.with_name(f"{path.stem}_confusion{path.suffix}")] = report.confusion.csv()
+    return found
+
+
+def _write_figures(facts: Mapping[str, Any], output: Path | None, others: Mapping[Path, str] | None = None) -> None:
+    """Write figures as JSON, and other files with them: all or none."""
+    from feature_cache.storage.atomic import write_outputs
+
+    files = dict(others or {})
+    if output is not None:
+        if output in files:
+            raise click.UsageError(f"{output} would be written twice: give --output and --per-clip two names")
+        files[output] = _json(facts) + "\n"
+    if files:
+        write_outputs(files)
+
+
+def _interval(ends: tuple[float, float]) -> list[float | None]:
+    """JSON-able ends of an interval."""
+    return [None if end != end else end for end in ends]
+
+
+def _between(ends: Sequence[float | None]) -> str:
+    low, high = ends
+    return "-" if low is None or high is None else f"{low:.1f} to {high:.1f}"
+
+
+# --- published experiments ------------------------------------------------------------------------------
+
+
+def _experiments() -> Sequence[str]:
+    from score.reproduction import experiments
+
+    return tuple(experiments())
+
+
+@main.command(short_help="Run a published experiment, and compare.")
+@click.argument("experiment", type=_Known(_experiments), metavar="llp|ave|ov-avebench|demo")
+@click.option(
+    "--videos", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the clips.  [demo: they are made]"
+)
+@click.option(
+    "--annotations",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the data set's own annotation files.  [demo: they are made]",
+)
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
+)
+@click.option(
+    "--backbone",
+    metavar="NAME",
+    help="Encoders (`av2a backbones`).  [default: those of the cache that is there, else the first that figures are "
+    "published with]",
+)
+@checkpoint_options
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Parameters of scoring from a TOML or JSON file, in place of the published ones.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for features.zarr, events.json and figures.json; the demo's clips, too.  "
+    "[default: reproduce_EXPERIMENT]",
+)
+@click.option("--partial", is_flag=True, help="Go on without the clips of the split that have no video.")
+@click.option(
+    "--audio-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Take the sound from WAV files of the same names (or paths) in this folder.",
+)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="auto|cpu|cuda[:i]", help="Where to encode, as for extract."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Arithmetic of the encoders.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
+)
+@click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@examples(
+    "av2a reproduce demo",
+    "av2a reproduce llp --videos LLP/videos --annotations LLP/annotations --backbone language_bind --device cuda",
+    "av2a reproduce ave --videos AVE/videos --annotations AVE --partial",
+    "av2a reproduce ov-avebench --videos VGGSound --annotations OV-AVEBench -o runs/ov",
+)
+def reproduce(
+    experiment: str, videos: Path | None, annotations: Path | None, split: str, config_file: Path | None,
+    output: Path | None, partial: bool, seed: int, as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Run a published experiment from videos to a table of published figures beside ours.
+
+    What is missing is said at once, before any work. The same command after an interruption goes on where it
+    stopped. Exit code 3: some clips failed, and the figures are of the rest.
+    """
+    from extract import ExtractOptions
+    from score.reproduction import experiments
+    from score.settings import read_parameters
+
+    known, folder = experiments()[experiment], output or Path(f"reproduce_{experiment}")
+    if experiment == "demo" and videos is None and annotations is None:
+        videos, annotations = _demo_in(folder)
+    if videos is None or annotations is None:
+        raise click.UsageError("--videos DIR and --annotations DIR are needed: the clips, and what is true of them")
+    given = {} if config_file is None else read_parameters(config_file)
+    wanted = ExtractOptions(labels=known.labels, **options)
+    ready = _ready(known, videos, annotations, split, folder / "features.zarr", wanted, given, partial=partial)
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = _extract_for(ready, videos, folder / "features.zarr", wanted, quiet=as_json)
+    found = _measure_for(ready, folder, seed=seed, quiet=as_json)
+    _write_figures(found.to_dict(), folder / "figures.json")
+    cut = len(ready.files) - failed - found.report.n_found
+    if cut > 0:
+        click.echo(
+            f"note: videos that are longer than a clip, and no clip of the split: {cut}, cut them first", err=True
+        )
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        click.echo(
+            f"{known.measures.title}, {split} split, {found.backbone}: {found.report.n_found:,} of "
+            f"{found.report.n_split:,} clips" + (f"; published: {found.row.source}" if found.row else "")
+        )
+        _table(*found.table())
+        for note in found.notes:
+            click.echo(f"note: {note}")
+        click.echo(f"written: {folder / 'features.zarr'} {folder / 'events.json'} {folder / 'figures.json'}")
+    if failed or cut > 0:
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def _demo_in(folder: Path) -> tuple[Path, Path]:
+    """The demo's clips and annotations in a folder, made if they are not there."""
+    from extract.demo import demo_there, make_demo
+
+    made = demo_there(folder)
+    if made is None:
+        with _progress("making clips") as progress:
+            made = make_demo(folder, progress=progress)
+    return made.videos, made.annotations
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An experiment of which nothing is missing."""
+
+    experiment: "Experiment"
+    backbone: str
+    truth: "Annotations"
+    files: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def _ready(
+    experiment: "Experiment", videos: Path, annotations: Path, split: str, cache: Path, options: "ExtractOptions",
+    given: Mapping[str, Any], *, partial: bool,
+) -> _Ready:  # fmt: skip
+    """Whatever is missing is said, a line each, before anything is begun."""
+    from extract.readiness import readiness
+    from score import read_annotations
+
+    truth, missing, settings, files = None, list[str](), dict[str, Any](), tuple[str, ...]()
+    try:
+        truth = read_annotations(experiment.dataset, annotations, split=split)
+    except Av2aError as error:
+        missing.append(f"annotations: {error}")
+    there = readiness(videos, cache, options, usual=experiment.backbones, others_missing=bool(missing))
+    missing += there.missing
+    try:
+        settings = experiment.settings(there.backbone, split, given) if there.backbone else {}
+    except Av2aError as error:
+        missing.append(f"settings: {error}, in a file: --config FILE")
+    if truth is not None and there.files:
+        files, lacking = experiment.files_of(truth, there.files, partial=partial)
+        missing += [f"videos: {videos}: {line}" for line in lacking]
+    if missing or truth is None:
+        lines = [error_line(f"missing: {in_options(line, 'reproduce')}") for line in missing]
+        if len(lines) == 1:
+            raise click.ClickException(lines[0])
+        for line in lines:
+            click.echo(line, err=True)
+        raise click.ClickException(f"{len(lines)} things are missing, nothing was begun")
+    return _Ready(experiment, there.backbone, truth, files, settings)
+
+
+def _extract_for(ready: _Ready, videos: Path, cache: Path, options: "ExtractOptions", *, quiet: bool) -> int:
+    """Extract the experiment's clips; how many failed."""
+    from extract import extract_videos
+
+    with _progress("extracting") as progress:
+        summary = extract_videos(
+            videos, cache, options, backbone=ready.backbone, only=ready.files, progress=progress,
+            notice=lambda line: _say(in_options(line, "reproduce")),
+        )  # fmt: skip
+    for note in summary.notes:
+        click.echo(in_options(f"note: {note}", "reproduce"), err=True)
+    mine = ready.experiment.failed_of(ready.truth, summary.failed)
+    for clip, reason in mine.items():
+        click.echo(error_line(f"failed: {clip}: {in_options(reason, 'extract')}"), err=True)
+    if not quiet:
+        click.echo(f"{cache}: {len(ready.files) - len(mine):,} clips done, {len(mine)} failed, {summary.seconds:.1f} s")
+    return len(mine)
+
+
+def _measure_for(ready: _Ready, folder: Path, *, seed: int, quiet: bool) -> "Reproduction":
+    """Score at the published settings, and measure."""
+    from feature_cache import FeatureCache
+    from score import EventBlocks, score_blocks, settings_for
+    from score.kernels.scorer import kernel_for
+    from score.reproduction import measure
+
+    cache, events = FeatureCache.open(folder / "features.zarr"), folder / "events.json"
+    config = settings_for(cache, **ready.settings)
+    _announce_compiling(kernel_for(cache))
+    with _progress("scoring") as progress:
+        blocks = score_blocks(cache, config, text=ready.experiment.labels, stitched=False, progress=progress)
+        blocks.write(events)
+    if not quiet:
+        settings = " ".join(f"{name}={value}" for name, value in blocks.facts.settings.items())
+        click.echo(f"settings: {settings}")
+    return measure(ready.experiment, cache.backbone, lambda: EventBlocks.read(events), ready.truth, seed=seed)
 
 
 # --- search ---------------------------------------------------------------------------------------------
@@ -1160,7 +1495,19 @@ def evaluate(
 @click.option(
     "--samples", type=click.IntRange(1), default=8192, show_default=True, help="Settings to draw (not for grid)."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds draw equal settings.")
+@click.option(
+    "--sample-clips",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Tune on N clips of the split, drawn from every class by its share.  [default: all]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Equal seeds draw equal settings and clips.",
+)
 @click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
 @click.option("--per-clip-ceiling", is_flag=True, help="What the best setting for each clip would reach.")
 @click.option(
@@ -1195,12 +1542,14 @@ def evaluate(
     "av2a search --annotations annotations --dataset llp --alpha 0:1:0.1 --gamma 0.5:4:0.5 --report-split test",
     "av2a search llp.zarr --annotations LLP --dataset llp --sampler sobol --alpha 0,1 --threshold-stage1 0.5,0.9",
     "av2a search ave.zarr --annotations AVE --dataset ave --alpha 0:1:0.05 -o all.csv --plot pictures",
+    "av2a search ov.zarr --annotations OV-AVEBench --dataset ov-avebench --sampler sobol --samples 8192 --seed 42 "
+    "--sample-clips 200 --alpha 0,1 --filter-threshold 0,1 --gamma 0,5 --threshold-stage1 0,1 --threshold-stage2 0,1",
 )
 def search(
     cache: str, annotations: Path | None, truth: Path | None, dataset: str, split: str, report_split: str | None,
     clips: Path | None, stream: str | None, objective: str | None, output: Path, best_file: Path, plot: Path | None,
     partial: bool, overwrite: bool, threads: int | None, memory: str, text: str | None, sampler: str, samples: int,
-    seed: int, per_clip_ceiling: bool, **given: Any,
+    sample_clips: int | None, seed: int, per_clip_ceiling: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
@@ -1231,12 +1580,14 @@ def search(
     with _search_progress() as progress:
         result = try_settings(
             opened, known, space, text=text, objective=objective and objective.split(","), sampler=sampler,
-            samples=samples, seed=seed, threads=threads, partial=partial, per_clip_ceiling=per_clip_ceiling,
-            output=store, overwrite=overwrite, progress=progress, report_on=aside, memory=memory,
+            samples=samples, seed=seed, threads=threads, partial=partial, sample_clips=sample_clips,
+            per_clip_ceiling=per_clip_ceiling, output=store, overwrite=overwrite, progress=progress, report_on=aside,
+            memory=memory,
         )  # fmt: skip
-    where = f"the {split} split" if known.split else "the truth"
     click.echo(
-        f"{result.n_found} of {result.n_split} clips of {where}, {len(result):,} settings, {result.seconds:.1f} s"
+        f"{result.n_found} of {result.n_split} clips "
+        + (f"drawn from the {len(known.clip_ids):,} " if sample_clips else "")
+        + f"of {_split_of(known)}, {len(result):,} settings, {result.seconds:.1f} s"
     )
     names = result.objectives
     _table(*result.table(result.top(10)))
@@ -1248,14 +1599,14 @@ def search(
     if result.report is not None:
         _table(*result.report.table())
     if result.ceiling is not None:
-        click.echo(f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on {where}")
+        click.echo(f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on {_split_of(known)}")
     written = [str(store)]
     if table is not None:
         content = result.as_csv() if table.suffix.lower() == ".csv" else result.as_parquet()
         remember_table(store, content)
         write_outputs({table: content})
         written.append(str(table))
-    _write_best(best_file, best, store, names[0], where)
+    _write_best(best_file, best, store, names[0], _split_of(known))
     written.append(str(best_file))
     if plot is not None:
         from score.tuning.plots import plot_search
@@ -1403,11 +1754,17 @@ def _print_config(
     click.echo(f"settings ({origin} unless given): " + " ".join(parts))
 
 
+_PAPER_PROTOCOL = "paper protocol: visual predictions stand in for the audio ones, as in the official script"
+
+
+def _split_of(known: "Annotations | Report") -> str:
+    return f"the {known.split} split" if known.split else "the truth"
+
+
 def _print_report(report: "Report", per_class: bool) -> None:
-    split = f"the {report.split} split" if report.split else "the truth"
-    click.echo(f"{report.n_found} of {report.n_split} clips of {split}")
+    click.echo(f"{report.n_found} of {report.n_split} clips of {_split_of(report)}")
     if report.paper_protocol:
-        click.echo("paper protocol: visual predictions stand in for the audio ones, as in the official script")
+        click.echo(_PAPER_PROTOCOL)
     if report.ignored:
         click.echo(f"{report.ignored} {report.left_out} were left out")
     for note in report.notes:

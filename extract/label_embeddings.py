@@ -16,7 +16,7 @@ from extract.backbones import load_backbone
 from extract.backbones.base import Backbone
 from extract.errors import ExtractError
 from extract.label_notes import text_notes
-from extract.label_sets import resolve_labels
+from extract.label_sets import find_label_set
 from extract.provenance import differences
 from feature_cache import CacheError, FeatureCache
 
@@ -152,7 +152,7 @@ def add_label_set(
         path: the cache.
         labels: name of a packaged label set, or a text file.
         name: the set's name in the cache; None: its own name.
-        visual_prompts: sentences with "{label}"; none: the backbone's own.
+        visual_prompts: sentences with "{label}"; none: those that the set brings, or else the backbone's own.
         audio_prompts: the same for the audio side.
         checkpoint: folder with local weights, the ones that the cache was made with.
         clap_checkpoint: a .pt file of laion_clap, likewise.
@@ -167,7 +167,7 @@ def add_label_set(
         25
     """
     cache = FeatureCache.open(path, "r+")
-    set_name, words = resolve_labels(labels)
+    found = find_label_set(labels)
     backbone = load_backbone(cache.backbone, checkpoint, clap_checkpoint=clap_checkpoint)
     differing = differences(cache.attributes, backbone.attributes(), only_new=True)
     if differing:
@@ -175,9 +175,10 @@ def add_label_set(
             f"{cache.path} was made with other weights ({'; '.join(differing)}): "
             "give the same `checkpoint` as for extraction"
         )
-    new = add_labels(cache, name or set_name, words, backbone, visual_prompts, audio_prompts, overwrite=overwrite)
-    notes = text_notes(backbone, cache.text(name or set_name))
-    return AddedLabels(name or set_name, len(words), new, notes)
+    prompts = visual_prompts or found.visual_prompts, audio_prompts or found.audio_prompts
+    set_name = name or found.name
+    new = add_labels(cache, set_name, found.labels, backbone, *prompts, overwrite=overwrite)
+    return AddedLabels(set_name, len(found.labels), new, text_notes(backbone, cache.text(set_name)))
 
 
 @dataclass(frozen=True)

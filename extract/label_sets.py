@@ -1,6 +1,12 @@
-"""Label sets: by name from the package, or from a person's text file."""
+"""Label sets: by name from the package, or from a person's text file.
 
+A packaged set may bring prompts of its own, the ones its data set is used with: labels/prompts.json.
+"""
+
+import json
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from extract.errors import ExtractError
 from feature_cache.names import escaped, folded, shortened, why_not_a_name
@@ -52,12 +58,36 @@ def read_labels(path: Path) -> list[str]:
     return labels
 
 
-def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
-    """A label set from the name of a packaged one, or from a text file.
+class LabelSet(NamedTuple):
+    """A label set.
 
-    Returns:
-        Its name and its labels. A file's name without its ending is the set's name, with '_' for what a
-        text set's name in a cache may not hold; a file equal to a packaged set has that set's name.
+    Attributes:
+        name: what it is called in a cache.
+        labels: as they were written.
+        visual_prompts: sentences with "{label}" that the set brings; none: those of the backbone.
+        audio_prompts: the same for sound.
+    """
+
+    name: str
+    labels: list[str]
+    visual_prompts: tuple[str, ...] = ()
+    audio_prompts: tuple[str, ...] = ()
+
+
+@cache
+def _prompts() -> dict[str, dict[str, list[str]]]:
+    found: dict[str, dict[str, list[str]]] = json.loads((_FOLDER / "prompts.json").read_text("utf-8"))
+    return found
+
+
+def _packaged(name: str) -> LabelSet:
+    prompts = _prompts().get(name, {})
+    sides = (tuple(prompts.get(side, ())) for side in ("visual", "audio"))
+    return LabelSet(name, read_labels(_FOLDER / f"{name}.txt"), *sides)
+
+
+def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
+    """A label set's name and labels, as :func:`find_label_set` finds it.
 
     Raises:
         ExtractError: no such set or file, or a file that cannot be used.
@@ -67,8 +97,21 @@ def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
         >>> len(labels)
         25
     """
+    found = find_label_set(spec)
+    return found.name, found.labels
+
+
+def find_label_set(spec: str | Path) -> LabelSet:
+    """A label set from the name of a packaged one, or from a text file.
+
+    A file's name without its ending is the set's name, with '_' for what a text set's name in a cache may not hold; a
+    file equal to a packaged set is that set.
+
+    Raises:
+        ExtractError: no such set or file, or a file that cannot be used.
+    """
     if str(spec) in label_set_names():
-        return str(spec), read_labels(_FOLDER / f"{spec}.txt")
+        return _packaged(str(spec))
     path = Path(spec)
     if not path.is_file() and not is_special(path):
         raise ExtractError(
@@ -76,6 +119,7 @@ def resolve_labels(spec: str | Path) -> tuple[str, list[str]]:
         )
     labels = read_labels(path)
     for name in label_set_names():
-        if read_labels(_FOLDER / f"{name}.txt") == labels:
-            return name, labels
-    return portable_name(path.stem), labels
+        packaged = _packaged(name)
+        if packaged.labels == labels:
+            return packaged
+    return LabelSet(portable_name(path.stem), labels)

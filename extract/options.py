@@ -1,5 +1,6 @@
 """ExtractOptions: every tunable of extraction, checked once."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,7 @@ class ExtractOptions:
         shard_range: "i/n": compute every n-th shard alone, beginning with shard i; n processes on any machines
             fill one cache. 0/n makes it and adds clips and labels; the others wait for that.
         overwrite: replace a cache that is there.
+        only: ids of the files to take, as :func:`extract.run.inputs.find_videos` gives them; None: all there are.
 
     Raises:
         ExtractError: a value is out of its range, or two do not go together.
@@ -78,6 +80,7 @@ class ExtractOptions:
     prune: bool = False
     shard_range: str | None = None
     overwrite: bool = False
+    only: Collection[str] | None = None
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -93,6 +96,8 @@ class ExtractOptions:
         for name in ("overwrite", "prune"):
             if getattr(self, name) and not share.whole:
                 raise ExtractError(f"`{name}=True` changes the whole cache: run it once without `shard_range`")
+        if self.prune and self.only is not None:
+            raise ExtractError("`prune=True` removes clips whose files are gone: `only` says nothing of the others")
         if self.windows not in WINDOWS:
             raise ExtractError(f"windows {self.windows!r}: use {' or '.join(WINDOWS)}")
         _ = self.cut

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -20,7 +20,7 @@ from extract.device import resolve_device
 from extract.errors import ExtractError
 from extract.label_embeddings import add_labels
 from extract.label_notes import text_notes
-from extract.label_sets import resolve_labels
+from extract.label_sets import LabelSet, find_label_set
 from extract.media.sampling import sampling_facts
 from extract.options import ExtractOptions
 from extract.provenance import versions
@@ -126,15 +126,15 @@ def extract_videos(
     encoders = load_backbone(
         inputs.chosen.name, chosen.checkpoint, str(where), chosen.precision, chosen.clap_checkpoint
     )
-    set_name, labels = resolve_labels(chosen.labels or inputs.beside or encoders.default_labels)
+    labels = find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
     threads = chosen.workers or _cores()
     plan = _planned(inputs, chosen, threads)
     kind = _kind(inputs, plan, encoders, chosen)
     said = notice or (lambda line: None)
-    wanted = _Wanted(output, inputs.there, plan, kind, chosen, chosen.text_name or set_name, labels, encoders)
+    wanted = _Wanted(output, inputs.there, plan, kind, chosen, chosen.text_name or labels.name, labels, encoders)
     with ExitStack() as held:
         cache, notes = _opened(wanted, held, said)
-        gone = [clip for clip in cache.clip_ids if clip not in plan.of]
+        gone = [clip for clip in cache.clip_ids if chosen.only is None and clip not in plan.of]
         if chosen.prune and gone:
             cache.drop_clips(gone)
         status, missing = cache.shards.column("status", "missing")
@@ -158,7 +158,7 @@ def extract_videos(
         stages=stages,
         notes=(
             *inputs.chosen.notes,
-            *(() if inputs.beside is None else (f"labels: the {len(labels)} of {inputs.beside}",)),
+            *(() if inputs.beside is None else (f"labels: the {len(labels.labels)} of {inputs.beside}",)),
             *inputs.found.notes,
             *plan.notes,
             *notes,
@@ -178,7 +178,7 @@ class _Wanted:
     kind: CacheKind
     options: ExtractOptions
     text_name: str
-    labels: Sequence[str]
+    labels: LabelSet
     encoders: Backbone
 
     @property
@@ -203,7 +203,9 @@ def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> 
             cache.remove_leftovers()
     else:
         cache = shared(output, wanted.kind)
-    add_labels(cache, wanted.text_name, wanted.labels, wanted.encoders)
+    found = wanted.labels
+    prompts = found.visual_prompts, found.audio_prompts
+    add_labels(cache, wanted.text_name, found.labels, wanted.encoders, *prompts)
     notes = (*text_notes(wanted.encoders, cache.text(wanted.text_name)), *notes)
     if not share.whole:
         held.close()
@@ -227,7 +229,7 @@ def _find(source: Path, output: PathLike[str] | str, options: ExtractOptions) ->
     memory = Memory()
     if there is not None:
         memory = Memory.of(there, known_files(there), options.cut.facts, anew=options.retry_failed)
-    found = find_videos(source, recursive=options.recursive, memory=memory)
+    found = find_videos(source, recursive=options.recursive, memory=memory, only=options.only)
     if options.prune and found.incomplete:
         raise ExtractError(
             f"`prune=True`: {found.incomplete[0]} cannot be looked into, so that its clips would be removed: mend that "

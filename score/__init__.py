@@ -10,6 +10,7 @@ from feature_cache.lazy import public_face
 if TYPE_CHECKING:
     from feature_cache.errors import Av2aError
     from score.clip_scores import SegmentScores
+    from score.comparison import Comparison, compare
     from score.config import ScoreConfig
     from score.datasets import Annotations, read_annotations
     from score.errors import AnnotationError, ScoreError
@@ -30,6 +31,7 @@ _HOMES = {
     "AnnotationError": "score.errors",
     "Annotations": "score.datasets",
     "Av2aError": "feature_cache.errors",
+    "Comparison": "score.comparison",
     "EventBlocks": "score.event_blocks",
     "Events": "score.events",
     "Report": "score.evaluation",
@@ -38,6 +40,7 @@ _HOMES = {
     "SearchResult": "score.tuning.result",
     "SegmentScores": "score.clip_scores",
     "Space": "score.tuning.space",
+    "compare": "score.comparison",
     "evaluate": "score.evaluation",
     "psds": "score.psds",
     "read_annotations": "score.datasets",
@@ -54,6 +57,7 @@ __all__ = [
     "AnnotationError",
     "Annotations",
     "Av2aError",
+    "Comparison",
     "EventBlocks",
     "Events",
     "Report",
@@ -62,6 +66,7 @@ __all__ = [
     "SearchResult",
     "SegmentScores",
     "Space",
+    "compare",
     "evaluate",
     "psds",
     "read_annotations",

@@ -79,6 +79,15 @@ def interval_ends(resampled: NDArray[np.float64], level: float = 0.95) -> NDArra
     return np.percentile(resampled, [tail, 100.0 - tail], axis=0).T
 
 
+def defined_intervals(resampled: NDArray[np.float64], level: float = 0.95) -> NDArray[np.float64]:
+    """:func:`interval_ends`; NaN for figures that no resample defines."""
+    ends = np.full((resampled.shape[1], 2), np.nan)
+    known = ~np.isnan(resampled).all(axis=0)
+    if known.any():
+        ends[known] = interval_ends(resampled[:, known], level)
+    return ends
+
+
 def confidence_intervals(
     values: NDArray[np.float64],
     *,

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from score.bootstrap import RESAMPLES, defined_intervals
 from score.choices import LABELS
+from score.confusion import Confusion, Details, Tally, as_csv, counted_spans
 from score.datasets import Annotations, Truth, find_dataset
 from score.datasets.base import Dataset, Floats, Measured, Table
 from score.datasets.match import match_clips
@@ -39,6 +41,7 @@ class Report:
         paper_protocol: whether visual predictions stood in for the audio ones.
         config: the settings of the events; empty for those that a file lists without saying how they were found.
         approximation: what is approximate in the events, one line; empty where nothing is.
+        details: events of each clip, and the labels that were taken for others; None: they were not asked for.
     """
 
     kind: str
@@ -51,6 +54,7 @@ class Report:
     paper_protocol: bool
     config: Mapping[str, Any]
     approximation: str = ""
+    details: Details | None = None
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -78,9 +82,49 @@ class Report:
         return self.measured.notes
 
     @property
+    def confusion(self) -> Confusion | None:
+        """The labels that were taken for others; None where they were not asked for, or are not counted."""
+        return None if self.details is None else self.details.confusion
+
+    @property
     def n_found(self) -> int:
         """Clips of the split that were scored."""
         return len(self.clips)
+
+    def intervals(
+        self, resamples: int = RESAMPLES, seed: int = 0, threads: int | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """95 % intervals of the figures, by name: percentile bootstraps over clips; NaN where a figure is.
+
+        Args:
+            resamples: their number.
+            seed: equal seeds give equal intervals.
+            threads: threads to use, by default one a core; the result does not depend on them.
+        """
+        ends = defined_intervals(self.measured.resampled(resamples, seed, threads))
+        return {name: (low, high) for name, (low, high) in zip(self._figures, ends.tolist(), strict=True)}
+
+    @property
+    def _figures(self) -> tuple[str, ...]:
+        return find_dataset(self.kind).figures
+
+    def per_clip_csv(self) -> str:
+        """A line a clip: its figures and numbers of events, the worst by the data set's objective first, ties by name.
+
+        A figure that a clip does not have is an empty cell. Names stay as they are.
+
+        Raises:
+            ScoreError: the report was made without details.
+        """
+        if self.details is None:
+            raise ScoreError("this report has no details of clips: `evaluate(..., details=True)`")
+        worst = self.by_clip.get(find_dataset(self.kind).objective, np.full(self.n_found, np.nan))
+        first = [math.inf if math.isnan(value) else value for value in worst.tolist()]
+        order = sorted(range(self.n_found), key=lambda row: (first[row], self.clips[row]))
+        columns = [["" if math.isnan(value) else value for value in found.tolist()] for found in self.by_clip.values()]
+        columns += [self.details.true_events.tolist(), self.details.said_events.tolist()]
+        header = ("clip", *self.by_clip, "true-events", "said-events")
+        return as_csv(header, ((self.clips[row], *(column[row] for column in columns)) for row in order))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, JSON-able."""
@@ -95,24 +139,32 @@ class Report:
             "approximate": bool(self.approximation),
             **({"approximation": self.approximation} if self.approximation else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
-            "metrics": _numbers(self.metrics),
-            "per_class": {label: _numbers(values) for label, values in self.per_class.items()},
+            "metrics": as_json_numbers(self.metrics),
+            "per_class": {label: as_json_numbers(values) for label, values in self.per_class.items()},
             "config": dict(self.config),
         }
 
     def tables(self, per_class: bool = False) -> Sequence[Table]:
         """Tables for people: a header and rows each; the first header says what is approximate."""
         mark = f" (approximate: {self.approximation.partition(':')[0]})" if self.approximation else ""
-        return find_dataset(self.kind).tables(self.metrics, self.per_class if per_class else None, mark)
+        found = find_dataset(self.kind).tables(self.metrics, self.per_class if per_class else None, mark)
+        if not per_class or self.confusion is None or not (table := self.confusion.table())[1]:
+            return found
+        return [*found, table]
 
 
-def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+def as_json_numbers(values: Mapping[str, float]) -> dict[str, float | None]:
     """JSON-able: what is not defined is null."""
     return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def evaluate(
-    events: Events | EventBlocks, annotations: Annotations, *, partial: bool = False, paper_protocol: bool = False
+    events: Events | EventBlocks,
+    annotations: Annotations,
+    *,
+    partial: bool = False,
+    paper_protocol: bool = False,
+    details: bool = False,
 ) -> Report:
     """Compare events with the annotations of a split.
 
@@ -121,6 +173,7 @@ def evaluate(
         annotations: what is there.
         partial: accept that clips of the split were not scored; they are left out.
         paper_protocol: as the official script, take visual predictions as the audio ones (LLP).
+        details: count the events of each clip, too, and which labels were taken for others.
 
     Returns:
         Figures in percent.
@@ -142,17 +195,19 @@ def evaluate(
     check_coverage(missing, annotations, partial)
     if paper_protocol and not dataset.paper_protocol:
         raise AnnotationError(f"the paper protocol is one of LLP's metrics: {dataset.title}'s figures have none")
+    measured, found_details = _measured(events, annotations, dataset, found, paper_protocol, details)
     return Report(
         kind=annotations.kind,
         split=annotations.split,
         clips=tuple(found),
-        measured=_measured(events, annotations, dataset, found, paper_protocol),
+        measured=measured,
         n_split=len(annotations.clip_ids),
         missing=tuple(missing),
         ignored=annotations.ignored,
         paper_protocol=paper_protocol,
         config=facts.settings,
         approximation=facts.approximation,
+        details=found_details,
     )
 
 
@@ -193,7 +248,8 @@ def _measured(
     dataset: Dataset,
     found: Mapping[str, int],
     paper_protocol: bool,
-) -> Measured:
+    details: bool,
+) -> tuple[Measured, Details | None]:
     facts = events.facts
     if isinstance(events, Events):
         if not facts.stitched:
@@ -201,18 +257,23 @@ def _measured(
         events = events.blocks()
     if dataset.measure is None:
         assert dataset.measure_seconds is not None
-        gathered = Spans.gathered(facts, events, found, others=dataset.others_count)
-        return dataset.measure_seconds(gathered, annotations, facts.labels)
+        in_seconds = Spans.gathered(facts, events, found, others=dataset.others_count)
+        measured = dataset.measure_seconds(in_seconds, annotations, facts.labels)
+        return measured, counted_spans(in_seconds, annotations) if details else None
+    tally = Tally(dataset, facts.labels, paper_protocol) if details else None
     weights: list[Floats] = []
 
     def weighed() -> Iterator[tuple[Events, Truth]]:
         for part, truth in _blocks(facts, spans, annotations, found):
             weights.append(dataset.weights(truth))
+            if tally is not None:
+                tally.add(part, truth)
             yield part, truth
 
     spans = Segments.gathered(facts, events, found, scores=dataset.reading.code != LABELS)
     sums, per_class = dataset.measure(weighed(), facts.labels, paper_protocol)
-    return added_up(dataset, sums, np.concatenate(weights), per_class)
+    measured = added_up(dataset, sums, np.concatenate(weights), per_class)
+    return measured, None if tally is None else tally.details()
 
 
 def _blocks(

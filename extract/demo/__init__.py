@@ -4,7 +4,7 @@
 pictures and sounds from seeds that the demo cannot have (`script.FIRST_TRAINING_SEED`).
 """
 
-from extract.demo.make import DemoPaths, make_demo
+from extract.demo.make import DemoPaths, demo_there, make_demo
 from extract.demo.things import DEMO_LABELS
 
-__all__ = ["DEMO_LABELS", "DemoPaths", "make_demo"]
+__all__ = ["DEMO_LABELS", "DemoPaths", "demo_there", "make_demo"]

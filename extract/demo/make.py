@@ -34,6 +34,13 @@ class DemoPaths:
         return cls(videos, annotations, videos / "labels.txt", notes_beside(videos)[0])
 
 
+def demo_there(directory: Path | str) -> DemoPaths | None:
+    """A demo that lies in a folder, whole; None if there is none."""
+    paths = DemoPaths.below(Path(directory))
+    made = files_of(paths.note)
+    return paths if made and all((paths.videos.parent / name).is_file() for name in made) else None
+
+
 def make_demo(
     directory: Path | str,
     *,

@@ -85,6 +85,7 @@ def find_videos(
     recursive: bool = True,
     known: Mapping[str, str | None] | None = None,
     memory: Memory | None = None,
+    only: Collection[str] | None = None,
 ) -> Sources:
     """Videos, and sound files beside which there is no video of their name, of a folder and those below, or one file.
 
@@ -93,21 +94,22 @@ def find_videos(
         recursive: look into folders below.
         known: ids that a cache has, and the paths of their files (:func:`extract.run.file_ids.file_ids`).
         memory: all that a cache knows of its files, ``known`` in it.
+        only: ids of the files to take; None: all of them. An id is what it is among all.
 
     Raises:
-        ExtractError: no such folder or none that can be listed, or no videos in it.
+        ExtractError: no such folder or none that can be listed, or no videos in it, or none of those to take.
     """
     memory = memory or Memory(known or {})
     if not source.is_dir():
         _check_file(source)
-        return _sources(source.parent, Listing(files=[source.name]), memory)
+        return _sources(source.parent, Listing(files=[source.name]), memory, only)
     found = _listed(source, (*VIDEO_ENDINGS, *SOUND_ENDINGS), recursive)
     if not found.files:
         raise ExtractError(
             f"no videos or sound files in {escaped(str(source))}{_what_else(found)}: put some there ({KINDS_READ}), "
             "or make some with `make_demo(...)`"
         )
-    return _sources(source, found, memory)
+    return _sources(source, found, memory, only)
 
 
 def find_sounds(folder: Path, videos: Mapping[str, str], *, recursive: bool = True) -> dict[str, Path | str]:
@@ -193,7 +195,7 @@ def _listed(folder: Path, endings: tuple[str, ...], recursive: bool) -> Listing:
         raise ExtractError(f"folder {escaped(str(folder))} cannot be listed: {error.strerror}") from error
 
 
-def _sources(folder: Path, found: Listing, memory: Memory) -> Sources:
+def _sources(folder: Path, found: Listing, memory: Memory, only: Collection[str] | None) -> Sources:
     paths, beside = _without_videos_sounds(found.files, memory)
     shown, raw = paths, dict[str, str]()
     if not all(path.isprintable() for path in paths):
@@ -202,7 +204,10 @@ def _sources(folder: Path, found: Listing, memory: Memory) -> Sources:
             raw[f"{name}~" if name in raw else name] = path
         shown = list(raw)
     ids = file_ids(shown, memory.paths)
-    by_id = dict(sorted((clip, path) for path, clip in ids.by_path.items()))
+    taken = set(ids.by_path.values() if only is None else only)
+    by_id = dict(sorted((clip, path) for path, clip in ids.by_path.items() if clip in taken))
+    if not by_id:
+        raise ExtractError(f"none of the {len(taken)} files to take (`only`) is in {escaped(str(folder))}")
     files = FilesBelow(folder, {clip: raw.get(path, path) for clip, path in by_id.items()} if raw else by_id)
     refused: dict[str, str] = {}
     stamps: dict[str, Stamp] = {}

@@ -231,7 +231,7 @@ class Annotations:
             classes.setdefault(self.category(clip), []).append(clip)
         if clips < len(classes):
             raise AnnotationError(
-                f"sample_clips is {clips}, but the {self.split or 'annotated'} split has {len(classes)} classes: draw "
+                f"`sample_clips={clips}`: the {self.split or 'annotated'} split has {len(classes)} classes: draw "
                 "at least one clip of each"
             )
         drawn: set[str] = set()

@@ -125,6 +125,16 @@ def test_nothing_is_overwritten(place: Path) -> None:
     assert "threshold_stage1" in (place / "best.toml").read_text()
 
 
+def test_some_clips_of_the_split(place: Path) -> None:
+    words = (*WORDS, *SMALL, "--report-split", "test", "--seed", 42)
+    done = av2a(*words, "--sample-clips", 14, cwd=place)
+    assert done.code == 0, done.err
+    assert "14 of 14 clips drawn from the 15 of the val split, 30 settings" in done.out
+    assert "test (25 clips)" in done.out
+    said = refusal(*words, "--sample-clips", 2, "-o", "other.zarr", "--best", "b.toml", cwd=place)
+    assert "--sample-clips 2: the val split has" in said
+
+
 def test_what_a_full_disk_left_is_replaced(place: Path) -> None:
     """An empty best.toml is no one's; and scoring does not take it for settings."""
     (place / "best.toml").write_text("")

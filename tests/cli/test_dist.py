@@ -48,6 +48,8 @@ def test_what_they_hold(dist: Path) -> None:
     assert tops == {"av2a_cli.py", "extract", "feature_cache", "score", f"av2a-{VERSION}.dist-info"}
     for needed in (
         "score/published.json",
+        "score/published_figures.json",
+        "extract/labels/prompts.json",
         "extract/labels/llp.txt",
         "extract/backbones/tiny/weights/clip/open_clip_config.json",
         *(f"{package}/py.typed" for package in ("extract", "feature_cache", "score")),

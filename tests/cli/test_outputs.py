@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "score to CSV": (("score", "-o", "out.csv"), ("out.csv",)),
     "score to TSV": (("score", "-o", "out.tsv"), ("out_audio.tsv", "out_visual.tsv", "out_audiovisual.tsv")),
     "evaluate": (("evaluate", "events.json", *LLP, "-o", "out.json"), ("out.json",)),
+    "evaluate clips": (
+        ("evaluate", "events.json", *LLP, "-o", "out.json", "--per-clip", "out.csv"),
+        ("out.json", "out.csv", "out_confusion.csv"),
+    ),
     "export": (("export", "-o", "out.h5", "--overwrite"), ("out.h5",)),
     "search": ((*SEARCH, "-o", "out.zarr", "--best", "out.toml", "--overwrite"), ("out.toml",)),
     "search to CSV": ((*SEARCH, "-o", "out.csv", "--best", "out.toml", "--overwrite"), ("out.csv", "out.toml")),

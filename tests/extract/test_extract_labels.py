@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from extract import ExtractError, resolve_labels
-from extract.label_sets import label_set_names
+from extract.label_sets import find_label_set, label_set_names
 
 
 def test_packaged_sets() -> None:
@@ -75,7 +75,30 @@ def test_files_that_cannot_be_used(content: bytes, said: str, tmp_path: Path) ->
 
 
 def test_unknown_name(tmp_path: Path) -> None:
-    with pytest.raises(ExtractError, match=r"no label set 'nope' \(ave, .*llp\) and no file"):
+    with pytest.raises(ExtractError, match=r"no label set 'nope' \(ave, .*llp, ov-avebench\) and no file"):
         resolve_labels("nope")
     with pytest.raises(ExtractError, match="no label set"):
         resolve_labels(tmp_path)
+
+
+def test_a_set_that_brings_prompts(tmp_path: Path) -> None:
+    found = find_label_set("ov-avebench")
+    assert (found.name, len(found.labels), found.labels[0], found.labels[33]) == (
+        "ov-avebench", 67, "airplane flyby", "ocean burbling"
+    )  # fmt: skip
+    assert found.visual_prompts == found.audio_prompts == ("{label}",)
+    for name in ("ave", "llp", "demo"):
+        assert find_label_set(name)[2:] == ((), ())
+    same, other = tmp_path / "same.txt", tmp_path / "ov-avebench.txt"
+    same.write_text("\n".join(found.labels))
+    other.write_text("a\nb\n")
+    assert find_label_set(same) == found
+    assert find_label_set(other) == ("ov-avebench", ["a", "b"], (), ())
+
+
+OFFICIAL = Path(__file__).parents[3] / "shared/annotations/ov_avebench/ovave_total_close_open_categories.csv"
+
+
+@pytest.mark.skipif(not OFFICIAL.exists(), reason="the data set's files are not here")
+def test_ov_avebench_is_the_data_sets_list() -> None:
+    assert OFFICIAL.read_text("utf-8").split("\n") == [*resolve_labels("ov-avebench")[1], "other"]

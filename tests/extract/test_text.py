@@ -208,3 +208,23 @@ def test_memory_does_not_grow_with_the_labels(folder: Path) -> None:
     done = subprocess.run([sys.executable, "-c", _MEASURED], cwd=folder, capture_output=True, text=True, check=True)
     few, many = map(int, done.stdout.split())
     assert many - few < 60, (few, many)
+
+
+# --- sets that bring prompts ------------------------------------------------------------------------------
+
+
+def test_prompts_that_a_set_brings(folder: Path, tmp_path: Path) -> None:
+    """By extraction and afterwards alike; what is given goes first, and other prompts are another set."""
+    video = make_video(tmp_path / "clip.mp4", frames=20, fps=2)
+    extract(video, tmp_path / "c.zarr", folder / "weights", labels="ov-avebench")
+    cache = FeatureCache.open(tmp_path / "c.zarr")
+    assert cache.text_names == ["ov-avebench"]
+    there = cache.text("ov-avebench")
+    assert list(there.prompts["visual"]) == list(there.prompts["audio"]) == list(there.labels)
+    added = add_label_set(tmp_path / "c.zarr", "ov-avebench", checkpoint=folder / "weights")
+    assert (added.name, added.labels, added.new) == ("ov-avebench", 67, False)
+    with pytest.raises(ExtractError, match="a label set 'ov-avebench' with other prompts"):
+        add_label_set(tmp_path / "c.zarr", "ov-avebench", None, ["A {label}"], checkpoint=folder / "weights")
+    add_label_set(tmp_path / "c.zarr", "ov-avebench", "mine", ["A {label}"], checkpoint=folder / "weights")
+    mine = FeatureCache.open(tmp_path / "c.zarr").text("mine")
+    assert (mine.prompts["visual"][0], mine.prompts["audio"][0]) == ("A airplane flyby", "airplane flyby")
