@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -90,7 +90,7 @@ def xml(label: str) -> str:
     return escaped(label).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 
 
-SAID = {"audacity": escaped, "vtt": escaped, "srt": escaped, "eaf": xml}
+SAID: dict[str, Callable[[str], str]] = {"audacity": escaped, "vtt": escaped, "srt": escaped, "eaf": xml}
 """How labels are read again where not as they are."""
 EXACT = ["json", "jsonl", "csv", "tsv", "activitynet", "audacity", "vtt", "srt", "eaf", "label-studio"]
 
