@@ -1002,7 +1002,7 @@ def _read_truth(
     "av2a evaluate theirs.csv --dataset llp --annotations LLP --clips looked_at.txt",
     "av2a evaluate theirs.tsv --dataset events --truth mine.tsv --stream audio --collar 0.5",
     "av2a evaluate events.json --dataset events --truth mine.csv --scores scores",
-    "av2a evaluate long.json --annotations unav100_annotations.json --dataset unav-100 --per-class",
+    "av2a evaluate long.json --annotations unav100.json --dataset unav-100",
 )
 def evaluate(
     events: Path, annotations: Path | None, truth: Path | None, dataset: str, split: str, clips: Path | None,

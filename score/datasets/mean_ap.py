@@ -118,8 +118,8 @@ def measure_ranked(spans: "Spans", annotations: "Annotations", labels: Sequence[
     true = _true_events(spans.clips, annotations, LabelNumbers(labels, annotations.origin))
     if not len(true.clip):
         raise AnnotationError(
-            f"nothing is annotated in the {len(spans.clips)} files of the {annotations.split or 'annotated'} split: "
-            "name a split with annotations"
+            f"nothing is annotated in any file of the {annotations.split or 'annotated'} split: name a split with "
+            "annotations"
         )
     ranking, hits = _ranked(spans, said, true)
     figures = as_figures(ranking.alone)

@@ -50,6 +50,9 @@ class _Found(NamedTuple):
     score: NDArray[np.float64]
 
 
+_NONE: tuple[Any, ...] = tuple(np.empty(0, dtype) for dtype in (np.int32, np.int8, np.int32, np.int8, np.int8, float))
+
+
 class _TooManyError(Exception):
     """A batch of settings finds more events than are held at once."""
 
@@ -137,6 +140,7 @@ class Rescorer(HeldSplit):
         self.threads, self._in_memory = room.threads, in_memory
         self._chunk = max(_CLIPS_AT_ONCE, room.clips)
         self._kept = None
+        self._measure([_Found(*_NONE)])  # refuses annotations that do not fit before anything is written
 
     def metrics(self, settings: NDArray[Any], space: Space) -> Floats:
         """As :meth:`HeldSplit.metrics`."""

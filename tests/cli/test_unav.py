@@ -2,13 +2,17 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from score import SearchResult, read_annotations
+from score.datasets.mean_ap import THRESHOLDS
+from score.reference.average_precision import mean_average_precisions
 from tests.command import av2a, refusal
+from tests.fuzz import ANY_TEXT, End, check_end, mutants, run_here
 from tests.score.test_search_files import make_cache, make_truth
 from tests.score.test_unav import GOLDEN, file_events, golden_rows
 
@@ -91,8 +95,8 @@ def test_search(tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "gt.json").write_text(json.dumps({"database": database}))
     words = ("search", "--annotations", "gt.json", "--dataset", "unav-100", "--alpha", "0:1:0.25", "--gamma", "0.5,2")
-    words = (*words, "--threshold-stage1", "0.5", "--filter-threshold", "0.3")
-    done = av2a(*words, "--report-split", "test", "--plot", "pictures", cwd=tmp_path)
+    wide = ("--threshold-stage1", "0.5", "--filter-threshold", "0.3")
+    done = av2a(*words, *wide, "--report-split", "test", "--plot", "pictures", cwd=tmp_path)
     assert done.code == 0, done.err
     assert "5 of 5 clips of the val split, 10 settings" in done.out
     assert "test (3 clips)" in done.out
@@ -103,6 +107,50 @@ def test_search(tmp_path: Path) -> None:
     assert scored.code == 0, scored.err
     assert "audiovisual events lie in files outside the split and count as wrong" in scored.out
     assert len(cache) == 24
-    line = refusal(*words, "--per-clip-ceiling", "-o", "other.zarr", "--best", "other.toml", cwd=tmp_path)
+    line = refusal(*words, *wide, "--per-clip-ceiling", "-o", "other.zarr", "--best", "other.toml", cwd=tmp_path)
     assert line.endswith("so that no clip has a best setting of its own: search without --per-clip-ceiling")
     assert not (tmp_path / "other.zarr").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="alarms")
+@pytest.mark.parametrize(("count", "seed"), [(150, 1), pytest.param(3000, 2, marks=pytest.mark.slow)])
+def test_broken_annotations(count: int, seed: int, place: Path) -> None:
+    """An error in one line, or the figures of a plain reading of what the file says."""
+    data = (place / "gt.json").read_bytes()
+    rows = golden_rows(read_annotations("unav-100", place / "gt.json"))
+    read = 0
+    for number, (names, mutant) in enumerate(mutants(data, ANY_TEXT, count, seed)):
+        (place / "gt.json").write_bytes(mutant)
+        end = run_here((*WORDS, "--json"), place)
+        try:
+            check_end(end)
+            if end.code == 0:
+                read += 1
+                check_plain(end, mutant.decode("utf-8-sig"), rows)
+        except BaseException as error:
+            error.add_note(f"case {number} of seed {seed}: {names}: {mutant[:3000]!r}")
+            raise
+    assert 0 < read < count
+
+
+def check_plain(end: End, text: str, rows: list[Any]) -> None:
+    true: dict[str, dict[str, list[Any]]] = {}
+    for clip, video in json.loads(text)["database"].items():
+        if video["subset"].strip().lower() not in ("test", "testing"):
+            continue
+        kept: list[Any] = []
+        for event in video.get("annotations") or ():
+            onset, offset = map(float, event["segment"])
+            ends = [(onset, offset), event["label"].strip()]
+            if not any(
+                abs(onset - a) <= 1e-3 and abs(offset - b) <= 1e-3 and label == ends[1] for (a, b), label in kept
+            ):
+                kept.append(ends)
+        for span, label in kept:
+            true.setdefault(label, {}).setdefault(clip.strip(), []).append(span)
+    said: dict[str, list[Any]] = {}
+    for clip, label, onset, offset, score_of in rows:
+        said.setdefault(label, []).append((clip, (onset, offset), score_of))
+    plain = mean_average_precisions(said, true, THRESHOLDS)
+    found = json.loads(end.out)["metrics"]
+    assert [found[f"map-{threshold}"] for threshold in THRESHOLDS] == pytest.approx([100 * each for each in plain])

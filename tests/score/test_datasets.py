@@ -69,7 +69,9 @@ def test_a_third_one(there: Path) -> None:
         read_annotations("made", there, split="val")
     with pytest.raises(AnnotationError, match="name the folder of the Made annotation files"):
         read_annotations("made", there / "none")
-    with pytest.raises(AnnotationError, match="no data set 'x': there are llp, ave, ov-avebench, unav-100, events, made"):
+    with pytest.raises(
+        AnnotationError, match="no data set 'x': there are llp, ave, ov-avebench, unav-100, events, made"
+    ):
         Annotations.from_events({"a": {}}, kind="x")
 
 

@@ -141,6 +141,13 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="2 of 6 clips of the val split were not scored"):
         search(cache, truth, SPACE)
     assert search(cache, truth, Space(alpha="0,1"), partial=True).n_found == 4
+    unknown = {"file0": [("sneeze", 0.0, 1.0)]}
+    other = Annotations("unav-100", "val", ("file0",), unknown, unknown, unknown)
+    with pytest.raises(AnnotationError, match="label 'sneeze' is not among the 6 labels scored"):
+        search(cache, other, SPACE, output=tmp_path / "s.zarr")
+    with pytest.raises(AnnotationError, match="nothing is annotated in any file of the val split"):
+        search(cache, replace(other, audiovisual={}), SPACE, output=tmp_path / "s.zarr")
+    assert not (tmp_path / "s.zarr").exists()
     with pytest.raises(ScoreError, match="no clip has a best setting of its own: search without `per_clip_ceiling="):
         search(cache, make_truth(4, 2), SPACE, per_clip_ceiling=True)
     with pytest.raises(ScoreError, match=r"no objective 'accuracy': there are map-0\.1"):
