@@ -1599,7 +1599,9 @@ def search(
     if result.report is not None:
         _table(*result.report.table())
     if result.ceiling is not None:
-        click.echo(f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on {_split_of(known)}")
+        click.echo(
+            f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on {_split_of(known)}"
+        )
     written = [str(store)]
     if table is not None:
         content = result.as_csv() if table.suffix.lower() == ".csv" else result.as_parquet()

@@ -165,6 +165,42 @@ def test_ave_annotations(count: int, seed: int, world: Path) -> None:
     each_ends_well(file, words, ANY_TEXT, count, seed, legal)
 
 
+@pytest.mark.parametrize(("count", "seed"), [pytest.param(120, 5), pytest.param(3_000, 6, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("side", ["predictions", "truth", "clips"])
+def test_lists_of_events(side: str, count: int, seed: int, world: Path) -> None:
+    """A list as predictions, as truth, and of clips: figures are shares, or there is one line."""
+    labels, clips = (
+        GoldenSet.load("clip_clap_llp").official["labels"],
+        GoldenSet.load("clip_clap_llp").official["videos"],
+    )
+    rows = [f"{clip},visual,{labels[number % 9]},{number % 3}.25,{4 + number % 6},0.{number % 9}5"
+            for number, clip in enumerate(clips[:20])]  # fmt: skip
+    for name in ("listed.csv", "mine.csv"):
+        (world / name).write_text("\n".join(["clip,stream,label,onset,offset,score", *rows]) + "\n")
+    (world / "looked_at.csv").write_text("\n".join(["filename,more", *(f"{clip},1" for clip in clips[:20])]) + "\n")
+
+    def legal(end: End) -> None:
+        found = json.loads(end.out)["metrics"]
+        shares = [value for name, value in found.items() if "rate" not in name and "collar" not in name]
+        assert shares
+        assert all(value is None or 0 <= value <= 100 for value in shares)
+
+    words: tuple[str, ...] = (
+        "evaluate",
+        "listed.csv",
+        "--dataset",
+        "events",
+        "--truth",
+        "mine.csv",
+        "--partial",
+        "--json",
+    )
+    if side == "clips":
+        words = (*words, "--clips", "looked_at.csv")
+    file = world / {"predictions": "listed.csv", "truth": "mine.csv", "clips": "looked_at.csv"}[side]
+    each_ends_well(file, words, TABLE, count, seed, legal)
+
+
 def test_equal_seeds_give_equal_mutants() -> None:
     first, again = (list(mutants(SETTINGS, TOML, 50, 7)) for _ in range(2))
     assert first == again

@@ -64,8 +64,8 @@ def test_your_own_annotations(here: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("2 of 2 clips of the truth\nF1 % ")
     assert "events within 0.2 s" in done.out
-    found = av2a(*words, "--json", "--collar", "1.5", cwd=here).json()
-    assert (found["dataset"], found["split"], found["metrics"]["sed-collar-seconds"]) == ("events", "", 1.5)
+    found = av2a(*words, "--json", "--collar", "2", cwd=here).json()
+    assert (found["dataset"], found["split"], found["metrics"]["sed-collar-seconds"]) == ("events", "", 2)
     llp = av2a("evaluate", "theirs.csv", *LLP, "--json", cwd=here).json()["metrics"]
     same = [name for name in llp if name.split("-")[1] in ("visual", "audiovisual")]
     assert len(same) == 4
