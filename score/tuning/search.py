@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.errors import ScoreError
-from score.kernels.sweep_figures import UNIMODAL_FIGURES
+from score.kernels.sweep_passes import ONE_LABEL_FIGURES, UNIMODAL_FIGURES
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.report import SearchReport, report_split
 from score.tuning.result import SearchResult, check_objective
@@ -216,7 +216,7 @@ def search_needs(
     """What memory a search takes: the splits of its sweepers, so many settings, and a report at its end."""
     held = sweepers[0]
     figures, batch = len(held.metric_names), largest_batch(sampler, space, settings)
-    setting, columns = space.dtype.itemsize, UNIMODAL_FIGURES * held.dataset.reading.groups
+    setting, columns = space.dtype.itemsize, max(UNIMODAL_FIGURES, ONE_LABEL_FIGURES * held.dataset.reading.groups)
     # the table of all settings, what sorts it; Sobol points are all drawn at first; ceilings, a report's figures
     tables = settings * (setting + 8 * figures + 32 + (setting + 112 if sampler == "sobol" else 0))
     tables += 8 * held.n_found + (24 * figures * max(each.n_found for each in sweepers) if report else 0)
