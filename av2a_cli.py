@@ -1560,6 +1560,7 @@ def search(
     from feature_cache import FeatureCache
     from feature_cache.storage.atomic import write_outputs
     from score import Space, read_annotations
+    from score.choices import LABELS
     from score.datasets import DATASETS
     from score.kernels.scorer import kernel_for
     from score.tuning.search import search as try_settings
@@ -1576,7 +1577,9 @@ def search(
     _check_best(best_file, store, overwrite)
     if table is not None and table.exists() and not overwrite and not is_table_of(store, table):
         raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
-    _announce_compiling("sweep_clips" if DATASETS[dataset].from_sums is not None else kernel_for(opened))
+    measures = DATASETS[dataset]
+    sweep = "sweep_clips" if measures.reading.code == LABELS else "sweep_one_label"
+    _announce_compiling(sweep if measures.from_sums is not None else kernel_for(opened))
     with _search_progress() as progress:
         result = try_settings(
             opened, known, space, text=text, objective=objective and objective.split(","), sampler=sampler,
@@ -1600,7 +1603,7 @@ def search(
         _table(*result.report.table())
     if result.ceiling is not None:
         click.echo(
-            f"the best setting for each clip would reach {result.ceiling.mean():.1f} % {names[0]} on {_split_of(known)}"
+            f"the best setting for each clip would reach {result.mean_ceiling:.1f} % {names[0]} on {_split_of(known)}"
         )
     written = [str(store)]
     if table is not None:

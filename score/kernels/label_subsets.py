@@ -10,9 +10,12 @@ import numpy as np
 
 from score.kernels.bitmask import bit
 from score.kernels.jit import inner, lean
-from score.kernels.probability import standardise, standardise_frames
+from score.kernels.probability import moments, standardise, standardised
 from score.kernels.types import F64, I64, U64, Bools
 
+UNKNOWN = -1.0
+FRAMES = 8
+"""Frames of a window whose moments are kept; those of windows with more are made again."""
 BYTES_A_CLIP = 48 << 20
 """Memory for the subsets of a clip; when it is used up, they are dropped and made again."""
 
@@ -48,8 +51,9 @@ class LabelSubsets(NamedTuple):
     cross: F64  # (M, R, T), inner products of the rows of ``audio`` and ``visual``
     audio_gram: F64  # (M, R, R), of the rows of ``audio``
     seen: Bools  # (M, W, 2), whether a window's row is there
-    window_visual: F64  # (M, W, C)
-    window_audio: F64  # (M, W, C)
+    window_visual: F64  # (M, W, C); once a window was seen, UNKNOWN what was not asked for yet
+    window_audio: F64  # (M, W, C), likewise
+    moments: F64  # (M, W, FRAMES + 1, 2), of the logits in play: of each frame, of the sound
     spare: F64  # (C,)
 
 
@@ -61,6 +65,7 @@ def empty_subsets(
     ``sounds`` is the number of rows of sound: ``segments``, or 1 where one stands for all.
     """
     each = 8 * labels * (2 * windows + segments + sounds + 3) + 8 * (segments + sounds) * (segments + sounds)
+    each += 16 * windows * (FRAMES + 1)
     most = max(4, min(most, min(BYTES_A_CLIP, room or BYTES_A_CLIP) // each))
     table = 1
     while table < 4 * most:
@@ -83,6 +88,7 @@ def empty_subsets(
         seen=np.zeros((most, windows, 2), np.bool_),
         window_visual=np.zeros((most, windows, labels)),
         window_audio=np.zeros((most, windows, labels)),
+        moments=np.zeros((most, windows, FRAMES + 1, 2)),
         spare=np.zeros(labels),
     )
 
@@ -238,25 +244,108 @@ def pool(rows: F64, start: int, end: int, size: int, out: F64) -> None:
         out[j] /= end - start
 
 
-@inner
-def make_window(
-    subsets: LabelSubsets, subset: int, clip: Clip, window: int, start: int, end: int, kind: int, pooled: bool
-) -> None:  # fmt: skip
-    """A window's probabilities by its picture (kind 0) or its sound (kind 1) over the subset's labels (4.6).
+@lean
+def fill_picture(
+    video: F64,
+    window: int,
+    table: F64,
+    span: tuple[int, int],
+    pooled: bool,
+    kept: I64,
+    size: int,
+    each: F64,
+    probability: F64,
+    fresh: bool,
+    wanted: tuple[int, int],
+) -> None:
+    """Make probabilities of labels by the picture of a window (4.6): the mean over frames.
 
-    Pooled, they are means over its segments, whose tables must be there.
+    Args:
+        video: float64 (W, F, C) logits.
+        window: its row.
+        table: float64 (T, C), probabilities of the segments, for the pooled mean.
+        span: first segment, and one past the last.
+        pooled: whether probabilities are means over segments; all are made at once then.
+        kept: int64 (C,), labels in play.
+        size: number of labels in play.
+        each: float64 (FRAMES, 2), moments of each frame, kept from call to call.
+        probability: float64 (C,), kept from call to call; UNKNOWN until it is asked for.
+        fresh: whether nothing is known of the window yet.
+        wanted: which are asked for: a place among the labels, and one past another.
     """
-    if subsets.seen[subset, window, kind]:
+    if pooled:
+        pool(table, span[0], span[1], size, probability)
         return
-    subsets.seen[subset, window, kind] = True
-    kept, size = subsets.kept[subset], subsets.size[subset]
-    if kind == 0:
-        if pooled:
-            pool(subsets.visual[subset], start, end, size, subsets.window_visual[subset, window])
-        else:
-            standardise_frames(clip.video[window], kept, size, subsets.window_visual[subset, window], subsets.spare)
-    elif pooled:
-        one = subsets.audio.shape[1] == 1
-        pool(subsets.audio[subset], 0 if one else start, 1 if one else end, size, subsets.window_audio[subset, window])
-    else:
-        standardise(clip.audio[window], kept, size, subsets.window_audio[subset, window])
+    frames = video.shape[1]
+    if fresh:
+        probability[:size] = UNKNOWN
+        for frame in range(min(frames, FRAMES)):
+            moments(video[window, frame], kept, size, each[frame])
+    for j in range(wanted[0], wanted[1]):
+        if probability[j] != UNKNOWN:
+            continue
+        total = 0.0
+        for frame in range(frames):
+            at = frame if frames <= FRAMES else 0
+            if frames > FRAMES:
+                moments(video[window, frame], kept, size, each[0])
+            value = standardised(video[window, frame, kept[j]], each[at, 0], each[at, 1])
+            total = value if frame == 0 else total + value
+        probability[j] = total / frames if frames > 1 else total
+
+
+@lean
+def fill_sound(
+    audio: F64,
+    window: int,
+    table: F64,
+    span: tuple[int, int],
+    pooled: bool,
+    kept: I64,
+    size: int,
+    each: F64,
+    probability: F64,
+    fresh: bool,
+    wanted: tuple[int, int],
+) -> None:
+    """The same by its sound: float64 (W, C) logits, (2,) moments, a table of T rows or of one for all segments."""
+    if pooled:
+        one = table.shape[0] == 1
+        pool(table, 0 if one else span[0], 1 if one else span[1], size, probability)
+        return
+    if fresh:
+        probability[:size] = UNKNOWN
+        moments(audio[window], kept, size, each)
+    for j in range(wanted[0], wanted[1]):
+        if probability[j] == UNKNOWN:
+            probability[j] = standardised(audio[window, kept[j]], each[0], each[1])
+
+
+@inner
+def ask_picture(
+    subsets: LabelSubsets, subset: int, clip: Clip, window: int, span: tuple[int, int], pooled: bool,
+    wanted: tuple[int, int],
+) -> None:  # fmt: skip
+    """See to it that probabilities of labels by the picture of a window are there (:func:`fill_picture`)."""
+    fresh = not subsets.seen[subset, window, 0]
+    if fresh or subsets.window_visual[subset, window, wanted[1] - 1] == UNKNOWN:
+        subsets.seen[subset, window, 0] = True
+        fill_picture(
+            clip.video, window, subsets.visual[subset], span, pooled, subsets.kept[subset], subsets.size[subset],
+            subsets.moments[subset, window], subsets.window_visual[subset, window], fresh, wanted,
+        )  # fmt: skip
+
+
+@inner
+def ask_sound(
+    subsets: LabelSubsets, subset: int, clip: Clip, window: int, span: tuple[int, int], pooled: bool,
+    wanted: tuple[int, int],
+) -> None:  # fmt: skip
+    """The same by its sound."""
+    fresh = not subsets.seen[subset, window, 1]
+    if fresh or subsets.window_audio[subset, window, wanted[1] - 1] == UNKNOWN:
+        subsets.seen[subset, window, 1] = True
+        fill_sound(
+            clip.audio, window, subsets.audio[subset], span, pooled, subsets.kept[subset], subsets.size[subset],
+            subsets.moments[subset, window, FRAMES], subsets.window_audio[subset, window], fresh, wanted,
+        )  # fmt: skip

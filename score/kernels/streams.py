@@ -22,7 +22,16 @@ from score.kernels.label_shift import (
     shift_workspace,
     simple_shift,
 )
-from score.kernels.label_subsets import Clip, LabelSubsets, find_subset, make_audio, make_both, make_visual, make_window
+from score.kernels.label_subsets import (
+    Clip,
+    LabelSubsets,
+    ask_picture,
+    ask_sound,
+    find_subset,
+    make_audio,
+    make_both,
+    make_visual,
+)
 from score.kernels.probability import blend
 from score.kernels.types import F64, U64
 
@@ -152,7 +161,7 @@ def find_positives(
 
 @inner
 def window_probability(subsets: LabelSubsets, subset: int, stream: int, alpha: float, window: int, slot: int) -> float:
-    """A label's probability in a window whose rows are there."""
+    """A label's probability in a window that was asked for it."""
     if stream == VISUAL:
         return subsets.window_visual[subset, window, slot]
     if stream == AUDIO:
@@ -181,10 +190,11 @@ def judge_candidates(
     for x in range(n):
         start, end = candidates.start[x], candidates.end[x]
         window = window_row(start, end, segments)
+        wanted = (0, subsets.size[subset]) if decision == ARGMAX else (candidates.slot[x], candidates.slot[x] + 1)
         if stream != AUDIO:
-            make_window(subsets, subset, clip, window, start, end, 0, pooled)
+            ask_picture(subsets, subset, clip, window, (start, end), pooled, wanted)
         if stream != VISUAL:
-            make_window(subsets, subset, clip, window, start, end, 1, pooled)
+            ask_sound(subsets, subset, clip, window, (start, end), pooled, wanted)
         own = window_probability(subsets, subset, stream, alpha, window, candidates.slot[x])
         known = own == own  # a window without spread has no probability: it counts as 0
         candidates.probability[x] = own if known else 0.0

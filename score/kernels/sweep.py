@@ -7,68 +7,97 @@ thresholds come from one ranking of the candidates.
 """
 
 from feature_cache.layout import NO_PICTURE, NO_SOUND
-from score.choices import AUDIO, AUDIOVISUAL, LABELS, NOTHING, THRESHOLD, VISUAL
+from score.choices import AUDIO, AUDIOVISUAL, THRESHOLD, VISUAL
+from score.kernels.bitmask import ALWAYS, NEVER
 from score.kernels.candidates import count_staying
 from score.kernels.from_logits import selection_probabilities
 from score.kernels.jit import inner, lean
 from score.kernels.label_subsets import Clip, LabelSubsets, enough, reserve, reset
-from score.kernels.running_f1 import mean_f1, reset_f1, set_truth
-from score.kernels.streams import (
-    StreamWorkspace,
-    choose_subset,
-    fallback_stream,
-    find_positives,
-    judge_candidates,
-    make_audiovisual,
-    refine,
+from score.kernels.running_f1 import (
+    TrueCounts,
+    add_bitmask,
+    add_candidate,
+    added_mean_f1,
+    mean_f1,
+    reset_f1,
+    set_truth,
 )
-from score.kernels.sweep_figures import (
+from score.kernels.streams import choose_subset, fallback_stream, make_audiovisual, refine
+from score.kernels.sweep_passes import (
     AUDIOVISUAL_FIGURES,
     UNIMODAL_FIGURES,
-    ClipTruth,
     Fixed,
     Passes,
+    StreamSweep,
     SweepWorkspace,
-    add_staying,
-    first_staying,
-    labels_in_either,
-    late_figures,
-    one_label_figures,
-    take_classes,
-    take_scores,
-    unimodal_figures,
+    judge_pass,
 )
 from score.kernels.types import F64, I64, U8, U64
 
 
 @inner
-def judge_pass(
-    subsets: LabelSubsets,
-    subset: int,
-    clip: Clip,
-    stream: int,
-    passes: Passes,
-    p: int,
-    decay: F64,
-    fixed: Fixed,
-    workspace: StreamWorkspace,
-) -> int:
-    """A stream's judged candidates in pass ``p``; returns how many."""
-    if not enough(subsets, subset, clip):
-        return 0
-    find_positives(
-        subsets, subset, clip, stream, passes.method[p], passes.threshold_stage1[p], decay, fixed.passes, workspace
-    )
-    return judge_candidates(
-        subsets, subset, clip, stream, passes.alpha[p], fixed.decision, fixed.pooled, workspace
-    )  # fmt: skip
+def add_staying(
+    sweep: StreamSweep, subsets: LabelSubsets, subset: int, n: int, fixed: Fixed, before: int, stay: int
+) -> None:  # fmt: skip
+    """Bring a stream's predictions from ``before`` ranked candidates to ``stay`` of them.
+
+    -1: to those that ``stays`` says, by a decision that does not depend on the threshold.
+    """
+    candidates = sweep.stream.candidates
+    if stay < 0:
+        refine(candidates, n, fixed.refinement, fixed.decision, 0.0)
+        for x in range(n):
+            if candidates.stays[x]:
+                label = subsets.kept[subset, candidates.slot[x]]
+                add_candidate(sweep.running, sweep.true, label, candidates.start[x], candidates.end[x])
+        return
+    for y in range(before, stay):
+        x = candidates.rank[y]
+        label = subsets.kept[subset, candidates.slot[x]]
+        add_candidate(sweep.running, sweep.true, label, candidates.start[x], candidates.end[x])
+
+
+@inner
+def labels_in_either(visual: TrueCounts, audio: TrueCounts) -> int:
+    """How many labels occur in the truth of picture or sound."""
+    either = 0
+    for k in range(visual.bitmasks.shape[0]):
+        either += visual.bitmasks[k] != 0 or audio.bitmasks[k] != 0
+    return either
+
+
+@inner
+def unimodal_figures(workspace: SweepWorkspace, either: int) -> None:
+    """Figures of picture, of sound, and of both counted together, into the row."""
+    visual, audio, means, row = workspace.visual, workspace.audio, workspace.means, workspace.unimodal_row
+    mean_f1(visual.running, visual.true, means)
+    row[0], row[3] = means[0], means[1]
+    mean_f1(audio.running, audio.true, means)
+    row[1], row[4] = means[0], means[1]
+    added_mean_f1(visual.running, visual.true, audio.running, audio.true, either, means)
+    row[2], row[5] = means[0], means[1]
+
+
+@inner
+def late_figures(clip: Clip, label_order: I64, workspace: SweepWorkspace) -> None:
+    """Figures of late fusion (4.7) into the row: the intersection of what picture and sound predict."""
+    visual, audio, both = workspace.visual, workspace.audio, workspace.audiovisual
+    # what a clip does not have is taken for granted
+    every_v = ALWAYS if clip.missing & NO_PICTURE else NEVER
+    every_a = ALWAYS if clip.missing & NO_SOUND else NEVER
+    reset_f1(both.running)
+    for k in label_order:
+        bitmask = (visual.running.bitmasks[k] | every_v) & (audio.running.bitmasks[k] | every_a)
+        if bitmask != 0:
+            add_bitmask(both.running, both.true, k, bitmask)
+    mean_f1(both.running, both.true, workspace.means)
+    workspace.unimodal_row[6] = workspace.means[0]
+    workspace.unimodal_row[7] = workspace.means[1]
 
 
 @inner
 def sweep_unimodal(
     clip: Clip,
-    true: ClipTruth,
-    group: int,
     passes: Passes,
     decays: F64,
     fixed: Fixed,
@@ -76,20 +105,14 @@ def sweep_unimodal(
     workspace: SweepWorkspace,
     out: F64,
 ) -> None:
-    """Add the figures of picture and sound, and of late fusion, at every leaf to ``out``, float64 (L, G, 9).
-
-    Where one label a segment is read, those of late fusion alone.
-    """
+    """Add the figures of picture and sound, and of late fusion, at every leaf to ``out``, float64 (L, 8)."""
     subsets, visual, audio = workspace.subsets, workspace.visual, workspace.audio
     either = labels_in_either(visual.true, audio.true)
     heard, seen = clip.missing & NO_SOUND == 0, clip.missing & NO_PICTURE == 0
     by_threshold = fixed.refinement and fixed.decision == THRESHOLD
     subset_v = subset_a = 0
     known = -1.0  # the label selection of these subsets
-    by_label = fixed.reading == LABELS
     for p in range(passes.method.shape[0]):
-        if not by_label and not passes.late[p]:
-            continue
         decay = decays[passes.decay[p]]
         if passes.filter_threshold[p] != known:
             known = passes.filter_threshold[p]
@@ -114,34 +137,27 @@ def sweep_unimodal(
                 new_a = count_staying(audio.stream.candidates, count_a, tau2, stay_a)
             if begin or new_v != stay_v:
                 add_staying(visual, subsets, subset_v, count_v, fixed, stay_v, new_v)
-                if not by_label:
-                    take_scores(visual, subsets, subset_v, count_v, stay_v, new_v)
             if begin or new_a != stay_a:
                 add_staying(audio, subsets, subset_a, count_a, fixed, stay_a, new_a)
-                if not by_label:
-                    take_scores(audio, subsets, subset_a, count_a, stay_a, new_a)
             if begin or new_v != stay_v or new_a != stay_a:
-                if by_label:
-                    unimodal_figures(workspace, either)
+                unimodal_figures(workspace, either)
                 if passes.late[p]:
-                    late_figures(clip, true, fixed, label_order, workspace)
+                    late_figures(clip, label_order, workspace)
                 stay_v, stay_a = new_v, new_a
-            for x in range(0 if by_label else UNIMODAL_FIGURES - AUDIOVISUAL_FIGURES, UNIMODAL_FIGURES):
-                out[leaf, group, x] += workspace.unimodal_row[x]
+            for x in range(UNIMODAL_FIGURES):
+                out[leaf, x] += workspace.unimodal_row[x]
 
 
 @inner
 def sweep_audiovisual(
     clip: Clip,
-    true: ClipTruth,
-    group: int,
     passes: Passes,
     decays: F64,
     fixed: Fixed,
     workspace: SweepWorkspace,
     out: F64,
 ) -> None:
-    """Add the figures of the audiovisual stream (early fusion) at every leaf to ``out``, float64 (L, G, 3)."""
+    """Add the figures of the audiovisual stream (early fusion) at every leaf to ``out``, float64 (L, 2)."""
     subsets, both, row = workspace.subsets, workspace.audiovisual, workspace.audiovisual_row
     candidates = both.stream.candidates
     stream = fallback_stream(clip.missing, AUDIOVISUAL)
@@ -158,7 +174,6 @@ def sweep_audiovisual(
                 make_audiovisual(subsets, subset, clip, alpha, both.stream)
         n = judge_pass(subsets, subset, clip, stream, passes, p, decays[passes.decay[p]], fixed, both.stream)
         reset_f1(both.running)
-        both.classes[:] = NOTHING
         stay = 0
         for leaf in range(passes.first[p], passes.first[p + 1]):
             begin = leaf == passes.first[p]
@@ -166,23 +181,12 @@ def sweep_audiovisual(
             if by_threshold and n > 1:
                 new = count_staying(candidates, n, passes.threshold_stage2[leaf], stay)
             if begin or new != stay:
-                if fixed.reading == LABELS:
-                    add_staying(both, subsets, subset, n, fixed, stay, new)
-                    mean_f1(both.running, both.true, workspace.means)
-                    row[0], row[1] = workspace.means[0], workspace.means[1]
-                else:
-                    if new < 0:
-                        refine(candidates, n, fixed.refinement, fixed.decision, 0.0)
-                    take_classes(both, subsets, subset, n, stay, new)
-                    at = first_staying(candidates, n, new)
-                    label, start, end = NOTHING, 0, 0
-                    if at < n:
-                        label = subsets.kept[subset, candidates.slot[at]]
-                        start, end = candidates.start[at], candidates.end[at]
-                    one_label_figures(fixed, true, label, start, end, both, workspace.counts, row)
+                add_staying(both, subsets, subset, n, fixed, stay, new)
+                mean_f1(both.running, both.true, workspace.means)
+                row[0], row[1] = workspace.means[0], workspace.means[1]
                 stay = new
             for x in range(AUDIOVISUAL_FIGURES):
-                out[leaf, group, x] += row[x]
+                out[leaf, x] += row[x]
 
 
 @lean
@@ -195,9 +199,6 @@ def sweep_clips(
     cosine: F64,
     missing: U8,
     true: U64,
-    first: I64,
-    classes: I64,
-    group: I64,
     unimodal: Passes,
     audiovisual: Passes,
     decays: F64,
@@ -218,17 +219,14 @@ def sweep_clips(
         cosine: float64 (n, T - 1).
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         true: uint64 (n, 3, C), visual, audio and audiovisual truth.
-        first: int64 (n, 3), the first annotated event.
-        classes: int64 (n, R, T), the label of each segment in each of a clip's rows.
-        group: int64 (n,), below G.
         unimodal: Passes over picture and sound.
         audiovisual: Passes over both, early fusion.
         decays: float64 (G, most), decay tables.
         fixed: Fixed.
         label_order: int64 (C,), labels in alphabetical order.
         workspace: SweepWorkspace.
-        unimodal_sums: float64 (L, G, 9), added to.
-        audiovisual_sums: float64 (L', G, 3), added to.
+        unimodal_sums: float64 (L, 8), added to.
+        audiovisual_sums: float64 (L', 2), added to.
     """
     for i in range(image.shape[0]):
         selection_probabilities(
@@ -250,6 +248,5 @@ def sweep_clips(
         set_truth(workspace.visual.true, true[i, VISUAL])
         set_truth(workspace.audio.true, true[i, AUDIO])
         set_truth(workspace.audiovisual.true, true[i, AUDIOVISUAL])
-        truth = ClipTruth(first=first[i], classes=classes[i])
-        sweep_unimodal(clip, truth, group[i], unimodal, decays, fixed, label_order, workspace, unimodal_sums)
-        sweep_audiovisual(clip, truth, group[i], audiovisual, decays, fixed, workspace, audiovisual_sums)
+        sweep_unimodal(clip, unimodal, decays, fixed, label_order, workspace, unimodal_sums)
+        sweep_audiovisual(clip, audiovisual, decays, fixed, workspace, audiovisual_sums)

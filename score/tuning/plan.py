@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from score.choices import METHODS
 from score.kernels.label_shift import decay_table
-from score.kernels.sweep_figures import Passes
+from score.kernels.sweep_passes import Passes
 
 
 @dataclass(frozen=True)

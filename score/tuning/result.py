@@ -141,6 +141,11 @@ class SearchResult:
         return [self.tried(index) for index in pareto_rows(table)]
 
     @property
+    def mean_ceiling(self) -> float:
+        """The mean of ``ceiling`` over the clips that the objective is of; NaN where it was not asked for."""
+        return float("nan") if self.ceiling is None else float(np.nanmean(self.ceiling))
+
+    @property
     def approximation(self) -> str:
         """What is approximate in all figures, one line; empty where nothing is."""
         return str(self.space.start.approximation)

@@ -103,7 +103,7 @@ def search(
     total = count_settings(sampler, space, samples)
     held.check(space)
     reported = [held]
-    if report_on is not None and report_on is not annotations:
+    if report_on is not None and report_on is not tuned_on:
         reported.append(kind(cache, report_on, text, partial=partial, threads=threads))
     needs = search_needs(cache, reported, space, sampler, total, report_on is not None)
     _load(reported, plan_room(allowed, needs), output)

@@ -12,8 +12,10 @@ from score.checks import check_windows
 from score.choices import DECISIONS, LABELS, ONE_LABEL
 from score.errors import ScoreError
 from score.kernels.sweep import sweep_clips
-from score.kernels.sweep_figures import (
+from score.kernels.sweep_one_label import sweep_one_label
+from score.kernels.sweep_passes import (
     AUDIOVISUAL_FIGURES,
+    ONE_LABEL_FIGURES,
     UNIMODAL_FIGURES,
     Fixed,
     SweepWorkspace,
@@ -54,22 +56,25 @@ class Sweep:
         Raises:
             ScoreError: clips of another number of segments, or without windows that refinement needs.
         """
-        plan = self._plan
-        unimodal = np.zeros((len(plan.unimodal.threshold_stage2), self._reading.groups, UNIMODAL_FIGURES))
-        audiovisual = np.zeros((len(plan.audiovisual.threshold_stage2), self._reading.groups, AUDIOVISUAL_FIGURES))
+        plan, reading = self._plan, self._reading
+        alone, both = len(plan.unimodal.threshold_stage2), len(plan.audiovisual.threshold_stage2)
+        if reading.code == LABELS:
+            unimodal, audiovisual = np.zeros((alone, UNIMODAL_FIGURES)), np.zeros((both, AUDIOVISUAL_FIGURES))
+        else:
+            unimodal = np.zeros((alone, reading.groups, ONE_LABEL_FIGURES))
+            audiovisual = np.zeros((both, reading.groups, ONE_LABEL_FIGURES))
         for part in parts:
             self._add(part, unimodal, audiovisual)
-        alone = unimodal[plan.unimodal_leaf]
-        both = alone[..., UNIMODAL_FIGURES - AUDIOVISUAL_FIGURES :].copy()
         early = plan.audiovisual_leaf >= 0
-        both[early] = audiovisual[plan.audiovisual_leaf[early]]
-        if self._reading.code != LABELS:
-            return both[..., : self._reading.columns // self._reading.groups].reshape(len(both), -1)
-        alone, both = alone[:, 0], both[:, 0]
-        return np.column_stack([*alone.T[:2], both[:, 0], *alone.T[2:5], both[:, 1], alone[:, 5]])
+        single = unimodal[plan.unimodal_leaf]
+        joint = single if reading.code != LABELS else single[:, 6:].copy()
+        joint[early] = audiovisual[plan.audiovisual_leaf[early]]
+        if reading.code != LABELS:
+            return joint[..., : reading.columns // reading.groups].reshape(len(joint), -1)
+        return np.column_stack([*single.T[:2], joint[:, 0], *single.T[2:5], joint[:, 1], single[:, 5]])
 
     def _add(self, part: Split, unimodal: NDArray[np.float64], audiovisual: NDArray[np.float64]) -> None:
-        """Add the figures of each leaf of the plan: float64 (L, G, 9) and (L', G, 3)."""
+        """Add the figures of each leaf of the plan: float64 (L, ...) and (L', ...)."""
         logits, plan, config = part.logits, self._plan, self._config
         if part.segments != self._segments:
             raise ScoreError(f"clips of {part.segments} segments, expected {self._segments} as the cache has")
@@ -84,34 +89,20 @@ class Sweep:
             refinement=config.refinement,
             decision=DECISIONS.index(config.decision),
             passes=config.label_shift_iters,
-            reading=self._reading.code,
-            background=part.background,
             pooled=config.pooled_windows,
         )
+        clips = (
+            logits.image, logits.video, logits.audio, logits.sound, logits.given, logits.cosine, logits.missing,
+        )  # fmt: skip
+        passes = (plan.unimodal, plan.audiovisual, plan.decays, fixed, part.label_order)
         workspaces = part.kept.setdefault(_NAME, SimpleQueue())
         workspace = _workspace(workspaces, part)
         try:
-            sweep_clips(
-                logits.image,
-                logits.video,
-                logits.audio,
-                logits.sound,
-                logits.given,
-                logits.cosine,
-                logits.missing,
-                part.true,
-                part.first,
-                part.classes,
-                part.group,
-                plan.unimodal,
-                plan.audiovisual,
-                plan.decays,
-                fixed,
-                part.label_order,
-                workspace,
-                unimodal,
-                audiovisual,
-            )
+            if self._reading.code == LABELS:
+                sweep_clips(*clips, part.true, *passes, workspace, unimodal, audiovisual)
+            else:
+                truth = (part.first, part.classes, part.group, self._reading.code, part.background)
+                sweep_one_label(*clips, *truth, *passes, workspace, unimodal, audiovisual)
         finally:
             workspaces.put(workspace)
 

@@ -20,7 +20,7 @@ from score.datasets.match import match_clips
 from score.datasets.measured import added_up
 from score.datasets.one_label import background_of
 from score.evaluation import check_coverage
-from score.kernels.sweep_figures import UNIMODAL_FIGURES
+from score.kernels.sweep_passes import ONE_LABEL_FIGURES, UNIMODAL_FIGURES
 from score.logits import alphabetical, make_logits, part_of
 from score.rules import find_rule
 from score.rules.base import Split, SweepsSettings
@@ -83,7 +83,8 @@ class Sweeper(HeldSplit):
 
     def batch_needs(self, settings: int, space: Space) -> BatchNeeds:
         """As :meth:`HeldSplit.batch_needs`."""
-        setting, columns = space.dtype.itemsize, UNIMODAL_FIGURES * self.dataset.reading.groups
+        setting = space.dtype.itemsize
+        columns = max(UNIMODAL_FIGURES, ONE_LABEL_FIGURES * self.dataset.reading.groups)
         sounds = self._like["sound"].shape[1]
         return BatchNeeds(
             settings * (BLOCKS * columns * 8 + 6 * setting),
