@@ -76,7 +76,7 @@ def make_clips(folder: Path, clips: int, seed: int = 0) -> tuple[FeatureCache, A
 
 
 def make_one_label(folder: Path, clips: int, labels: int, seed: int = 0) -> tuple[FeatureCache, Annotations]:
-    """A cache of OV-AVEBench's size and kind: one event a clip, seen and heard at once, or none in a quarter of them."""
+    """A cache of OV-AVEBench's kind: one event a clip, seen and heard at once, or none in a quarter of them."""
     rng = np.random.default_rng(seed)
     dims = 96
     names = tuple(f"label {k}" for k in range(labels))
