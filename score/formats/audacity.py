@@ -45,7 +45,7 @@ def read_audacity(text: str) -> Iterator[ClipEvent]:
 AUDACITY = Format(
     "audacity",
     write_clip=write_audacity,
-    read_list=clip_reader(".txt", read_audacity),
+    read_list=clip_reader(".txt", read_audacity, stream_in_name=True),
     ending=".txt",
     sorted_by_clip=True,
     has_scores=False,

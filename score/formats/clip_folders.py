@@ -33,16 +33,17 @@ class _File(NamedTuple):
     stream: str
 
 
-def clip_reader(ending: str, read: ClipReader) -> ListReader:
+def clip_reader(ending: str, read: ClipReader, *, stream_in_name: bool = False) -> ListReader:
     """What reads all the files below a folder that end so, or one file.
 
     Args:
         ending: of the files.
         read: what reads one of them.
+        stream_in_name: whether a stream at the end of a name is that of the events; else it is the clip's.
     """
 
     def read_list(path: Path, progress: Progress) -> Listed:
-        files = list(_files(path, ending))
+        files = list(_files(path, ending, stream_in_name))
         if not files:
             raise ScoreError(f"{path} has no {ending} file: name the folder with a file a clip")
         found = Found()
@@ -52,7 +53,7 @@ def clip_reader(ending: str, read: ClipReader) -> ListReader:
     return read_list
 
 
-def _files(path: Path, ending: str) -> Iterator[_File]:
+def _files(path: Path, ending: str, stream_in_name: bool) -> Iterator[_File]:
     try:
         paths = sorted(path.rglob("*")) if path.is_dir() else [path]
     except OSError as error:
@@ -62,10 +63,10 @@ def _files(path: Path, ending: str) -> Iterator[_File]:
         if any(part.startswith(".") for part in name.split("/")) and file != path:
             continue
         if file.suffix.lower() == ending.lower():
-            clip, stream = stream_ending(name[: -len(ending)])
+            clip, stream = stream_ending(name[: -len(ending)]) if stream_in_name else (name[: -len(ending)], "")
             yield _File(file, clip_of(clip, ending), stream)
         elif file == path:
-            clip, stream = stream_ending(file.stem)
+            clip, stream = stream_ending(file.stem) if stream_in_name else (file.stem, "")
             yield _File(file, clip_of(clip, ending), stream)
 
 

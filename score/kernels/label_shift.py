@@ -235,6 +235,16 @@ def solve_common(gram: F64, t: int, n: int, scale: float, bitmasks: U64, workspa
 
 
 @lean
+def solve_many(gram: F64, t: int, n: int, counted: int, bitmasks: U64, workspace: ShiftWorkspace) -> None:
+    """:func:`add_segment` and :func:`solve_ridge` for more labels than segments; the first ``counted`` are known."""
+    for s in range(counted, t + 1):
+        add_common_segment(gram, s, n, bitmasks, workspace)
+    solve_common(gram, t, n, 1.0 / (t + 1), bitmasks, workspace)
+    for x in range(n):
+        workspace.counts[workspace.active[x]] += np.int64((bitmasks[workspace.active[x]] >> np.uint64(t)) & ONE)
+
+
+@lean
 def bbse_shift(
     p: F64,
     size: int,
@@ -285,7 +295,7 @@ def bbse_shift(
     sums, normal = workspace.sums, workspace.normal
     for number in range(passes):
         n = 0
-        counted = 0  # segments that are in the sums of segments
+        counted = 0  # segments whose common labels are known
         if number > 0:
             for j in range(size):
                 bitmasks[j] = 0
@@ -318,12 +328,8 @@ def bbse_shift(
                 add_segment(gram, t, n, bitmasks, workspace)
                 solve_ridge(workspace, n, 1.0 / (t + 1), t + 1)
             else:
-                for s in range(counted, t + 1):
-                    add_common_segment(gram, s, n, bitmasks, workspace)
+                solve_many(gram, t, n, counted, bitmasks, workspace)
                 counted = t + 1
-                solve_common(gram, t, n, 1.0 / (t + 1), bitmasks, workspace)
-                for x in range(n):
-                    counts[active[x]] += np.int64((bitmasks[active[x]] >> np.uint64(t)) & ONE)
             factor = tau
             if use_cosine:
                 factor *= cosine[t]

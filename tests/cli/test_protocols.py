@@ -221,7 +221,7 @@ def test_drawing_clips_of_every_class(ov_rows: dict[str, list[Row]]) -> None:
     assert {val.category(c) for c in drawn.clip_ids} == {val.category(c) for c in val.clip_ids}
     assert sum(val.groups[c] == 0 for c in drawn.clip_ids) == 61
     assert val.sample(10**6).clip_ids == val.clip_ids
-    with pytest.raises(AnnotationError, match=r"sample_clips is 66, but the val split has 67 classes"):
+    with pytest.raises(AnnotationError, match=r"`sample_clips=66`: the val split has 67 classes"):
         val.sample(66)
 
 

@@ -83,7 +83,7 @@ def test_onto_a_pipe(place: Path) -> None:
 def test_refusals(place: Path, tmp_path: Path) -> None:
     two = ("evaluate", "clip_clap_llp.json", "language_bind_llp.json", *LLP)
     assert "2 files: --compare puts them side by side" in refusal(*two, cwd=place, code=2)
-    assert "--per-class, --per-clip and --intervals are for one file" in refusal(
+    assert "--per-class, --per-clip, --intervals and --scores are for one file" in refusal(
         *two, "--compare", "--per-class", cwd=place, code=2
     )
     one = ("evaluate", "clip_clap_llp.json", *LLP)

@@ -191,7 +191,7 @@ def test_labels_that_are_nowhere_true_are_false_alarms(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         ([], r"has no events: which clips are annotated\? name them in a list \(`clips`\)"),
-        (["a,visual,dog,3,2"], "line 2"),
+        (["a,visual,dog,3,2"], "'dog' in clip a from 3 to 2 s"),
         (["a,visual,,0,2"], "line 2"),
         (["a,visual,dog,0,2", "a.mp4,visual,dog,3,4"], "one clip is named in two ways, 'a' and 'a.mp4'"),
     ],

@@ -175,7 +175,7 @@ def test_the_least_memory_finds_the_same(data_set: str, sampler: str, tmp_path: 
     for memory in ("2GiB", least):
         found = search(cache, val, space, output=tmp_path / memory / "s.zarr", memory=memory, **given)
         results[memory] = (
-            found.parameters.tobytes(), found.metrics.tobytes(), found.best, found.report,
+            found.parameters.tobytes(), found.metrics.tobytes(), repr(found.best), repr(found.report),
             None if found.ceiling is None else found.ceiling.tobytes(), files(tmp_path / memory),
         )  # fmt: skip
     assert results["2GiB"] == results[least]
