@@ -2,62 +2,19 @@
 
 BBSE needs w with (M'M + I) w = M'q, M = P'Y / (t + 1). M's column j is the sum of the rows at which label j was
 positive, so M'M and M'q are sums of inner products between rows of P: the Gram matrix of the rows, made once, is all
-that is needed, and a step costs nothing for labels that were never positive (their w is 0).
-
-Where more labels than segments were positive, the same w comes from as many unknowns as there are segments: as
-M'(M M' + I) is (M'M + I) M', it is Y'v / (t + 1) where (I + G B) v = P q. G is the rows' Gram matrix over (t + 1)^2,
-B = Y Y' the number of labels that two segments have in common.
+that is needed, and a step costs nothing for labels that were never positive (their w is 0). Where more labels
+than segments were positive, ``many_labels.py`` finds the same w.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from score.kernels.bitmask import ONE, bit, popcount
+from score.kernels.bitmask import ONE, bit
 from score.kernels.jit import inner, lean
-from score.kernels.types import F64, I64, U64
-
-
-class ShiftWorkspace(NamedTuple):
-    """Workspace of the passes, for K labels and T segments."""
-
-    active: I64  # (K,)
-    counts: I64  # (K,)
-    theta: F64  # (K,)
-    sums: F64  # (K, T): for an active label, row sums of the Gram matrix over its positive segments
-    normal: F64  # (K, K): M'M (t + 1)^2
-    factor: F64  # (K, K): L below the diagonal
-    inverse: F64  # (K,): 1 / D
-    row: F64  # (K,)
-    here: F64  # (K,): 1 where an active label is positive now
-    weights: F64  # (K,)
-    rows: U64  # (T, ceil(K / 64)): which active labels are positive in a segment
-    common: F64  # (T, T): how many active labels two segments have in common, B
-    product: F64  # (T, T): G B (t + 1)^2
-    system: F64  # (T, T)
-    solution: F64  # (T,)
-
-
-def shift_workspace(labels: int, segments: int) -> ShiftWorkspace:
-    """A workspace for ``labels`` labels and ``segments`` segments."""
-    return ShiftWorkspace(
-        active=np.zeros(labels, np.int64),
-        counts=np.zeros(labels, np.int64),
-        theta=np.zeros(labels),
-        sums=np.zeros((labels, segments)),
-        normal=np.zeros((labels, labels)),
-        factor=np.zeros((labels, labels)),
-        inverse=np.zeros(labels),
-        row=np.zeros(labels),
-        here=np.zeros(labels),
-        weights=np.zeros(labels),
-        rows=np.zeros((segments, -(-labels // 64)), np.uint64),
-        common=np.zeros((segments, segments)),
-        product=np.zeros((segments, segments)),
-        system=np.zeros((segments, segments)),
-        solution=np.zeros(segments),
-    )
+from score.kernels.many_labels import solve_many
+from score.kernels.shift_workspace import ShiftWorkspace
+from score.kernels.types import F64, U64
 
 
 def decay_table(gamma: float, segments: int, iterations: int) -> F64:
@@ -160,88 +117,6 @@ def begin_trace(trace: F64, size: int, tau: float, good: int) -> None:
     for t in range(trace.shape[0]):
         for j in range(size):
             trace[t, j] = tau if t == 0 or t < good else np.nan
-
-
-@lean
-def add_common_segment(gram: F64, t: int, n: int, bitmasks: U64, workspace: ShiftWorkspace) -> None:
-    """Bring what segments have in common, and G B, from the segments before ``t`` to those before ``t + 1``."""
-    rows, common, product = workspace.rows, workspace.common, workspace.product
-    words = rows.shape[1]
-    for q in range(words):
-        word = np.uint64(0)
-        for x in range(64 * q, min(n, 64 * q + 64)):
-            word |= ((bitmasks[workspace.active[x]] >> np.uint64(t)) & ONE) << np.uint64(x - 64 * q)
-        rows[t, q] = word
-    for s in range(t + 1):
-        count = 0.0
-        for q in range(words):
-            count += np.float64(popcount(rows[s, q] & rows[t, q]))
-        common[s, t] = common[t, s] = count
-    for s in range(t):
-        for u in range(t):
-            product[s, u] += gram[s, t] * common[t, u]
-    for s in range(t + 1):
-        value = 0.0
-        other = 0.0
-        for u in range(t + 1):
-            value += gram[s, u] * common[u, t]
-            other += gram[t, u] * common[u, s]
-        product[s, t] = value
-        product[t, s] = other
-
-
-@lean
-def solve_common(gram: F64, t: int, n: int, scale: float, bitmasks: U64, workspace: ShiftWorkspace) -> None:
-    """The weights of n active labels by Gauss with pivots, into ``workspace.weights``."""
-    a, v = workspace.system, workspace.solution
-    square = scale * scale
-    size = t + 1
-    for x in range(size):
-        for y in range(size):
-            a[x, y] = workspace.product[x, y] * square
-        a[x, x] += 1.0
-        v[x] = gram[x, t + 1]
-    for x in range(size):
-        best = x
-        for y in range(x + 1, size):
-            if abs(a[y, x]) > abs(a[best, x]):
-                best = y
-        if best != x:
-            for z in range(x, size):
-                a[x, z], a[best, z] = a[best, z], a[x, z]
-            v[x], v[best] = v[best], v[x]
-        for y in range(x + 1, size):
-            factor = a[y, x] / a[x, x]
-            for z in range(x + 1, size):
-                a[y, z] -= factor * a[x, z]
-            v[y] -= factor * v[x]
-    for x in range(size - 1, -1, -1):
-        value = v[x]
-        for z in range(x + 1, size):
-            value -= a[x, z] * v[z]
-        v[x] = value / a[x, x]
-    known = np.uint64(0)
-    weight = 0.0
-    for x in range(n):
-        bitmask = bitmasks[workspace.active[x]]
-        if bitmask != known:  # many labels have equal ones
-            known = bitmask
-            weight = 0.0
-            for s in range(size):
-                if (bitmask >> np.uint64(s)) & ONE:
-                    weight += v[s]
-            weight *= scale
-        workspace.weights[x] = weight
-
-
-@lean
-def solve_many(gram: F64, t: int, n: int, counted: int, bitmasks: U64, workspace: ShiftWorkspace) -> None:
-    """:func:`add_segment` and :func:`solve_ridge` for more labels than segments; the first ``counted`` are known."""
-    for s in range(counted, t + 1):
-        add_common_segment(gram, s, n, bitmasks, workspace)
-    solve_common(gram, t, n, 1.0 / (t + 1), bitmasks, workspace)
-    for x in range(n):
-        workspace.counts[workspace.active[x]] += np.int64((bitmasks[workspace.active[x]] >> np.uint64(t)) & ONE)
 
 
 @lean

@@ -16,10 +16,8 @@ from score.kernels.candidates import (
 )
 from score.kernels.jit import inner
 from score.kernels.label_shift import (
-    ShiftWorkspace,
     bbse_shift,
     bbse_shift_constant,
-    shift_workspace,
     simple_shift,
 )
 from score.kernels.label_subsets import (
@@ -33,6 +31,7 @@ from score.kernels.label_subsets import (
     make_visual,
 )
 from score.kernels.probability import blend
+from score.kernels.shift_workspace import ShiftWorkspace, shift_workspace
 from score.kernels.types import F64, U64
 
 

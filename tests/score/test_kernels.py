@@ -16,8 +16,9 @@ from score import ScoreConfig
 from score.choices import METHODS, STREAMS
 from score.kernels import jit
 from score.kernels.bitmask import first_run, smooth, span
-from score.kernels.label_shift import bbse_shift, decay_table, shift_workspace
+from score.kernels.label_shift import bbse_shift, decay_table
 from score.kernels.scorer import Scorer
+from score.kernels.shift_workspace import shift_workspace
 from score.kernels.similarity import logits, pad_text, padded, stored_bits
 from score.kernels.types import U64
 from score.logits import make_logits
