@@ -119,6 +119,15 @@ def begin_trace(trace: F64, size: int, tau: float, good: int) -> None:
             trace[t, j] = tau if t == 0 or t < good else np.nan
 
 
+@inner
+def rows_with_spread(gram: F64) -> int:
+    """Rows before the first that is NaN."""
+    for t in range(gram.shape[0]):
+        if gram[t, t] != gram[t, t]:
+            return t
+    return gram.shape[0]
+
+
 @lean
 def bbse_shift(
     p: F64,
@@ -151,11 +160,7 @@ def bbse_shift(
         trace: float64 (T, >= size), written: the thresholds; None where nobody asks for them.
     """
     segments = p.shape[0]
-    good = segments
-    for t in range(segments):
-        if gram[t, t] != gram[t, t]:
-            good = t
-            break
+    good = rows_with_spread(gram)
     if trace is not None:
         begin_trace(trace, size, tau, good)
     possible = 0
