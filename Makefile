@@ -4,6 +4,7 @@ VENV   ?= .venv
 BIN    := $(abspath $(VENV))/bin
 READY  := $(VENV)/.ready
 LAION  := .venv-laion
+SED    := .venv-sed
 # a worker for each core, files whole; more than 4 would only take memory
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 
@@ -13,7 +14,7 @@ LAION_TESTS := tests/extract/test_laion_clap.py tests/extract/test_clap_from_lai
 	tests/feature_cache/test_verify.py tests/score/test_golden_scoring.py tests/extract/test_backbones.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-laion lint lint-platforms bench dist clean
+.PHONY: help setup demo test test-slow test-laion test-sed lint lint-platforms bench dist clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,15 @@ $(LAION)/.ready: pyproject.toml
 	$(LAION)/bin/python -m pip install --quiet --editable '.[laion]' 'pytest>=8' 'hypothesis>=6.100'
 	@touch $@
 
+test-sed: $(SED)/.ready  ## PSDS by sed_scores_eval, in an environment of its own: it holds pandas below 3
+	$(SED)/bin/python -m pytest -k "psds or sed_scores_eval" tests/cli/test_lists.py tests/score/test_score_files.py
+
+$(SED)/.ready: pyproject.toml
+	@test -x $(SED)/bin/python || $(PYTHON) -m venv $(SED)
+	@echo "setting up $(SED): sed_scores_eval is built from source"
+	$(SED)/bin/python -m pip install --quiet --editable '.[sed]' 'pytest>=8' 'hypothesis>=6.100'
+	@touch $@
+
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,6 +75,7 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.resume
+	$(BIN)/python -m benchmarks.average_precision
 
 dist: setup  ## an sdist and a wheel in ./dist, looked into and installed without PyTorch
 	rm -rf dist
@@ -72,4 +83,4 @@ dist: setup  ## an sdist and a wheel in ./dist, looked into and installed withou
 	AV2A_DIST=$(abspath dist) $(BIN)/python -m pytest -m slow tests/cli/test_dist.py
 
 clean:  ## remove what the commands above made, the environments included
-	rm -rf $(VENV) $(LAION) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LAION) $(SED) demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
