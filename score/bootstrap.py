@@ -1,7 +1,6 @@
 """Percentile bootstrap over clips: what a figure may be worth on other clips of the same kind."""
 
 import os
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,19 +71,12 @@ def interval_ends(resampled: NDArray[np.float64], level: float = 0.95) -> NDArra
     Resamples in which a figure is not defined (NaN) do not count; without any others the ends are NaN.
     """
     tail = 50.0 * (1.0 - level)
-    if np.isnan(resampled).any():
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-            return np.nanpercentile(resampled, [tail, 100.0 - tail], axis=0).T
-    return np.percentile(resampled, [tail, 100.0 - tail], axis=0).T
-
-
-def defined_intervals(resampled: NDArray[np.float64], level: float = 0.95) -> NDArray[np.float64]:
-    """:func:`interval_ends`; NaN for figures that no resample defines."""
+    undefined = np.isnan(resampled)
+    known = ~undefined.all(axis=0)
     ends = np.full((resampled.shape[1], 2), np.nan)
-    known = ~np.isnan(resampled).all(axis=0)
     if known.any():
-        ends[known] = interval_ends(resampled[:, known], level)
+        percentile = np.nanpercentile if undefined.any() else np.percentile
+        ends[known] = percentile(resampled[:, known], [tail, 100.0 - tail], axis=0).T
     return ends
 
 

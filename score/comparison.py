@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from score.bootstrap import RESAMPLES, defined_intervals
+from score.bootstrap import RESAMPLES, interval_ends
 from score.datasets import Annotations, find_dataset
 from score.datasets.base import Table
 from score.datasets.match import match_clips
@@ -169,7 +169,7 @@ def compare(
     first, *others = resampled
     return Comparison(
         reports=reports,
-        intervals={name: defined_intervals(resampled[name] - resampled[first]) for name in others},
+        intervals={name: interval_ends(resampled[name] - resampled[first]) for name in others},
         clips_in_split=len(annotations.clip_ids),
         resamples=resamples,
         seed=seed,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from score.bootstrap import RESAMPLES, defined_intervals
+from score.bootstrap import RESAMPLES, interval_ends
 from score.choices import LABELS
 from score.confusion import Confusion, Details, Tally, as_csv, counted_spans
 from score.datasets import Annotations, Truth, find_dataset
@@ -101,7 +101,7 @@ class Report:
             seed: equal seeds give equal intervals.
             threads: threads to use, by default one a core; the result does not depend on them.
         """
-        ends = defined_intervals(self.measured.resampled(resamples, seed, threads))
+        ends = interval_ends(self.measured.resampled(resamples, seed, threads))
         return {name: (low, high) for name, (low, high) in zip(self._figures, ends.tolist(), strict=True)}
 
     @property

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from feature_cache import FeatureCache
 from feature_cache.checks import as_origin
 from score.choices import MOST_SEGMENTS, STREAMS
 from score.config import ScoreConfig
@@ -217,6 +218,18 @@ def read_origins(raw: Any) -> dict[str, Origin]:
             raise ScoreError(f"clips_from of clip {clip} is {shown}: expected [file, begin] or [file, begin, end]")
         found[clip] = origin
     return found
+
+
+def origins_in(cache: FeatureCache) -> dict[str, Origin]:
+    """Where a cache's clips were cut from.
+
+    Raises:
+        ScoreError: its record of that is damaged.
+    """
+    try:
+        return read_origins(cache.attributes.get("clips_from", {}))
+    except ScoreError as error:
+        raise ScoreError(f"{cache.path}: {error}: extract again") from error
 
 
 def _twice(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from feature_cache import DONE, FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet, stopping
 from score.config import ScoreConfig
 from score.errors import ScoreError
-from score.event_facts import EventFacts, read_origins
+from score.event_facts import EventFacts, origins_in
 from score.rules import Rule, rule_of
 
 MOST_THREADS = 1024
@@ -114,10 +114,7 @@ def begin_pass(cache: FeatureCache, config: ScoreConfig, text: str | None, threa
     labels = cache.text(text)
     rule = rule_of(config)
     config = rule.fitting(cache, config)
-    try:
-        origins = read_origins(cache.attributes.get("clips_from", {}))
-    except ScoreError as error:
-        raise ScoreError(f"{cache.path}: {error}: extract again") from error
+    origins = origins_in(cache)
     state, ids = cache.progress(), cache.clip_ids
     status, missing = state.status, state.missing
     done = status == DONE

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from score.timelines import Spans
 
 COLLAR = "sed-collar-seconds"
-SED_LEVELS = ("event", "segment")
 
 
 def read_truth(

@@ -18,9 +18,8 @@ from score.choices import STREAMS
 from score.datasets import Annotations
 from score.datasets.base import Floats, Measured
 from score.datasets.match import match_clips
-from score.errors import ScoreError
 from score.evaluation import check_coverage
-from score.event_facts import read_origins
+from score.event_facts import origins_in
 from score.formats.base import EventBlock
 from score.logits import part_of
 from score.merging import touching
@@ -81,10 +80,7 @@ class Rescorer(HeldSplit):
         """
         super().__init__(cache, annotations, text, threads)
         done, names = np.flatnonzero(cache.status() == DONE), cache.clip_ids
-        try:
-            origins = read_origins(cache.attributes.get("clips_from", {}))
-        except ScoreError as error:
-            raise ScoreError(f"{cache.path}: {error}: extract again") from error
+        origins = origins_in(cache)
         self._stitched = cut_from_longer(origins)
         places = FilePlaces.of([names[row] for row in done.tolist()], origins if self._stitched else {})
         found = match_clips(annotations.clip_ids, places.files)
