@@ -51,8 +51,8 @@ try:
     from feature_cache.errors import Av2aError
     from feature_cache.names import escaped, shortened
     from score.choices import STREAMS
-    from score.config import ScoreConfig
     from score.parameters import describe
+    from score.rule_parameters import PARAMETERS
 except ImportError as error:
     if (said := _why_not_imported(error)) is None:
         raise
@@ -765,7 +765,7 @@ def _import_notes(made: "FeatureCache") -> "Iterator[str]":
 
 def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The scoring parameters; each one not given is the published one of the cache's backbone."""
-    known = describe(ScoreConfig)
+    known = _rule_parameters()
     command = click.option(
         "--config",
         "config_file",
@@ -774,6 +774,7 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
     for each in reversed(known.values()):
         command = _parameter_option(each)(command)
+    command = rule_option(command)
 
     @functools.wraps(command)
     def collected(*args: Any, **options: Any) -> Any:
@@ -785,20 +786,40 @@ def scoring_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def space_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Values to try for each parameter; one not given stays as published for the cache's backbone."""
-    for each in reversed(describe(ScoreConfig).values()):
+    for each in reversed(_rule_parameters().values()):
         option, words = _option_and_words(each)
         if each.kind == "number":
             made = click.option(option, metavar="VALUES", help=words)
         elif each.searched:
-            made = click.option(option, metavar="NAMES", help=f"Of {', '.join(each.names)}.")
+            made = click.option(
+                option, metavar="NAMES", help=f"Of {', '.join(each.names)}: {words[0].lower()}{words[1:]}"
+            )
         else:
             made = _parameter_option(each)
         command = made(command)
-    return command
+    return rule_option(command)
+
+
+def rule_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The decision rule; parameters of others are refused by the library."""
+    return click.option(
+        "--rule", type=click.Choice(list(PARAMETERS)), help="How events are decided (docs/rules.md).  [default: av2a]"
+    )(command)
+
+
+def _rule_parameters() -> "dict[str, Parameter]":
+    """Parameters of all rules by name; of one that several rules have, as the first has it."""
+    found: dict[str, Parameter] = {}
+    for parameters in PARAMETERS.values():
+        found |= {name: each for name, each in describe(parameters).items() if name not in found}
+    return found
 
 
 def _option_and_words(each: "Parameter") -> tuple[str, str]:
-    return f"--{each.name.replace('_', '-')}", f"{each.help[0].upper()}{each.help[1:]}."
+    """An option's name, and its help: the parameter's, and the rules that have it, if not AV²A's alone or all."""
+    rules = [name for name, parameters in PARAMETERS.items() if each.name in describe(parameters)]
+    of = "" if len(rules) == len(PARAMETERS) or rules == ["av2a"] else f"  ({', '.join(rules)})"
+    return f"--{each.name.replace('_', '-')}", f"{each.help[0].upper()}{each.help[1:]}.{of}"
 
 
 def _parameter_option(each: "Parameter") -> Callable[..., Any]:
@@ -810,6 +831,8 @@ def _parameter_option(each: "Parameter") -> Callable[..., Any]:
         return click.option(option, type=click.Choice(each.names), help=words)
     if each.kind == "count":
         return click.option(option, type=click.IntRange(int(each.low), int(each.high)), help=words)
+    if each.kind == "text":
+        return click.option(option, metavar=each.metavar, help=words)
     high = None if each.high == float("inf") else each.high
     return click.option(option, type=click.FloatRange(each.low, high), help=words)
 
@@ -910,7 +933,8 @@ def _formats() -> Sequence[str]:
     "av2a score --cut cuts --videos my_videos --cut-stream audio",
 )
 def score(
-    cache: str, parameters: dict[str, Any], config_file: Path | None, text: str | None, output: Path | None,
+    cache: str, parameters: dict[str, Any], rule: str | None, config_file: Path | None, text: str | None,
+    output: Path | None,
     file_format: str | None, score_column: bool, stitch: bool | None, threads: int | None, merge_gap: float | None,
     min_duration: float | None, scores: Path | None, cut: Path | None, videos: Path | None,
     cut_streams: tuple[str, ...],
@@ -923,9 +947,8 @@ def score(
 
     from feature_cache import FeatureCache
     from score import score_blocks, settings_for
-    from score.config import POOLED
     from score.formats import FORMATS, format_of
-    from score.kernels.scorer import kernel_for
+    from score.rules import rule_of
     from score.score_files import scores_output
 
     if output is None:
@@ -940,9 +963,9 @@ def score(
             "no features.zarr here: `av2a extract` makes it from ./videos; `av2a demo` makes videos to try"
         )
     opened = FeatureCache.open(cache)
-    config = settings_for(opened, config_file, **parameters)
+    config = settings_for(opened, config_file, rule, **parameters)
     sources = None if videos is None else _videos_of(opened, videos, cut)
-    _announce_compiling(kernel_for(opened) if scores is None else "trace_clips")
+    _announce_compiling(rule_of(config).kernel(opened, None) if scores is None else "traces.trace_clips")
     with _progress("scoring") as progress, ExitStack() as stack:
         take = None if scores is None else stack.enter_context(scores_output(scores))
         events = score_blocks(
@@ -956,8 +979,8 @@ def score(
         written = events.write(output, format=file_format, score_column=score_column)
     assert facts.config is not None
     _print_config(facts.config, opened.backbone, parameters, config_file, facts.after_processing)
-    if facts.config.pooled_windows:
-        click.echo(f"approximate: {POOLED}")
+    if facts.approximation:
+        click.echo(f"approximate: {facts.approximation}")
     counts = events.counts.tolist()
     _table(
         ("label", "audiovisual", "visual", "audio"),
@@ -977,7 +1000,7 @@ def score(
     if padded and not facts.stitched:
         click.echo(f"{len(padded)} of the clips are padded at their ends: --stitch cuts events there (not for metrics)")
     if scores is not None:
-        late = facts.config.fusion == "late"
+        late = facts.settings.get("fusion") == "late"
         click.echo(f"segment scores -> {scores}" + (" (none of the audiovisual stream: late fusion)" if late else ""))
     if cut is not None:
         _cut(kept, facts, sources, cut)
@@ -1350,7 +1373,7 @@ def reproduce(
         videos, annotations = _demo_in(folder)
     if videos is None or annotations is None:
         raise click.UsageError("--videos DIR and --annotations DIR are needed: the clips, and what is true of them")
-    given = {} if config_file is None else read_parameters(config_file)
+    given = {} if config_file is None else read_parameters(config_file, next(iter(PARAMETERS)))[1]
     wanted = ExtractOptions(labels=known.labels, **options)
     ready = _ready(known, videos, annotations, split, folder / "features.zarr", wanted, given, partial=partial)
     folder.mkdir(parents=True, exist_ok=True)
@@ -1454,12 +1477,12 @@ def _measure_for(ready: _Ready, folder: Path, *, seed: int, quiet: bool) -> "Rep
     """Score at the published settings, and measure."""
     from feature_cache import FeatureCache
     from score import EventBlocks, score_blocks, settings_for
-    from score.kernels.scorer import kernel_for
     from score.reproduction import measure
+    from score.rules import rule_of
 
     cache, events = FeatureCache.open(folder / "features.zarr"), folder / "events.json"
     config = settings_for(cache, **ready.settings)
-    _announce_compiling(kernel_for(cache))
+    _announce_compiling(rule_of(config).kernel(cache, None))
     with _progress("scoring") as progress:
         blocks = score_blocks(cache, config, text=ready.experiment.labels, stitched=False, progress=progress)
         blocks.write(events)
@@ -1549,7 +1572,7 @@ def search(
     cache: str, annotations: Path | None, truth: Path | None, dataset: str, split: str, report_split: str | None,
     clips: Path | None, stream: str | None, objective: str | None, output: Path, best_file: Path, plot: Path | None,
     partial: bool, overwrite: bool, threads: int | None, memory: str, text: str | None, sampler: str, samples: int,
-    sample_clips: int | None, seed: int, per_clip_ceiling: bool, **given: Any,
+    sample_clips: int | None, seed: int, per_clip_ceiling: bool, rule: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
@@ -1560,14 +1583,13 @@ def search(
     from feature_cache import FeatureCache
     from feature_cache.storage.atomic import write_outputs
     from score import Space, read_annotations
-    from score.choices import LABELS
     from score.datasets import DATASETS
-    from score.kernels.scorer import kernel_for
+    from score.rules import USUAL, find_rule
     from score.tuning.search import search as try_settings
     from score.tuning.store import is_table_of, remember_table
 
     opened = FeatureCache.open(cache)
-    space = Space(**{name: value for name, value in given.items() if value is not None})
+    space = Space(rule=rule or USUAL, **{name: value for name, value in given.items() if value is not None})
     known = _read_truth(dataset, annotations, truth, clips, stream)
     aside = known
     if annotations is not None and report_split not in (None, split):
@@ -1578,8 +1600,8 @@ def search(
     if table is not None and table.exists() and not overwrite and not is_table_of(store, table):
         raise click.ClickException(f"{table} is there already: choose another output, or --overwrite")
     measures = DATASETS[dataset]
-    sweep = "sweep_clips" if measures.reading.code == LABELS else "sweep_one_label"
-    _announce_compiling(sweep if measures.from_sums is not None else kernel_for(opened))
+    reading = measures.reading.code if measures.from_sums is not None else None
+    _announce_compiling(find_rule(space.rule).kernel(opened, reading))
     with _search_progress() as progress:
         result = try_settings(
             opened, known, space, text=text, objective=objective and objective.split(","), sampler=sampler,
@@ -1750,13 +1772,19 @@ def _word(value: ast.expr) -> str:
 
 
 def _print_config(
-    config: ScoreConfig, backbone: str, parameters: Mapping[str, Any], config_file: Path | None,
+    config: Any, backbone: str, parameters: Mapping[str, Any], config_file: Path | None,
     after_processing: Mapping[str, float],
 ) -> None:  # fmt: skip
-    origin = str(config_file) if config_file else f"published for {backbone}"
+    from score.rules import USUAL, rule_of
+
+    rule = rule_of(config)
+    origin = str(config_file) if config_file else f"published for {backbone}" if rule.name == USUAL else "defaults"
     parts = [f"{name}={value}" + (" (given)" if name in parameters else "") for name, value in config.to_dict().items()]
     parts += [f"{name}={value} (given)" for name, value in after_processing.items()]
-    click.echo(f"settings ({origin} unless given): " + " ".join(parts))
+    name = "" if rule.name == USUAL else f"rule {rule.name}, "
+    click.echo(f"{name}settings ({origin} unless given): " + " ".join(parts))
+    if rule.inferred:
+        click.echo(f"note: {rule.inferred}")
 
 
 _PAPER_PROTOCOL = "paper protocol: visual predictions stand in for the audio ones, as in the official script"

@@ -27,6 +27,9 @@ ARGMAX: Final = 1
 DECISIONS = ("threshold", "argmax")
 """Decisions of refinement by number (4.6)."""
 
+SOUNDS = ("clip", "windows", "segments")
+"""What a segment's sound is (4.3): the whole clip's, that of the 2-segment windows that hold it, its own."""
+
 LABELS: Final = 0
 FIRST_EVENT: Final = 1
 ONE_LABEL: Final = 2

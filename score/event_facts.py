@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache
 from feature_cache.checks import as_origin
 from score.choices import MOST_SEGMENTS, STREAMS
-from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.formats.base import EventBlock, NamedEvents
 from score.rules import USUAL, find_rule, rule_of
@@ -75,7 +74,7 @@ class EventFacts:
             (docs/design.md 4.10); a name is there if it was.
     """
 
-    config: ScoreConfig | None
+    config: Any
     clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
     segments: int

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from score.choices import KERNEL_STREAMS, MOST_SEGMENTS, STREAMS
-from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.event_blocks import EventBlocks
 from score.event_facts import EventFacts, Origin
@@ -49,7 +48,7 @@ class Events:
         after_processing: what was done with them once they were found, by name, in seconds (4.10).
     """
 
-    config: ScoreConfig | None
+    config: Any
     clip_ids: tuple[str, ...]
     labels: tuple[str, ...]
     clip: NDArray[np.int32]

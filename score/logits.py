@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 
 from feature_cache import Features, TextSet
 from score.checks import check_array, check_features
+from score.common_parameters import CLIP, WINDOWS
+from score.errors import ScoreError
 from score.kernels.similarity import cosines, logits, pad_text, padded, stored_bits
+from score.sound import window_sound
 
 _ROWS_AT_ONCE = 10
 
@@ -63,8 +66,13 @@ class Logits:
         return replace(self, **found)
 
 
-def make_logits(features: Features, text: TextSet) -> Logits:
+def make_logits(features: Features, text: TextSet, sound: str) -> Logits:
     """Inner products of embeddings with a text set's; probabilities as they are.
+
+    Args:
+        features: of n clips.
+        text: C labels.
+        sound: what a segment's sound is, of ``SOUNDS``.
 
     Raises:
         ScoreError: more than 64 segments a clip, or arrays that do not fit each other.
@@ -81,16 +89,20 @@ def make_logits(features: Features, text: TextSet) -> Logits:
         )
     visual, audio = pad_text(text.visual), pad_text(text.audio)
     windows = _products(features.audio, audio)
-    if features.audio_segments is None:
-        sound = np.ascontiguousarray(windows[:, :1])
+    if sound == CLIP:
+        heard = np.ascontiguousarray(windows[:, :1])
+    elif sound == WINDOWS:
+        heard = window_sound(features, text, np.zeros(features.audio.shape[2])).logits
+    elif features.audio_segments is None:
+        raise ScoreError("there is no sound of segments: use `sound='clip'`")
     else:
-        sound = _products(features.audio_segments, audio)
+        heard = _products(features.audio_segments, audio)
     return Logits(
         features.rows,
         _products(features.image, visual),
         _products(features.video, visual),
         windows,
-        sound,
+        heard,
         False,
         cosine,
         missing,

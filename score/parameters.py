@@ -1,6 +1,7 @@
 """Parameters of a rule, each said once: its range, its words, and how a search varies it.
 
-A field of a :class:`Parameters` class, made by :func:`number`, :func:`choice`, :func:`flag` or :func:`count`, is all
+A field of a :class:`Parameters` class, made by :func:`number`, :func:`choice`, :func:`flag`, :func:`count` or
+:func:`free_text`, is all
 that has to be said of a parameter: options of the command, spaces of a search, TOML and JSON files follow from it.
 """
 
@@ -14,7 +15,9 @@ from typing import Any, Literal, Self, cast
 from feature_cache.names import shortened
 from score.errors import ScoreError
 
-Kind = Literal["number", "choice", "flag", "count"]
+Kind = Literal["number", "choice", "flag", "count", "text"]
+MOST_CHARACTERS = 1000
+"""Of a text."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,8 @@ class Parameter:
 
     Attributes:
         name: of the field.
-        kind: "number" (searches vary it within a range), "choice" (searches vary it by name), "flag" or "count" (the
-            same for all settings of a search).
+        kind: "number" (searches vary it within a range), "choice" (searches vary it by name), "flag", "count" or "text"
+            (the same for all settings of a search).
         help: a phrase for people, at most 50 characters.
         title: its name in pictures.
         default: its value where none is given; None: one is needed.
@@ -32,6 +35,7 @@ class Parameter:
         high: largest one, infinity for none.
         names: what a choice can be, in the order of their codes.
         off: what a flag is called where it is not set, as in "no-refinement".
+        metavar: what a text stands for, as in "none|cache|FILE".
         fixed: a choice that is the same for all settings of a search.
     """
 
@@ -44,6 +48,7 @@ class Parameter:
     high: float = math.inf
     names: tuple[str, ...] = ()
     off: str = ""
+    metavar: str = ""
     fixed: bool = False
 
     @property
@@ -67,6 +72,9 @@ class Parameter:
         if self.kind == "choice":
             if not isinstance(value, str) or value not in self.names:
                 raise ScoreError(f"{self.name} must be one of {', '.join(self.names)}, got {_told(value)}")
+        elif self.kind == "text":
+            if not isinstance(value, str) or not 0 < len(value) <= MOST_CHARACTERS or not value.isprintable():
+                raise ScoreError(f"{self.name} must be {self.metavar}, a text, got {_told(value)}")
         elif self.kind == "flag":
             if not isinstance(value, bool):
                 raise ScoreError(f"{self.name} must be true or false, got {_told(value)}")
@@ -114,6 +122,11 @@ def flag(default: bool, *, help: str, off: str) -> Any:
 def count(default: int, *, low: int, high: int, help: str) -> Any:
     """A field for a whole number."""
     return _field(default, kind="count", low=low, high=high, help=help)
+
+
+def free_text(default: str, *, metavar: str, help: str) -> Any:
+    """A field for a text, such as a name or a file."""
+    return _field(default, kind="text", metavar=metavar, help=help)
 
 
 def fixed_choice(default: str, *, names: Sequence[str], help: str) -> Any:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import DONE, FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet, stopping
-from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.event_facts import EventFacts, origins_in
+from score.parameters import Parameters
 from score.rules import Rule, rule_of
 
 MOST_THREADS = 1024
@@ -94,7 +94,7 @@ class Pass:
                 yield waiting.popleft().result()
 
 
-def begin_pass(cache: FeatureCache, config: ScoreConfig, text: str | None, threads: int | None) -> Pass:
+def begin_pass(cache: FeatureCache, config: Parameters, text: str | None, threads: int | None) -> Pass:
     """Look at a cache and a setting before any clip is read.
 
     Args:

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache, Features
 from score.after import after_processing
 from score.clip_scores import SegmentScores, numbered
-from score.config import ScoreConfig
 from score.event_blocks import EventBlocks
 from score.events import Events
 from score.formats.base import EventBlock
+from score.parameters import Parameters
 from score.passes import Pass, Progress, begin_pass
 from score.rules.base import Part, ScoresClips, Traced, TracesClips
 from score.stitching import cut_from_longer, stitch_blocks
@@ -20,7 +20,7 @@ from score.traces import tracer_of
 
 def score(
     cache: FeatureCache,
-    config: ScoreConfig,
+    config: Parameters,
     text: str | None = None,
     threads: int | None = None,
     stitched: bool | None = None,
@@ -57,7 +57,7 @@ def score(
 
 def score_blocks(
     cache: FeatureCache,
-    config: ScoreConfig,
+    config: Parameters,
     text: str | None = None,
     threads: int | None = None,
     stitched: bool | None = None,
@@ -92,7 +92,7 @@ def score_blocks(
         ['events.parquet']
     """
     begun = begin_pass(cache, config, text, threads)
-    scorer = begun.rule.scorer(begun.config, begun.text, cache.segments)
+    scorer = begun.rule.scorer(begun.config, begun.text, cache)
     tracer = None if segment_scores is None else tracer_of(begun)
     made = begun.shards(lambda features: _made(scorer, tracer, features), progress)
     found = EventBlocks(begun.facts, _found(begun, made, segment_scores))

@@ -10,9 +10,9 @@ from typing import Any
 from feature_cache import FeatureCache
 from feature_cache.names import shortened
 from feature_cache.text_files import TextFileError, read_text
-from score.config import ScoreConfig
 from score.errors import ScoreError
-from score.parameters import describe
+from score.parameters import Parameters, describe
+from score.rules import RULES, USUAL, Rule, find_rule, rule_of
 
 MOST_BYTES = 100_000
 """Of a file of settings."""
@@ -20,34 +20,62 @@ MOST_IN_A_LINE = 1000
 """Characters: reading a dotted key takes time that grows with the square of its parts."""
 
 
-def settings_for(cache: FeatureCache, file: str | PathLike[str] | None = None, **given: Any) -> ScoreConfig:
+def settings_for(
+    cache: FeatureCache, file: str | PathLike[str] | None = None, rule: str | None = None, **given: Any
+) -> Any:
     """Settings to score a cache with: what is given first, then a file's, what the cache's kind needs, the published.
 
     Args:
         cache: an open cache.
         file: a TOML or JSON file with some or all parameters; None: there is none.
+        rule: name of the decision rule; None: the file's, or else AV²A's.
         given: parameters by name; None counts as not given.
 
+    Returns:
+        The rule's parameters, :class:`score.ScoreConfig` for AV²A's.
+
     Raises:
-        ScoreError: an unknown parameter, a value out of its range, a file that cannot be read, or nothing published
-            for the cache's backbone where a parameter is not given.
+        ScoreError: an unknown parameter, a value out of its range, a file that cannot be read or is of another rule, or
+            nothing published for the cache's backbone where a parameter is not given.
 
     Example:
         >>> settings_for(cache, alpha=0.4).alpha
         0.4
     """
-    chosen = {
-        **({} if file is None else read_parameters(file)),
-        **{name: value for name, value in given.items() if value is not None},
-    }
-    return ScoreConfig.for_backbone(cache.backbone, {**defaults_for(cache, chosen), **chosen})
+    of_file, chosen = (None, {}) if file is None else read_parameters(file, rule)
+    found = find_rule(rule or of_file or USUAL)
+    given = {name: value for name, value in given.items() if value is not None}
+    check_given(found, given)
+    return found.settings(cache, {**chosen, **given})
 
 
-def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
-    """Scoring parameters from a TOML file, or a JSON file if its name ends so; not all need be given.
+def check_given(rule: Rule, given: Mapping[str, Any]) -> None:
+    """Refuse parameters of other rules.
 
     Raises:
-        ScoreError: the file cannot be read, or holds something else than scoring parameters.
+        ScoreError: so; names the rules that have it.
+    """
+    known = describe(rule.parameters)
+    for name in given:
+        if name not in known:
+            others = [other.name for other in RULES.values() if name in describe(other.parameters)]
+            if not others:
+                raise ScoreError(f"unknown parameter {shortened(name, 60)!r}: there are {', '.join(known)}")
+            raise ScoreError(
+                f"`{name}` is no parameter of rule {rule.name}, but of {', '.join(others)}: leave it out, or use "
+                f"`rule={others[0]!r}`"
+            )
+
+
+def read_parameters(path: str | PathLike[str], rule: str | None = None) -> tuple[str, dict[str, Any]]:
+    """A rule's name and its parameters from a TOML file, or a JSON file if its name ends so; not all need be given.
+
+    Args:
+        path: the file; its ``rule`` names the decision rule, AV²A's where there is none.
+        rule: the only rule that it may be of; None: any.
+
+    Raises:
+        ScoreError: the file cannot be read, holds something else than parameters of its rule, or is of another rule.
     """
     file = Path(path)
     try:
@@ -60,16 +88,19 @@ def read_parameters(path: str | PathLike[str]) -> dict[str, Any]:
         raise ScoreError(f"{file} is nested too deeply: parameters are single values, such as alpha = 0.5") from error
     except ValueError as error:
         raise ScoreError(f"{file} cannot be read: {shortened(str(error), 120)}: correct it there") from error
-    names = describe(ScoreConfig)
     if not isinstance(found, dict):
         raise ScoreError(f"{file}: a table of parameters is expected, such as alpha = 0.5")
     if not found:
         raise ScoreError(f"{file} is empty, or was cut off: a parameter is expected, such as alpha = 0.5")
-    for name in found:
-        if name not in names:
-            raise ScoreError(f"{file}: unknown parameter {shortened(name, 60)!r}: there are {', '.join(names)}")
+    own = found.pop("rule", rule or USUAL)
+    if not isinstance(own, str) or own not in RULES:
+        raise ScoreError(f"{file}: no rule {shortened(str(own), 60)!r}: there are {', '.join(RULES)}")
+    if rule not in (None, own):
+        raise ScoreError(f"{file} has parameters of rule {own}, not of {rule}: take another file, or `rule={own!r}`")
+    names = describe(find_rule(own).parameters)
     try:
-        return {name: names[name].check(value) for name, value in found.items()}
+        check_given(find_rule(own), found)
+        return own, {name: names[name].check(value) for name, value in found.items()}
     except ScoreError as error:
         raise ScoreError(f"{file}: {error}") from error
 
@@ -94,54 +125,10 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def to_toml(config: ScoreConfig, comments: list[str]) -> str:
+def to_toml(config: Parameters, comments: list[str]) -> str:
     """A configuration as :func:`read_parameters` reads it, under comment lines."""
     lines = [f"# {comment}" for comment in comments]
+    rule = rule_of(config).name
+    lines += [] if rule == USUAL else [f"rule = {json.dumps(rule)}"]
     lines += [f"{name} = {json.dumps(value)}" for name, value in config.to_dict().items()]
     return "\n".join(lines) + "\n"
-
-
-def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
-    """The settings as they apply to a cache.
-
-    Without the windows' embeddings an event's score can only be pooled, even where nothing is refined by it.
-
-    Raises:
-        ScoreError: refinement without windows, or label shift by `cosine` without images.
-    """
-    if "cosine" in config.method and not cache.has_images:
-        raise ScoreError(
-            f"{cache.path} holds no image embeddings, which method {config.method} compares: use `method='bbse'`"
-        )
-    if cache.windows_kept == "all" or config.pooled_windows:
-        return config
-    if config.refinement:
-        if cache.kind == "probabilities":
-            raise ScoreError(
-                f"{cache.path} holds probabilities of segments, no windows that refinement needs: use "
-                "`refinement=False`, or `pooled_windows=True` (approximate)"
-            )
-        raise ScoreError(
-            f"{cache.path} does not hold every window, which refinement needs: "
-            "`extract_videos(..., windows='all')`, or use `pooled_windows=True` (approximate) or `refinement=False`"
-        )
-    return config.replace(pooled_windows=True)
-
-
-def defaults_for(cache: FeatureCache, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters that are not given and that a cache's kind decides, not its backbone.
-
-    A cache of probabilities is scored without refinement, and without the images' cosine if it holds no images.
-
-    Args:
-        cache: an open cache.
-        given: parameters that are given, by name.
-    """
-    found: dict[str, Any] = {}
-    if not cache.has_images:
-        found["method"] = "bbse"
-    if cache.kind == "probabilities" and not given.get("pooled_windows"):
-        found["refinement"] = False
-        if not given.get("refinement"):
-            found["threshold_stage2"] = 0.5  # of no effect
-    return {name: value for name, value in found.items() if given.get(name) is None}

@@ -9,9 +9,9 @@ import numpy as np
 from feature_cache import FeatureCache
 from feature_cache.names import shortened
 from score.clip_scores import SegmentScores, numbered
-from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.event_facts import EventFacts
+from score.parameters import Parameters
 from score.passes import Pass, Progress, begin_pass
 from score.rules.base import TracesClips
 from score.score_files import scores_output
@@ -54,7 +54,7 @@ class SegmentScoreBlocks:
 
 def segment_scores(
     cache: FeatureCache,
-    config: ScoreConfig,
+    config: Parameters,
     text: str | None = None,
     threads: int | None = None,
     clips: Sequence[str] | None = None,
@@ -119,4 +119,4 @@ def tracer_of(begun: Pass) -> TracesClips:
         raise ScoreError(
             f"the rule {begun.rule.name} compares no segments with thresholds: there are no scores of them"
         )
-    return make(begun.config, begun.text, begun.cache.segments)
+    return make(begun.config, begun.text, begun.cache)

@@ -9,7 +9,7 @@ from feature_cache import FAILED, MISSING_NAMES, PENDING, FeatureCache
 from score import Events, ScoreConfig
 from score.event_facts import read_origins
 from score.kernels.scorer import Scorer
-from score.settings import fitting
+from score.rules.av2a import fitting
 
 _Span = tuple[int, int, int, float, float, float]
 

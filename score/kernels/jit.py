@@ -1,11 +1,14 @@
 """How kernels are compiled: kept on disk where a folder can be written, without the interpreter lock, no fast-math.
 
-Those of other sources are left where they are, in folders of their own: nothing is deleted, and all may be.
+Those of other sources are left where they are, in folders of their own: nothing is deleted, and all may be. What a
+kernel is made of are its own file and those that it imports from: a change elsewhere leaves it as it is.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -15,8 +18,13 @@ from numba.core.compiler_lock import global_compiler_lock
 import feature_cache.layout
 import score.choices
 
-SOURCES = (*Path(__file__).parent.glob("*.py"), Path(score.choices.__file__), Path(feature_cache.layout.__file__))
-"""Files whose code or constants are compiled into kernels."""
+_KERNELS = Path(__file__).parent
+_CONSTANTS = {
+    "score.choices": Path(score.choices.__file__),
+    "feature_cache.layout": Path(feature_cache.layout.__file__),
+}
+"""Modules elsewhere whose constants are compiled into kernels."""
+_IMPORT = re.compile(r"^from (score\.kernels\.\w+|score\.choices|feature_cache\.layout) import ", re.MULTILINE)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -64,6 +72,21 @@ def sources_digest(files: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
+def sources_of(file: Path) -> frozenset[Path]:
+    """Files whose code or constants are compiled into a file's kernels: itself, and those that it imports from."""
+    found: set[Path] = set()
+    waiting = [file, Path(__file__)]
+    while waiting:
+        each = waiting.pop()
+        if each in found or not each.is_file():  # what is compiled from a text has no file
+            continue
+        found.add(each)
+        for module in _IMPORT.findall(each.read_text("utf-8")):
+            waiting.append(_CONSTANTS.get(module) or _KERNELS / f"{module.rpartition('.')[2]}.py")
+    return frozenset(found)
+
+
 def _place(folder: Path | None) -> tuple[Path, Path] | None:
     """Where kernels are kept: the folder that Numba is given, and the one that it makes of that for this package."""
     try:
@@ -81,20 +104,31 @@ def kernels_folder(files: Iterable[Path]) -> tuple[Path, Path] | None:
     None where nothing can be written. Numba notices a change in a function's own file only; a change in one that it
     calls into, or takes a constant from, would leave code compiled from the old text.
     """
-    base = _place(None)
-    return _place(base[0] / sources_digest(files)) if base else None
+    return _place(_BASE / sources_digest(files)) if _BASE else None
 
 
-_FOLDERS = kernels_folder(SOURCES)
-KEPT_IN = _FOLDERS[1] if _FOLDERS else None
-"""The folder of this package's compiled kernels, if any."""
+_BASE = (_place(None) or (None,))[0]
 
 
-def compiling_note(name: str) -> str | None:
-    """A line for whoever waits for the first call of a kernel; None where it is compiled already."""
-    if KEPT_IN is None:
+@cache
+def _folders(file: Path) -> tuple[Path, Path] | None:
+    """:func:`kernels_folder` of a file's kernels."""
+    return kernels_folder(sources_of(file)) if _BASE else None
+
+
+def kept_in(file: Path) -> Path | None:
+    """The folder of a file's compiled kernels, if any."""
+    folders = _folders(file)
+    return folders[1] if folders else None
+
+
+def compiling_note(kernel: str) -> str | None:
+    """A line for whoever waits for the first call of a kernel, "file.name"; None where it is compiled already."""
+    file, _, name = kernel.partition(".")
+    folder = kept_in(_KERNELS / f"{file}.py")
+    if folder is None:
         return "compiling kernels, half a minute each time: they can be kept nowhere (name a folder in NUMBA_CACHE_DIR)"
-    if any(KEPT_IN.glob(f"*.{name}-*.nbi")):
+    if any(folder.glob(f"*.{name}-*.nbi")):
         return None
     return "compiling kernels for this machine, once: about half a minute"
 
@@ -114,9 +148,10 @@ def _compiled(**options: Any) -> Compiles:
     options = {"nogil": True, "error_model": "numpy", **options}
 
     def compiled(function: _Function, /) -> _Function:
-        with _settings(_FOLDERS[0] if _FOLDERS else None):
+        folders = _folders(Path(function.__code__.co_filename))
+        with _settings(folders[0] if folders else None):
             try:
-                dispatcher: Any = njit(cache=_FOLDERS is not None, **options)(function)
+                dispatcher: Any = njit(cache=folders is not None, **options)(function)
             except RuntimeError:  # Numba can keep it nowhere
                 dispatcher = njit(**options)(function)
         if config.DISABLE_JIT:

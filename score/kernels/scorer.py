@@ -5,9 +5,10 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from feature_cache import FeatureCache, Features, TextSet
+from feature_cache import Features, TextSet
 from score.checks import check_features, check_segments, check_text, check_windows
 from score.choices import DECISIONS, FUSIONS, KERNEL_STREAMS, LATE, METHODS, STREAMS
+from score.common_parameters import CLIP
 from score.config import ScoreConfig
 from score.kernels.from_embeddings import EmbeddingsWorkspace, embeddings_workspace, score_embeddings
 from score.kernels.from_logits import ClipEvents, Setting, clip_workspace, empty_events, gather, score_clips
@@ -17,12 +18,6 @@ from score.logits import alphabetical, make_logits, missing_bits
 from score.rules.base import Part
 
 _ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
-
-
-def kernel_for(cache: FeatureCache) -> str:
-    """Name of the kernel that scores such a cache, for whoever wants to know whether it is compiled."""
-    plain = cache.kind == "embeddings" and "audio_segments" not in cache.arrays and "video" in cache.arrays
-    return "score_embeddings" if plain else "score_clips"
 
 
 class Scorer:
@@ -37,7 +32,7 @@ class Scorer:
         check_segments(segments)
         check_text(text)
         self._text, self._segments = text, segments
-        self._pooled = config.pooled_windows
+        self._pooled, self._sound = config.pooled_windows, config.sound
         self._setting = kernel_setting(config, segments)
         self._label_order = alphabetical(text.labels)
         self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
@@ -52,7 +47,7 @@ class Scorer:
         check_features(features, self._text, self._segments)
         if not self._pooled:
             check_windows(self._segments, features.video.shape[1], features.audio.shape[1])
-        if features.visual_probability is not None or features.audio_segments is not None or not features.video.size:
+        if features.visual_probability is not None or self._sound != CLIP or not features.video.size:
             return self._score_segments(features)
         workspace, events = self._workspace(features)
         score_embeddings(
@@ -73,7 +68,7 @@ class Scorer:
 
     def _score_segments(self, features: Features) -> Part:
         """Events of clips of which more than windows is known, or less: from logits on, as a search does."""
-        batch = make_logits(features, self._text)
+        batch = make_logits(features, self._text, self._sound)
         clips, segments, labels = batch.image.shape
         events = empty_events(clips, labels, segments)
         score_clips(

@@ -7,6 +7,7 @@ import numpy as np
 from feature_cache import Features, TextSet
 from score.checks import check_features, check_segments, check_text
 from score.choices import KERNEL_STREAMS, STREAMS
+from score.common_parameters import WINDOWS
 from score.config import ScoreConfig
 from score.kernels.from_logits import clip_workspace
 from score.kernels.scorer import kernel_setting
@@ -28,7 +29,7 @@ class Tracer:
         """
         check_segments(segments)
         check_text(text)
-        self._text, self._segments = text, segments
+        self._text, self._segments, self._sound = text, segments, config.sound
         self._setting = kernel_setting(config, segments)
 
     def trace(self, features: Features) -> Traced:
@@ -38,7 +39,8 @@ class Tracer:
             ScoreError: shapes or dtypes do not fit each other or the text set.
         """
         check_features(features, self._text, self._segments)
-        batch = make_logits(replace(features, video=features.video[:, :1], audio=features.audio[:, :1]), self._text)
+        audio = features.audio if self._sound == WINDOWS else features.audio[:, :1]
+        batch = make_logits(replace(features, video=features.video[:, :1], audio=audio), self._text, self._sound)
         clips, segments, labels = batch.image.shape
         shape = (clips, len(STREAMS), segments, labels)
         probability, threshold = np.full(shape, np.nan), np.full(shape, np.nan)

@@ -4,8 +4,9 @@ from score.errors import ScoreError
 from score.parameters import Parameters
 from score.rules.av2a import AV2A
 from score.rules.base import Rule
+from score.rules.exchange import EXCHANGE
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A,)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE)}
 """Every rule by name, the usual one first."""
 USUAL = next(iter(RULES))
 

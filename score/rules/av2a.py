@@ -1,35 +1,106 @@
 """AV²A's rule (docs/design.md 4): its parameters are ScoreConfig; kernels are imported when they are needed."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, TextSet
+from score.choices import LABELS
+from score.common_parameters import CLIP, SEGMENTS, check_sound
 from score.config import ScoreConfig
+from score.errors import ScoreError
 from score.reading import Reading
-from score.rules.base import Rule, ScoresClips, SweepsSettings, TracesClips
-from score.settings import fitting, settings_for
+from score.rules.base import Makes, Rule, ScoresClips, SweepsSettings, TracesClips
 
 if TYPE_CHECKING:
     from score.tuning.space import Space
 
 
-def _scorer(config: ScoreConfig, text: TextSet, segments: int) -> ScoresClips:
+def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
+    """The settings as they apply to a cache.
+
+    Without the windows' embeddings an event's score can only be pooled, even where nothing is refined by it.
+
+    Raises:
+        ScoreError: refinement without windows, label shift by `cosine` without images, or sound that is not there.
+    """
+    if config.sound == CLIP and cache.windows_kept == "none" and cache.kind != "probabilities":
+        config = config.replace(sound=SEGMENTS)
+    check_sound(cache, config.sound)
+    if "cosine" in config.method and not cache.has_images:
+        raise ScoreError(
+            f"{cache.path} holds no image embeddings, which method {config.method} compares: use `method='bbse'`"
+        )
+    if cache.windows_kept == "all" or config.pooled_windows:
+        return config
+    if config.refinement:
+        if cache.kind == "probabilities":
+            raise ScoreError(
+                f"{cache.path} holds probabilities of segments, no windows that refinement needs: use "
+                "`refinement=False`, or `pooled_windows=True` (approximate)"
+            )
+        raise ScoreError(
+            f"{cache.path} does not hold every window, which refinement needs: "
+            "`extract_videos(..., windows='all')`, or use `pooled_windows=True` (approximate) or `refinement=False`"
+        )
+    return config.replace(pooled_windows=True)
+
+
+def usual_sound(cache: FeatureCache) -> str:
+    """The whole clip's sound, as in the paper; the segments' own where there is no other, or somebody imported it."""
+    own = cache.kind == "probabilities" or "audio_segments" in cache.arrays
+    return SEGMENTS if own and (cache.windows_kept == "none" or "sampling" not in cache.attributes) else CLIP
+
+
+def defaults_for(cache: FeatureCache, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that are not given and that a cache's kind decides, not its backbone.
+
+    A cache of probabilities is scored without refinement, and without the images' cosine if it holds no images.
+
+    Args:
+        cache: an open cache.
+        given: parameters that are given, by name.
+    """
+    found: dict[str, Any] = {"sound": usual_sound(cache)}
+    if not cache.has_images:
+        found["method"] = "bbse"
+    if cache.kind == "probabilities" and not given.get("pooled_windows"):
+        found["refinement"] = False
+        if not given.get("refinement"):
+            found["threshold_stage2"] = 0.5  # of no effect
+    return {name: value for name, value in found.items() if given.get(name) is None}
+
+
+def _settings(cache: FeatureCache, given: Mapping[str, Any]) -> ScoreConfig:
+    return ScoreConfig.for_backbone(cache.backbone, {**defaults_for(cache, given), **given})
+
+
+def _scorer(config: ScoreConfig, text: TextSet, cache: FeatureCache) -> ScoresClips:
     from score.kernels.scorer import Scorer
 
-    return Scorer(config, text, segments)
+    return Scorer(config, text, cache.segments)
 
 
-def _tracer(config: ScoreConfig, text: TextSet, segments: int) -> TracesClips:
+def _tracer(config: ScoreConfig, text: TextSet, cache: FeatureCache) -> TracesClips:
     from score.kernels.tracer import Tracer
 
-    return Tracer(config, text, segments)
+    return Tracer(config, text, cache.segments)
 
 
-def _sweep(settings: NDArray[Any], space: "Space", cache: FeatureCache, reading: Reading) -> SweepsSettings:
+def _inputs(config: ScoreConfig, text: TextSet, _: FeatureCache) -> Makes:
+    from score.logits import make_logits
+
+    return partial(make_logits, text=text, sound=config.sound)
+
+
+def _sweep(
+    settings: NDArray[Any], space: "Space", cache: FeatureCache, _: TextSet, reading: Reading
+) -> SweepsSettings:  # fmt: skip
     from score.tuning.sweep import Sweep
 
-    return Sweep(settings, space, cache, reading)
+    return Sweep(settings, fitting(cache, space.start.replace(method="naive")), reading, cache.segments)
 
 
 def _workspace_bytes(labels: int, segments: int, sounds: int) -> int:
@@ -43,6 +114,13 @@ def _check(cache: FeatureCache, space: "Space") -> None:
         fitting(cache, space.start.replace(method=method))
 
 
+def _kernel(cache: FeatureCache, reading: int | None) -> str:
+    if reading is not None:
+        return "sweep.sweep_clips" if reading == LABELS else "sweep_one_label.sweep_one_label"
+    plain = cache.kind == "embeddings" and usual_sound(cache) == CLIP and "video" in cache.arrays
+    return "from_embeddings.score_embeddings" if plain else "from_logits.score_clips"
+
+
 AV2A = Rule(
     name="av2a",
     about="label selection, label shift within a clip, refinement of candidates as a whole (CVPR 2025)",
@@ -51,10 +129,12 @@ AV2A = Rule(
         "method", "fusion", "filter_threshold", "alpha", "threshold_stage1", "gamma", "threshold_stage2",
     ),
     fitting=fitting,
-    settings=settings_for,
+    settings=_settings,
     check=_check,
     scorer=_scorer,
+    inputs=_inputs,
     sweep=_sweep,
+    kernel=_kernel,
     reference="score.reference.scoring",
     workspace_bytes=_workspace_bytes,
     tracer=_tracer,

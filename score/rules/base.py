@@ -1,6 +1,6 @@
 """What a rule is to the rest of the house."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -118,6 +118,10 @@ class SweepsSettings(Protocol):
         """
 
 
+Makes = Callable[[Features], "Logits"]
+"""What a search compares clips by, of a batch of clips."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """A decision rule.
@@ -130,12 +134,16 @@ class Rule:
         fitting: the settings as they apply to a cache; refuses those for which it does not hold enough.
         settings: settings of a cache from parameters that are given, by name; the rest as its kind and backbone decide.
         check: refuses a space for whose settings a cache does not hold enough.
-        scorer: a setting, a text set and the number of segments, ready to score.
+        scorer: a setting that fits, a label set and a cache, ready to score its clips.
         tracer: the same, ready to say what is compared segment by segment; None where nothing is.
-        sweep: a batch of settings, structured (S,), of a space, with the cache and how predictions are read, ready.
+        inputs: what a search with such a setting, label set and cache keeps of each clip.
+        sweep: a batch of settings, structured (S,), of a space, with the cache, the label set and how predictions are
+            read, ready.
+        kernel: "file.name" of the kernel that scores a cache, or sweeps it where a code of ``READINGS`` is given.
         reference: module of the same rule in plain NumPy.
         workspace_bytes: the least working memory of a thread that sweeps clips of so many labels, segments and rows of
             sound.
+        inferred: what of it its source leaves open, a line; empty for nothing.
     """
 
     name: str
@@ -143,10 +151,13 @@ class Rule:
     parameters: type[Parameters]
     slowest_first: Sequence[str]
     fitting: Callable[[FeatureCache, Any], Any]
-    settings: Callable[..., Any]
+    settings: Callable[[FeatureCache, Mapping[str, Any]], Any]
     check: Callable[[FeatureCache, "Space"], None]
-    scorer: Callable[[Any, TextSet, int], ScoresClips]
-    sweep: Callable[["NDArray[Any]", "Space", FeatureCache, Reading], SweepsSettings]
+    scorer: Callable[[Any, TextSet, FeatureCache], ScoresClips]
+    inputs: Callable[[Any, TextSet, FeatureCache], Makes]
+    sweep: Callable[["NDArray[Any]", "Space", FeatureCache, TextSet, Reading], SweepsSettings]
+    kernel: Callable[[FeatureCache, int | None], str]
     reference: str
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
-    tracer: Callable[[Any, TextSet, int], TracesClips] | None = None
+    tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
+    inferred: str = ""

@@ -75,6 +75,15 @@ class HeldSplit(ABC):
     def truth_digest(self) -> str:
         """Of the clips' names, the labels and the truth: 64 hex digits."""
 
+    def prepare(self, space: Space) -> None:  # noqa: B027
+        """Take the space whose settings are to be tried, before anything else is asked for.
+
+        What is kept of a clip follows from what is the same in all its settings.
+
+        Raises:
+            ScoreError: the cache does not hold enough for it.
+        """
+
     @abstractmethod
     def load(
         self, room: Room, *, in_memory: bool = True, folder: Path | None = None, kept: dict[str, Any] | None = None
@@ -138,7 +147,7 @@ class HeldSplit(ABC):
         rule = find_rule(space.rule)
         first = {name: values[0] if isinstance(values, tuple) else values for name, values in space.given.items()}
         given = {"decision": self.dataset.decision, **first} if "decision" in describe(rule.parameters) else first
-        return space.completed(rule.settings(self._cache, **given).to_dict())
+        return space.completed(rule.settings(self._cache, given).to_dict())
 
     def check(self, space: Space) -> None:
         """Refuse a space of which the cache does not hold enough.

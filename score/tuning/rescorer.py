@@ -211,7 +211,7 @@ class Rescorer(HeldSplit):
     def _score(self, config: tuple[Any, Any], chunk: tuple[int, Features]) -> _Found:
         """Events of one setting in some clips."""
         (rule, parameters), (first, features) = config, chunk
-        scorer = rule.scorer(parameters, self._text, self._cache.segments)
+        scorer = rule.scorer(parameters, self._text, self._cache)
         parts = []
         for start in range(0, len(features), _CLIPS_AT_ONCE):
             _, table, scores = scorer.score(part_of(features, slice(start, start + _CLIPS_AT_ONCE)))

@@ -105,6 +105,8 @@ def search(
     reported = [held]
     if report_on is not None and report_on is not tuned_on:
         reported.append(kind(cache, report_on, text, partial=partial, threads=threads))
+    for each in reported:
+        each.prepare(space)
     needs = search_needs(cache, reported, space, sampler, total, report_on is not None)
     _load(reported, plan_room(allowed, needs), output)
     names = held.metric_names

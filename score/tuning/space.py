@@ -11,6 +11,7 @@ from feature_cache.names import shortened
 from score.errors import ScoreError
 from score.parameters import Parameter, Parameters, describe
 from score.rules import USUAL, find_rule
+from score.settings import check_given
 
 MOST_SETTINGS = 20_000_000
 MOST_VALUES = 1_000_000
@@ -72,9 +73,7 @@ class Space:
         self.rule = rule
         known = describe(self.parameters)
         given = {**dict(zip(known, values, strict=False)), **given}
-        for name in given:
-            if name not in known:
-                raise ScoreError(f"unknown parameter {shortened(name, 60)!r}: there are {', '.join(known)}")
+        check_given(find_rule(rule), given)
         self.given: dict[str, Any] = {
             name: _values(known[name], value) if known[name].searched else known[name].check(value)
             for name, value in given.items()

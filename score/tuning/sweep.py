@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import FeatureCache
 from score.checks import check_windows
 from score.choices import DECISIONS, LABELS, ONE_LABEL
+from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.kernels.sweep import sweep_clips
 from score.kernels.sweep_one_label import sweep_one_label
@@ -23,11 +23,7 @@ from score.kernels.sweep_passes import (
 )
 from score.reading import Reading
 from score.rules.base import Split
-from score.settings import fitting
 from score.tuning.plan import make_plan
-
-if TYPE_CHECKING:
-    from score.tuning.space import Space
 
 _NAME = "av2a"
 
@@ -35,20 +31,17 @@ _NAME = "av2a"
 class Sweep:
     """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`)."""
 
-    def __init__(self, settings: NDArray[Any], space: "Space", cache: FeatureCache, reading: Reading) -> None:
+    def __init__(self, settings: NDArray[Any], config: ScoreConfig, reading: Reading, segments: int) -> None:
         """Plan it.
 
         Args:
-            settings: structured (S,) of the space's dtype.
-            space: for what is fixed.
-            cache: whose windows may be missing.
+            settings: structured (S,) of a space's dtype.
+            config: what is fixed, as it applies to the cache.
             reading: how predictions are read.
+            segments: T.
         """
-        self._reading = reading
-        config = space.start
-        self._segments = cache.segments
-        self._plan = make_plan(settings, config.label_shift_iters, cache.segments)
-        self._config = fitting(cache, config.replace(method="naive"))
+        self._reading, self._config, self._segments = reading, config, segments
+        self._plan = make_plan(settings, config.label_shift_iters, segments)
 
     def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
         """As :meth:`score.rules.base.SweepsSettings.sums`.

@@ -19,11 +19,12 @@ from score.datasets.base import Floats, Measured
 from score.datasets.match import match_clips
 from score.datasets.measured import added_up
 from score.datasets.one_label import background_of
+from score.errors import ScoreError
 from score.evaluation import check_coverage
 from score.kernels.sweep_passes import ONE_LABEL_FIGURES, UNIMODAL_FIGURES
-from score.logits import alphabetical, make_logits, part_of
+from score.logits import Logits, alphabetical, part_of
 from score.rules import find_rule
-from score.rules.base import Split, SweepsSettings
+from score.rules.base import Makes, Split, SweepsSettings
 from score.tuning.clips import Arrays, Clips, InMemory, Spilled, row_bytes
 from score.tuning.held import HeldSplit
 from score.tuning.memory import ROWS_AT_ONCE, BatchNeeds, Room, SplitNeeds
@@ -67,6 +68,8 @@ class Sweeper(HeldSplit):
         self.clip_ids = [ids[row] for row in self._found.values()]
         self._rows = done[np.fromiter(self._found.values(), np.int64, self.n_found)]
         self._clips: Clips | None = None
+        self._make: Makes | None = None
+        self._prepared: tuple[str, dict[str, Any]] | None = None
         self._truth = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
 
     @property
@@ -159,14 +162,29 @@ class Sweeper(HeldSplit):
         assert self.dataset.from_sums is not None
         return self.dataset.from_sums(sums, weights)
 
+    def prepare(self, space: Space) -> None:
+        """As :meth:`HeldSplit.prepare`."""
+        rule, wanted = find_rule(space.rule), (space.rule, space.fixed)
+        if wanted == self._prepared:
+            return
+        self._make = rule.inputs(rule.fitting(self._cache, space.start), self._text, self._cache)
+        self._prepared, self._clips = wanted, None
+        self.__dict__.pop("_like", None)
+
+    def _inputs(self, features: Features) -> Logits:
+        if self._make is None:
+            raise ScoreError("clips are read for a space: `prepare` comes first")
+        return self._make(features)
+
     def _sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
         self.check(space)
-        return find_rule(space.rule).sweep(settings, space, self._cache, self.dataset.reading)
+        self.prepare(space)
+        return find_rule(space.rule).sweep(settings, space, self._cache, self._text, self.dataset.reading)
 
     @cached_property
     def _like(self) -> Arrays:
         """What is kept of a clip, of none."""
-        logits = make_logits(self._cache.read([]), self._text)
+        logits = self._inputs(self._cache.read([]))
         self._given = logits.given
         truth = self.annotations.truth({}, self.labels, self._cache.segments, self._cache.segment_seconds)
         return {**logits.arrays, **_arrays(truth)}
@@ -211,7 +229,7 @@ class Sweeper(HeldSplit):
         features = read.result()
         for start in range(0, len(numbers), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
-            yield numbers[rows], make_logits(part_of(features, rows), self._text).arrays
+            yield numbers[rows], self._inputs(part_of(features, rows)).arrays
 
     def _sum(self, work: Callable[[int, Iterator[Split]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """Sum over blocks in their order, in threads; ``work`` gets a block's first clip and its clips."""

@@ -255,7 +255,9 @@ def run(word):
     return bits.smooth(word) + bits.span(0, 2)
 
 import numpy
-print(jit.__file__, jit.KEPT_IN, int(run(numpy.uint64(0b10110))), jit.compiling_note("run"), sep="|")
+kept = jit.kept_in(jit.Path(__file__))
+note = jit.compiling_note("bitmask.none")
+print(jit.__file__, kept, int(run(numpy.uint64(0b10110))), note, sep="|")
 """
 
 
@@ -264,7 +266,8 @@ import score.kernels.jit as jit
 from score.kernels.streams import fallback_stream
 
 value = fallback_stream(1, 1)  # 1 says that there is no picture
-print(jit.KEPT_IN, value, sum(fallback_stream.stats.cache_hits.values()), sep="|")
+kept = jit.kept_in(jit.Path(jit.__file__).with_name("streams.py"))
+print(kept, value, sum(fallback_stream.stats.cache_hits.values()), sep="|")
 """
 
 

@@ -14,7 +14,7 @@ from feature_cache import NO_PICTURE, NO_SOUND, CacheError, FeatureCache, window
 from score import Annotations, Events, ScoreConfig, ScoreError, evaluate, score, search
 from score.choices import METHODS
 from score.reference.scoring import ClipLogits, clip_logits, score_clip
-from score.settings import defaults_for
+from score.rules.av2a import defaults_for
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
 from tests.score.test_search import WIDE, compare

@@ -100,7 +100,7 @@ def test_features_that_contradict(changes: dict[str, Any], of_text: dict[str, An
 )
 def test_a_search_refuses_them_too(changes: dict[str, Any]) -> None:
     with pytest.raises(ScoreError):
-        make_logits(features(**changes), text())
+        make_logits(features(**changes), text(), "clip")
 
 
 @pytest.mark.parametrize("segments", [-1, 0, 1, 65, 10**9])
@@ -144,7 +144,7 @@ def test_float16_and_float64_are_taken() -> None:
 )
 def test_a_truth_of_other_clips(changes: dict[str, Any]) -> None:
     whole: dict[str, Any] = {
-        "logits": make_logits(features(), text()),
+        "logits": make_logits(features(), text(), "clip"),
         "true": np.zeros((N, 3, C), np.uint64),
         "first": np.full((N, 3), -1),
         "label_order": alphabetical(text().labels),
@@ -169,8 +169,9 @@ def test_intervals_of_nothing(values: NDArray[Any]) -> None:
 
 _OUT_OF_BOUNDS = """
 import numpy as np
-from score.kernels.jit import KEPT_IN, lean
-@lean
+from pathlib import Path
+from score.kernels import jit
+@jit.lean
 def read(values, place):
     return values[place]
 try:
@@ -178,7 +179,7 @@ try:
     print("read")
 except IndexError:
     print("refused")
-print(KEPT_IN)
+print(jit.kept_in(Path(jit.__file__).with_name("f1.py")))
 """
 
 
@@ -191,9 +192,11 @@ def test_checked_code_is_kept_elsewhere() -> None:
     )
     said, folder = done.stdout.splitlines()
     assert said == "refused"
-    assert jit.KEPT_IN is not None
-    assert Path(folder).name == jit.KEPT_IN.name
-    assert Path(folder).parent.name != jit.sources_digest(jit.SOURCES)
+    file = Path(jit.__file__).with_name("f1.py")
+    kept = jit.kept_in(file)
+    assert kept is not None
+    assert Path(folder).name == kept.name
+    assert Path(folder).parent.name != kept.parent.name == jit.sources_digest(jit.sources_of(file))
 
 
 @pytest.mark.slow

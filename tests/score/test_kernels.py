@@ -70,7 +70,7 @@ def embeddings(draw: st.DrawFn) -> tuple[Features, TextSet]:
 def test_from_embeddings_on_all_equals_the_reference(made: tuple[Features, TextSet], config: ScoreConfig) -> None:
     features, text = made
     rows, table, scores = Scorer(config, text, features.image.shape[1]).score(features)
-    batch = make_logits(features, text)
+    batch = make_logits(features, text, "clip")
     for i in range(len(rows)):
         assert features.missing is not None
         clip = clip_logits(
@@ -231,8 +231,18 @@ def test_other_sources_are_kept_elsewhere(tmp_path: Path) -> None:
 
 
 def test_kernels_are_kept_by_the_digest_of_their_sources() -> None:
-    assert jit.KEPT_IN is not None
-    assert jit.KEPT_IN.parent.name == jit.sources_digest(jit.SOURCES)
+    file = Path(jit.__file__).with_name("f1.py")
+    kept = jit.kept_in(file)
+    assert kept is not None
+    assert kept.parent.name == jit.sources_digest(jit.sources_of(file))
+
+
+def test_a_change_in_a_file_leaves_kernels_that_take_nothing_from_it() -> None:
+    folder = Path(jit.__file__).parent
+    names = {file.name for file in jit.sources_of(folder / "f1.py")}
+    assert {"f1.py", "bitmask.py", "jit.py"} <= names
+    assert "label_shift.py" not in names
+    assert {"label_shift.py", "bitmask.py", "choices.py"} <= {file.name for file in jit.sources_of(folder / "sweep.py")}
 
 
 def imported_constants(file: Path) -> set[str]:
@@ -257,13 +267,15 @@ def imported_constants(file: Path) -> set[str]:
 def test_all_that_is_compiled_in_is_digested() -> None:
     """Constants of other packages, too: kernels compiled from the old ones must not survive."""
     folder = Path(jit.__file__).parent
-    taken = set().union(*(imported_constants(file) for file in folder.glob("*.py")))
+    files = list(folder.glob("*.py"))
+    taken = set().union(*(imported_constants(file) for file in files))
     assert {"score.choices", "feature_cache.layout", "score.kernels.bitmask"} <= taken
-    sources = {file.resolve() for file in jit.SOURCES}
-    for name in taken:
-        module = importlib.import_module(name)
-        assert module.__file__ is not None
-        assert Path(module.__file__).resolve() in sources, name
+    for file in files:
+        sources = {each.resolve() for each in jit.sources_of(file)}
+        for name in imported_constants(file):
+            module = importlib.import_module(name)
+            assert module.__file__ is not None
+            assert Path(module.__file__).resolve() in sources, (file, name)
 
 
 def test_a_numba_without_the_private_option() -> None:

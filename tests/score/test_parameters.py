@@ -36,8 +36,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Rule:
     rule = Rule(
         name="made", about="", parameters=Made, slowest_first=("way", "sharpness"),
         fitting=lambda cache, config: config,
-        settings=lambda cache, **given: Made(**{"sharpness": 1.0, **given}), check=lambda cache, space: None,
-        scorer=RULES["av2a"].scorer, sweep=RULES["av2a"].sweep, reference="",
+        settings=lambda cache, given: Made(**{"sharpness": 1.0, **given}), check=lambda cache, space: None,
+        scorer=RULES["av2a"].scorer, inputs=RULES["av2a"].inputs, sweep=RULES["av2a"].sweep, reference="",
+        kernel=lambda cache, reading: "none.none",
     )  # fmt: skip
     monkeypatch.setitem(score.rules.RULES, "made", rule)
     return rule
@@ -137,4 +138,4 @@ def test_files_of_settings(tmp_path: Path) -> None:
     assert text.startswith("# one line\n# another\n")
     assert tomllib.loads(text) == config.to_dict()
     (tmp_path / "c.toml").write_text(text)
-    assert ScoreConfig.from_dict(read_parameters(tmp_path / "c.toml")) == config
+    assert ScoreConfig.from_dict(read_parameters(tmp_path / "c.toml")[1]) == config

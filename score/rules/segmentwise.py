@@ -1,0 +1,184 @@
+"""Rules whose streams are decided segment by segment, by one kernel each that scores clips and sweeps settings.
+
+Such a kernel takes clips, settings as rows of numbers and a truth; it adds figures up, or writes what one setting says
+(``score/kernels/judge.py``). What is particular to a rule is a :class:`Kernel`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from feature_cache import FeatureCache, Features, TextSet
+from score.checks import check_segments, check_text
+from score.choices import KERNEL_STREAMS, LABELS, NOTHING, ONE_LABEL, STREAMS
+from score.errors import ScoreError
+from score.reading import Reading
+from score.rules.base import Makes, Part, Split
+
+if TYPE_CHECKING:
+    from score.logits import Logits
+    from score.tuning.space import Space
+
+_ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
+Constants = tuple[Any, ...]
+"""What a kernel is given beside clips and settings: Gram matrices of the labels, say."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What is particular to a rule.
+
+    Attributes:
+        name: of the rule.
+        clips: arrays of clips that the compiled function is given first.
+        run: the compiled function: clips' arrays, constants, settings, truth, workspace, sums, on, value.
+        workspace: a thread's, for so many labels and segments.
+        constants: from a setting, a label set and a cache.
+        inputs: what is kept of each clip, likewise.
+        columns: settings as numbers, float64 (S, P), from arrays or values by name; the first columns vary slowest.
+        slope: of scores (``judge.event_score``).
+    """
+
+    name: str
+    clips: Callable[["Logits"], tuple[NDArray[Any], ...]]
+    run: Callable[..., None]
+    workspace: Callable[[int, int], Any]
+    constants: Callable[[Any, TextSet, FeatureCache], Constants]
+    inputs: Callable[[Any, TextSet, FeatureCache], Makes]
+    columns: Callable[[Mapping[str, Any]], NDArray[np.float64]]
+    slope: float
+
+
+class SegmentScorer:
+    """One setting and one label set, ready for batches of clips (:class:`score.rules.base.ScoresClips`)."""
+
+    def __init__(self, kernel: Kernel, config: Any, text: TextSet, cache: FeatureCache) -> None:
+        """Prepare.
+
+        Raises:
+            ScoreError: the label set or the cache does not do.
+        """
+        check_segments(cache.segments)
+        check_text(text)
+        self._kernel, self._labels, self._segments = kernel, len(text.labels), cache.segments
+        self._make = kernel.inputs(config, text, cache)
+        self._constants = kernel.constants(config, text, cache)
+        self._settings = kernel.columns({name: np.array([value]) for name, value in config.to_dict().items()})
+
+    def score(self, features: Features) -> Part:
+        """Events of a batch of clips, in the order of docs/design.md 4.5.
+
+        Raises:
+            ScoreError: shapes or dtypes do not fit each other or the label set.
+        """
+        from score.kernels.judge import list_events
+
+        batch = self._make(features)
+        on, value = self.say(batch)
+        table, scores = np.empty((0, 5), np.int64), np.empty(0)
+        count = list_events(on, value, self._kernel.slope, _ORDER, table, scores)
+        table, scores = np.empty((count, 5), np.int64), np.empty(count)
+        list_events(on, value, self._kernel.slope, _ORDER, table, scores)
+        return features.rows, table, scores
+
+    def say(self, batch: "Logits") -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+        """What the rule says of n clips: uint64 (n, 3, C), segments that are on; float64 (n, 3, C, T), their values."""
+        n, labels, segments = len(batch.rows), self._labels, self._segments
+        on, value = np.zeros((n, 3, labels), np.uint64), np.zeros((n, 3, labels, segments))
+        if n:
+            self._kernel.run(
+                *self._kernel.clips(batch), *self._constants, self._settings, _no_truth(labels, segments),
+                self._kernel.workspace(labels, segments), np.zeros((1, 8)), on, value,
+            )  # fmt: skip
+        return on, value
+
+
+def _no_truth(labels: int, segments: int) -> NamedTuple:
+    from score.kernels.judge import ClipsTruth
+
+    return ClipsTruth(
+        np.zeros((0, 3, labels), np.uint64), np.zeros((0, 3), np.int64), np.zeros((0, 0, segments), np.int64),
+        np.zeros(0, np.int64), LABELS, NOTHING,
+    )  # fmt: skip
+
+
+class SegmentSweep:
+    """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`)."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        settings: NDArray[Any],
+        space: "Space",
+        cache: FeatureCache,
+        text: TextSet,
+        reading: Reading,
+    ) -> None:
+        """Plan it: settings are sorted so that neighbours share most."""
+        self._kernel, self._reading, self._segments = kernel, reading, cache.segments
+        self._constants = kernel.constants(space.start, text, cache)
+        fixed = {name: np.array([value]) for name, value in space.fixed.items()}
+        columns = kernel.columns({name: settings[name] for name in settings.dtype.names or ()} | fixed)
+        self._order = np.lexsort(columns.T[::-1])
+        self._columns = np.ascontiguousarray(columns[self._order])
+
+    def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
+        """As :meth:`score.rules.base.SweepsSettings.sums`.
+
+        Raises:
+            ScoreError: clips of another number of segments, or without what they are compared with.
+        """
+        found = np.zeros((len(self._columns), self._reading.columns))
+        for part in parts:
+            self._add(part, found)
+        out = np.empty_like(found)
+        out[self._order] = found
+        return out
+
+    def _add(self, part: Split, sums: NDArray[np.float64]) -> None:
+        from score.kernels.judge import ClipsTruth
+
+        if part.segments != self._segments:
+            raise ScoreError(f"clips of {part.segments} segments, expected {self._segments} as the cache has")
+        if part.group.max(initial=0) >= self._reading.groups:
+            raise ScoreError(f"group {part.group.max()} of a clip, expected one below {self._reading.groups}")
+        if self._reading.code == ONE_LABEL and not part.classes.shape[1]:
+            raise ScoreError("no labels of segments to compare with")
+        labels = len(part.label_order)
+        truth = ClipsTruth(part.true, part.first, part.classes, part.group, self._reading.code, part.background)
+        workspaces = part.kept.setdefault(self._kernel.name, SimpleQueue())
+        try:
+            workspace = workspaces.get_nowait()
+        except Empty:
+            workspace = self._kernel.workspace(labels, part.segments)
+        try:
+            self._kernel.run(
+                *self._kernel.clips(part.logits), *self._constants, self._columns, truth, workspace, sums,
+                np.zeros((0, 3, labels), np.uint64), np.zeros((0, 3, labels, part.segments)),
+            )  # fmt: skip
+        finally:
+            workspaces.put(workspace)
+
+
+def settings_of(
+    parameters: type[Any], usual: Callable[[FeatureCache], Mapping[str, Any]]
+) -> Callable[[FeatureCache, Mapping[str, Any]], Any]:
+    """Settings from parameters that are given, then what the cache's kind decides, then the defaults."""
+
+    def settings(cache: FeatureCache, given: Mapping[str, Any]) -> Any:
+        return parameters.from_dict({**usual(cache), **given})
+
+    return settings
+
+
+def check_start(fitting: Callable[[FeatureCache, Any], Any]) -> Callable[[FeatureCache, "Space"], None]:
+    """Refuses a space whose first setting does not fit a cache: what is fixed decides."""
+
+    def check(cache: FeatureCache, space: "Space") -> None:
+        fitting(cache, space.start)
+
+    return check
