@@ -14,11 +14,13 @@ from score.kernels.judge import (
     Said,
     add_row,
     begin_clip,
+    copy,
     judge_audiovisual,
     judge_one_label,
     judge_unimodal,
     judge_workspace,
     said_nothing,
+    write_said,
 )
 from score.kernels.runs import best_runs
 from score.kernels.types import F64, U8, U64
@@ -144,7 +146,7 @@ def decode_stream(x: F64, cost: F64, largest: F64, penalty: float, margins: F64,
             margins[t] = x[step * t, c] - 0.5 * cost[c]
         on[c] = best_runs(margins, penalty)
         if on[c] != 0:
-            value[c] = margins
+            copy(margins, value[c])
 
 
 @inner
@@ -160,7 +162,7 @@ def audiovisual(image: F64, sound: F64, missing: int, setting: F64, workspace: E
             left = AUDIO if missing == NO_PICTURE else VISUAL
             on[AUDIOVISUAL, c] = on[left, c]
             if on[left, c] != 0:
-                value[AUDIOVISUAL, c] = value[left, c]
+                copy(value[left, c], value[AUDIOVISUAL, c])
         elif setting[FUSION] == LATE:
             on[AUDIOVISUAL, c] = on[VISUAL, c] & on[AUDIO, c]
             if on[AUDIOVISUAL, c] != 0:
@@ -174,7 +176,7 @@ def audiovisual(image: F64, sound: F64, missing: int, setting: F64, workspace: E
                 seen, heard = image[t, c] - 0.5 * cost[VISUAL, c], sound[step * t, c] - 0.5 * cost[AUDIO, c]
                 margins[t] = alpha * heard + (1.0 - alpha) * seen
             on[AUDIOVISUAL, c] = best_runs(margins, setting[PENALTY])
-            value[AUDIOVISUAL, c] = margins
+            copy(margins, value[AUDIOVISUAL, c])
 
 
 @lean
@@ -242,8 +244,7 @@ def exchange_clips(
             if new_both or (now[FUSION] != LATE and now[ALPHA] != settings[s - 1, ALPHA]):
                 audiovisual(image[i], sound[i], missing[i], now, workspace)
                 if writes:
-                    on[i] = said.on
-                    value[i] = said.value
+                    write_said(said, on[i], value[i])
                 elif truth.reading == LABELS:
                     if new_runs:
                         judge_unimodal(said.on, judge)

@@ -82,6 +82,23 @@ def said_nothing(labels: int, segments: int, slope: float) -> Said:
     return Said(np.zeros((3, labels), np.uint64), np.zeros((3, labels, segments)), slope)
 
 
+@inner
+def copy(source: F64, target: F64) -> None:
+    """One row onto another; Numba would allocate for a plain assignment."""
+    for t in range(source.shape[0]):
+        target[t] = source[t]
+
+
+@lean
+def write_said(said: Said, on: U64, value: F64) -> None:
+    """What a rule says of a clip into uint64 (3, C) and, where a label is on, float64 (3, C, T)."""
+    for stream in range(on.shape[0]):
+        for k in range(on.shape[1]):
+            on[stream, k] = said.on[stream, k]
+            if on[stream, k] != 0:
+                copy(said.value[stream, k], value[stream, k])
+
+
 @lean
 def begin_clip(truth: ClipsTruth, i: int, workspace: JudgeWorkspace) -> None:
     """Take the truth of a clip, where streams are compared."""
