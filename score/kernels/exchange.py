@@ -7,7 +7,8 @@ import numpy as np
 
 from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.choices import AUDIO, AUDIOVISUAL, LABELS, LATE, VISUAL
-from score.kernels.jit import inner, lean
+from score.kernels.fusion import both_at_once, stand_in
+from score.kernels.jit import lean
 from score.kernels.judge import (
     ClipsTruth,
     JudgeWorkspace,
@@ -22,7 +23,7 @@ from score.kernels.judge import (
     said_nothing,
     write_said,
 )
-from score.kernels.runs import best_runs
+from score.kernels.runs import best_runs, largest_of
 from score.kernels.types import F64, U8, U64
 
 COST, ETA, PENALTY, ALPHA, FUSION = range(5)
@@ -114,16 +115,6 @@ def exchanged_costs(given: F64, cost: float, eta: float, out: F64) -> None:
 
 
 @lean
-def largest_of(x: F64, out: F64) -> None:
-    """Each label's largest cosine, (C,), of rows (R, C)."""
-    for c in range(x.shape[1]):
-        most = x[0, c]
-        for r in range(1, x.shape[0]):
-            most = max(most, x[r, c])
-        out[c] = most
-
-
-@lean
 def decode_stream(x: F64, cost: F64, largest: F64, penalty: float, margins: F64, on: U64, value: F64) -> None:
     """The segments that are on in picture or sound.
 
@@ -149,34 +140,22 @@ def decode_stream(x: F64, cost: F64, largest: F64, penalty: float, margins: F64,
             copy(margins, value[c])
 
 
-@inner
-def audiovisual(image: F64, sound: F64, missing: int, setting: F64, workspace: ExchangeWorkspace) -> None:
-    """The audiovisual stream: both at once (late), or the same decoding of mixed margins (early)."""
-    said, cost, largest, margins = workspace.said, workspace.cost, workspace.largest, workspace.margins
-    on, value = said.on, said.value
+@lean
+def mixed_stream(image: F64, sound: F64, alpha: float, penalty: float, workspace: ExchangeWorkspace) -> None:
+    """The audiovisual stream of early fusion: the same decoding of mixed margins."""
+    cost, largest, margins = workspace.cost, workspace.largest, workspace.margins
+    on, value = workspace.said.on[AUDIOVISUAL], workspace.said.value[AUDIOVISUAL]
     step = 1 if sound.shape[0] > 1 else 0
-    alpha = setting[ALPHA]
     for c in range(image.shape[1]):
-        on[AUDIOVISUAL, c] = 0
-        if missing != 0:
-            left = AUDIO if missing == NO_PICTURE else VISUAL
-            on[AUDIOVISUAL, c] = on[left, c]
-            if on[left, c] != 0:
-                copy(value[left, c], value[AUDIOVISUAL, c])
-        elif setting[FUSION] == LATE:
-            on[AUDIOVISUAL, c] = on[VISUAL, c] & on[AUDIO, c]
-            if on[AUDIOVISUAL, c] != 0:
-                for t in range(margins.shape[0]):
-                    value[AUDIOVISUAL, c, t] = min(value[VISUAL, c, t], value[AUDIO, c, t])
-        else:
-            seen, heard = largest[VISUAL, c] - 0.5 * cost[VISUAL, c], largest[AUDIO, c] - 0.5 * cost[AUDIO, c]
-            if alpha * heard + (1.0 - alpha) * seen <= 0.0:
-                continue
-            for t in range(margins.shape[0]):
-                seen, heard = image[t, c] - 0.5 * cost[VISUAL, c], sound[step * t, c] - 0.5 * cost[AUDIO, c]
-                margins[t] = alpha * heard + (1.0 - alpha) * seen
-            on[AUDIOVISUAL, c] = best_runs(margins, setting[PENALTY])
-            copy(margins, value[AUDIOVISUAL, c])
+        on[c] = 0
+        seen, heard = largest[VISUAL, c] - 0.5 * cost[VISUAL, c], largest[AUDIO, c] - 0.5 * cost[AUDIO, c]
+        if alpha * heard + (1.0 - alpha) * seen <= 0.0:
+            continue
+        for t in range(margins.shape[0]):
+            seen, heard = image[t, c] - 0.5 * cost[VISUAL, c], sound[step * t, c] - 0.5 * cost[AUDIO, c]
+            margins[t] = alpha * heard + (1.0 - alpha) * seen
+        on[c] = best_runs(margins, penalty)
+        copy(margins, value[c])
 
 
 @lean
@@ -242,7 +221,12 @@ def exchange_clips(
                 )  # fmt: skip
             new_both = new_runs or now[FUSION] != settings[s - 1, FUSION]
             if new_both or (now[FUSION] != LATE and now[ALPHA] != settings[s - 1, ALPHA]):
-                audiovisual(image[i], sound[i], missing[i], now, workspace)
+                if missing[i] != 0:
+                    stand_in(said, missing[i])
+                elif now[FUSION] == LATE:
+                    both_at_once(said)
+                else:
+                    mixed_stream(image[i], sound[i], now[ALPHA], now[PENALTY], workspace)
                 if writes:
                     write_said(said, on[i], value[i])
                 elif truth.reading == LABELS:

@@ -8,6 +8,16 @@ from score.kernels.types import F64
 
 
 @lean
+def largest_of(x: F64, out: F64) -> None:
+    """Each label's largest value, (C,), of rows (R, C)."""
+    for c in range(x.shape[1]):
+        most = x[0, c]
+        for r in range(1, x.shape[0]):
+            most = max(most, x[r, c])
+        out[c] = most
+
+
+@lean
 def best_runs(margins: F64, penalty: float) -> np.uint64:
     """The segments that are on along the best path: the sum of their margins less ``penalty`` for each run.
 

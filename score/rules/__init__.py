@@ -5,8 +5,10 @@ from score.parameters import Parameters
 from score.rules.av2a import AV2A
 from score.rules.base import Rule
 from score.rules.exchange import EXCHANGE
+from score.rules.intervals import INTERVALS
+from score.rules.threshold import THRESHOLD
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE, INTERVALS, THRESHOLD)}
 """Every rule by name, the usual one first."""
 USUAL = next(iter(RULES))
 

@@ -1,34 +1,20 @@
 """The exchange rule (docs/rules.md): each modality lowers the other's thresholds for the labels it is sure of."""
 
-from collections.abc import Mapping
 from functools import cache as kept
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, TextSet
-from score.choices import FUSIONS
 from score.common_parameters import check_sound, sound_of
 from score.reading import Reading
 from score.rule_parameters import ExchangeConfig
 from score.rules.base import Rule, ScoresClips, SweepsSettings
-from score.rules.segmentwise import Kernel, SegmentScorer, SegmentSweep, check_start, settings_of
+from score.rules.segmentwise import Kernel, SegmentScorer, SegmentSweep, check_start, columns_of, settings_of
 
 if TYPE_CHECKING:
     from score.tuning.space import Space
-
-
-def fusion_codes(names: Any) -> NDArray[np.float64]:
-    """Fusions as numbers."""
-    return np.array([FUSIONS.index(str(name)) for name in names], np.float64)
-
-
-def columns_of(values: Mapping[str, Any], names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Parameters as columns, float64 (S, P), in the order of ``names``; one value stands for all settings."""
-    rows = [fusion_codes(values[name]) if name == "fusion" else np.asarray(values[name], np.float64) for name in names]
-    return np.column_stack(np.broadcast_arrays(*rows))
 
 
 @kept

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
 from score.checks import check_segments, check_text
-from score.choices import KERNEL_STREAMS, LABELS, NOTHING, ONE_LABEL, STREAMS
+from score.choices import FUSIONS, KERNEL_STREAMS, LABELS, NOTHING, ONE_LABEL, STREAMS
 from score.errors import ScoreError
 from score.reading import Reading
 from score.rules.base import Makes, Part, Split
@@ -162,6 +162,17 @@ class SegmentSweep:
             )  # fmt: skip
         finally:
             workspaces.put(workspace)
+
+
+def _fusion_codes(names: Any) -> NDArray[np.float64]:
+    """Fusions as numbers."""
+    return np.array([FUSIONS.index(str(name)) for name in names], np.float64)
+
+
+def columns_of(values: Mapping[str, Any], names: tuple[str, ...]) -> NDArray[np.float64]:
+    """Parameters as columns, float64 (S, P), in the order of ``names``; one value stands for all settings."""
+    rows = [_fusion_codes(values[name]) if name == "fusion" else np.asarray(values[name], np.float64) for name in names]
+    return np.column_stack(np.broadcast_arrays(*rows))
 
 
 def settings_of(
