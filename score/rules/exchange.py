@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 @kept
-def _kernel() -> Kernel:
+def exchange_kernel() -> Kernel:
+    """The rule's kernel, compiled when it is first used."""
     from score.centers import find_center
     from score.cosines import cosines_of, label_sides
     from score.kernels.exchange import SLOPE, exchange_clips, exchange_workspace
@@ -56,13 +57,13 @@ def fitting(cache: FeatureCache, config: ExchangeConfig) -> ExchangeConfig:
 
 
 def _scorer(config: ExchangeConfig, text: TextSet, cache: FeatureCache) -> ScoresClips:
-    return SegmentScorer(_kernel(), config, text, cache)
+    return SegmentScorer(exchange_kernel(), config, text, cache)
 
 
 def _sweep(
     settings: NDArray[Any], space: "Space", cache: FeatureCache, text: TextSet, reading: Reading
 ) -> SweepsSettings:
-    return SegmentSweep(_kernel(), settings, space, cache, text, reading)
+    return SegmentSweep(exchange_kernel(), settings, space, cache, text, reading)
 
 
 EXCHANGE = Rule(
@@ -74,7 +75,7 @@ EXCHANGE = Rule(
     settings=settings_of(ExchangeConfig, lambda cache: {"sound": sound_of(cache)}),
     check=check_start(fitting),
     scorer=_scorer,
-    inputs=lambda config, text, cache: _kernel().inputs(config, text, cache),
+    inputs=lambda config, text, cache: exchange_kernel().inputs(config, text, cache),
     sweep=_sweep,
     kernel=lambda cache, reading: "exchange.exchange_clips",
     reference="score.reference.exchange",

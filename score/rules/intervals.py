@@ -28,7 +28,8 @@ def _inputs(_: IntervalsConfig, text: TextSet, __: FeatureCache) -> Makes:
 
 
 @kept
-def _kernel() -> Kernel:
+def intervals_kernel() -> Kernel:
+    """The rule's kernel, compiled when it is first used."""
     from score.kernels.intervals import intervals_clips, intervals_workspace
 
     return Kernel(
@@ -58,13 +59,13 @@ def fitting(cache: FeatureCache, config: IntervalsConfig) -> IntervalsConfig:
 
 
 def _scorer(config: IntervalsConfig, text: TextSet, cache: FeatureCache) -> ScoresClips:
-    return SegmentScorer(_kernel(), config, text, cache)
+    return SegmentScorer(intervals_kernel(), config, text, cache)
 
 
 def _sweep(
     settings: NDArray[Any], space: "Space", cache: FeatureCache, text: TextSet, reading: Reading
 ) -> SweepsSettings:
-    return SegmentSweep(_kernel(), settings, space, cache, text, reading)
+    return SegmentSweep(intervals_kernel(), settings, space, cache, text, reading)
 
 
 INTERVALS = Rule(

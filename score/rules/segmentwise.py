@@ -64,7 +64,7 @@ class SegmentScorer:
         """
         check_segments(cache.segments)
         check_text(text)
-        self._kernel, self._labels, self._segments = kernel, len(text.labels), cache.segments
+        self._kernel = kernel
         self._make = kernel.inputs(config, text, cache)
         self._constants = kernel.constants(config, text, cache)
         self._settings = kernel.columns({name: np.array([value]) for name, value in config.to_dict().items()})
@@ -77,24 +77,36 @@ class SegmentScorer:
         """
         from score.kernels.judge import list_events
 
-        batch = self._make(features)
-        on, value = self.say(batch)
+        on, value = say(self._kernel, self._make(features), self._constants, self._settings)
         table, scores = np.empty((0, 5), np.int64), np.empty(0)
         count = list_events(on, value, self._kernel.slope, _ORDER, table, scores)
         table, scores = np.empty((count, 5), np.int64), np.empty(count)
         list_events(on, value, self._kernel.slope, _ORDER, table, scores)
         return features.rows, table, scores
 
-    def say(self, batch: "Logits") -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """What the rule says of n clips: uint64 (n, 3, C), segments that are on; float64 (n, 3, C, T), their values."""
-        n, labels, segments = len(batch.rows), self._labels, self._segments
-        on, value = np.zeros((n, 3, labels), np.uint64), np.zeros((n, 3, labels, segments))
-        if n:
-            self._kernel.run(
-                *self._kernel.clips(batch), *self._constants, self._settings, _no_truth(labels, segments),
-                self._kernel.workspace(labels, segments), np.zeros((1, 8)), on, value,
-            )  # fmt: skip
-        return on, value
+
+def say(
+    kernel: Kernel, batch: "Logits", constants: Constants, setting: NDArray[np.float64]
+) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+    """What a rule says of n clips.
+
+    Args:
+        kernel: the rule's.
+        batch: of n clips.
+        constants: as the kernel makes them.
+        setting: float64 (1, P), as the kernel makes it.
+
+    Returns:
+        uint64 (n, 3, C), segments that are on; float64 (n, 3, C, T), of which scores are made, where labels are on.
+    """
+    n, segments, labels = batch.image.shape
+    on, value = np.zeros((n, 3, labels), np.uint64), np.zeros((n, 3, labels, segments))
+    if n:
+        kernel.run(
+            *kernel.clips(batch), *constants, setting, _no_truth(labels, segments),
+            kernel.workspace(labels, segments), np.zeros((1, 8)), on, value,
+        )  # fmt: skip
+    return on, value
 
 
 def _no_truth(labels: int, segments: int) -> NamedTuple:

@@ -47,7 +47,8 @@ def _probabilities(config: ThresholdConfig, text: TextSet) -> Makes:
 
 
 @kept
-def _kernel() -> Kernel:
+def threshold_kernel() -> Kernel:
+    """The rule's kernel, compiled when it is first used."""
     from score.centers import find_center
     from score.cosines import cosines_of, label_sides
     from score.kernels.threshold import threshold_clips, threshold_workspace
@@ -89,13 +90,13 @@ def fitting(cache: FeatureCache, config: ThresholdConfig) -> ThresholdConfig:
 
 
 def _scorer(config: ThresholdConfig, text: TextSet, cache: FeatureCache) -> ScoresClips:
-    return SegmentScorer(_kernel(), config, text, cache)
+    return SegmentScorer(threshold_kernel(), config, text, cache)
 
 
 def _sweep(
     settings: NDArray[Any], space: "Space", cache: FeatureCache, text: TextSet, reading: Reading
 ) -> SweepsSettings:
-    return SegmentSweep(_kernel(), settings, space, cache, text, reading)
+    return SegmentSweep(threshold_kernel(), settings, space, cache, text, reading)
 
 
 THRESHOLD = Rule(
@@ -107,7 +108,7 @@ THRESHOLD = Rule(
     settings=settings_of(ThresholdConfig, lambda cache: {"sound": sound_of(cache)}),
     check=check_start(fitting),
     scorer=_scorer,
-    inputs=lambda config, text, cache: _kernel().inputs(config, text, cache),
+    inputs=lambda config, text, cache: threshold_kernel().inputs(config, text, cache),
     sweep=_sweep,
     kernel=lambda cache, reading: "threshold.threshold_clips",
     reference="score.reference.threshold",
