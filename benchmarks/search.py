@@ -272,6 +272,7 @@ def blocks(folder: Path, clips: int, budgets: Sequence[str], values: int) -> Non
     cache, truth = make_many(folder, clips)
     space = grid_of(values)
     sweeper = Sweeper(cache, truth)
+    sweeper.prepare(sweeper.completed(space))
     print(f"{sweeper.needs.clip_bytes:,} bytes a clip are kept, {sweeper.needs.bytes / 2**30:.2f} GiB in all")
     path = cache.path
     del cache, sweeper

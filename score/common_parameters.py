@@ -44,7 +44,7 @@ def check_sound(cache: "FeatureCache", sound: str) -> None:
         return  # a detector's own, a segment each
     if sound == SEGMENTS and "audio_segments" not in cache.arrays:
         raise ScoreError(
-            f"{cache.path} holds no sound of its segments: `av2a extract --add audio-segments` adds it, or use "
+            f"{cache.path} holds no sound of its segments: `extract_videos(..., add='audio-segments')` adds it, or use "
             f"`sound='{sound_of(cache)}'`"
         )
     if sound == WINDOWS and cache.windows_kept != "all":

@@ -26,7 +26,7 @@ def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
     Raises:
         ScoreError: refinement without windows, label shift by `cosine` without images, or sound that is not there.
     """
-    if config.sound == CLIP and cache.windows_kept == "none" and cache.kind != "probabilities":
+    if config.sound == CLIP and "audio" not in cache.arrays and cache.kind != "probabilities":
         config = config.replace(sound=SEGMENTS)
     check_sound(cache, config.sound)
     if "cosine" in config.method and not cache.has_images:
@@ -51,7 +51,7 @@ def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
 def usual_sound(cache: FeatureCache) -> str:
     """The whole clip's sound, as in the paper; the segments' own where there is no other, or somebody imported it."""
     own = cache.kind == "probabilities" or "audio_segments" in cache.arrays
-    return SEGMENTS if own and (cache.windows_kept == "none" or "sampling" not in cache.attributes) else CLIP
+    return SEGMENTS if own and ("audio" not in cache.arrays or "sampling" not in cache.attributes) else CLIP
 
 
 def defaults_for(cache: FeatureCache, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from feature_cache import NO_PICTURE, NO_SOUND, CacheError, FeatureCache, window
 from score import Annotations, Events, ScoreConfig, ScoreError, evaluate, score, search
 from score.choices import METHODS
 from score.reference.scoring import ClipLogits, clip_logits, score_clip
-from score.rules.av2a import defaults_for
+from score.rules.av2a import defaults_for, usual_sound
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
 from tests.score.test_search import WIDE, compare
@@ -80,7 +80,7 @@ def expected_events(cache: FeatureCache, config: ScoreConfig) -> dict[str, dict[
                 given=True,
             )
         else:
-            own = None if features.audio_segments is None else features.audio_segments[i]
+            own = features.audio_segments[i] if features.audio_segments is not None and config.sound != "clip" else None
             clip = clip_logits(
                 features.image[i], features.video[i], features.audio[i], text.visual, text.audio, bits, own
             )
@@ -130,7 +130,7 @@ def test_embeddings_of_every_kind(kind: str, tmp_path: Path) -> None:
     methods = METHODS if again.windows_kept == "all" else METHODS[1:]
     for method in methods:
         for refinement in (True, False):
-            config = CONFIG.replace(method=method, refinement=refinement)
+            config = CONFIG.replace(method=method, refinement=refinement, sound=usual_sound(cache))
             if again.windows_kept == "all":
                 assert check(cache, config) > 5
             assert check(cache, config.replace(pooled_windows=True)) > 5
@@ -143,7 +143,8 @@ def test_search_over_every_kind(kind: str, tmp_path: Path) -> None:
     truth = truth_of(cache, LABELS, 3)
     lists = {name: getattr(WIDE, name) for name in ("alpha", "filter_threshold", "threshold_stage1", "gamma")}
     for fixed in ({"pooled_windows": True}, {"refinement": False}, {"pooled_windows": True, "decision": "argmax"}):
-        space = type(WIDE)(**lists, threshold_stage2=[0.4, 0.6], method=METHODS, fusion=("early", "late"), **fixed)
+        more = {"method": METHODS, "fusion": ("early", "late"), "sound": usual_sound(cache), **fixed}
+        space = type(WIDE)(**lists, threshold_stage2=[0.4, 0.6], **more)
         compare(search(cache, truth, space, sampler="sobol", samples=24, seed=1), cache, truth, 8)
 
 
@@ -272,11 +273,30 @@ def test_one_likely_label_is_enough(tmp_path: Path) -> None:
 
 def test_defaults_of_a_cache_of_probabilities(tmp_path: Path) -> None:
     plain, seen = detector(tmp_path / "a.zarr", image=None), detector(tmp_path / "b.zarr")
-    assert defaults_for(plain, {}) == {"method": "bbse", "refinement": False, "threshold_stage2": 0.5}
-    assert defaults_for(plain, {"method": "naive", "pooled_windows": True}) == {}
-    assert defaults_for(seen, {}) == {"refinement": False, "threshold_stage2": 0.5}
-    assert defaults_for(seen, {"refinement": True}) == {}
-    assert defaults_for(make(tmp_path / "c.zarr", **kinds()["whole"]), {}) == {}
+    own = {"sound": "segments"}
+    assert defaults_for(plain, {}) == {**own, "method": "bbse", "refinement": False, "threshold_stage2": 0.5}
+    assert defaults_for(plain, {"method": "naive", "pooled_windows": True}) == own
+    assert defaults_for(seen, {}) == {**own, "refinement": False, "threshold_stage2": 0.5}
+    assert defaults_for(seen, {"refinement": True, "sound": "clip"}) == {}
+    assert defaults_for(make(tmp_path / "c.zarr", **kinds()["whole"]), {}) == {"sound": "clip"}
+
+
+def test_whose_sound_is_taken(tmp_path: Path) -> None:
+    """The clip's where there is one; the segments' own where it was imported; said otherwise, what is said."""
+    both = make(tmp_path / "a.zarr", **kinds()["all, audio segments"])
+    alone = make(tmp_path / "b.zarr", **kinds()["missing, audio segments"])
+    assert defaults_for(both, {}) == {"sound": "segments"}
+    both.update_attributes({"sampling": {"made": "by extraction"}})
+    assert defaults_for(FeatureCache.open(tmp_path / "a.zarr"), {}) == {"sound": "clip"}
+    assert score(both, CONFIG).config.sound == "clip"
+    found = [list(score(both, CONFIG.replace(sound=sound)).records()) for sound in ("clip", "windows", "segments")]
+    assert found[0] != found[1] != found[2] != found[0]
+    if "audio" not in alone.arrays:
+        assert score(alone, CONFIG).config.sound == "segments"
+
+
+def test_settings_of_a_cache_of_probabilities(tmp_path: Path) -> None:
+    plain = detector(tmp_path / "a.zarr", image=None)
     given = {"alpha": 0.5, "filter_threshold": 0.3, "threshold_stage1": 0.5, "gamma": 1}
     config = ScoreConfig.for_backbone(plain.backbone, {**defaults_for(plain, given), **given})
     assert (config.method, config.refinement) == ("bbse", False)

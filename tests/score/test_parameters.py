@@ -14,6 +14,7 @@ from av2a_cli import main
 from feature_cache import FeatureCache
 from score import ScoreConfig, ScoreError, Space, settings_for
 from score.parameters import Parameters, choice, count, describe, flag, number
+from score.rule_parameters import PARAMETERS
 from score.rules import RULES, Rule, find_rule, rule_of
 from score.settings import read_parameters, to_toml
 from score.tuning.space import setting_dtype
@@ -74,7 +75,7 @@ def test_a_space_follows_from_them(made: Rule) -> None:
     assert Space.from_dict(space.to_dict()) == space
     assert space.settings([space.config(row) for row in grid]).tolist() == grid.tolist()
     assert rule_of(Made(1)) is made
-    with pytest.raises(ScoreError, match="no rule 'x': there are av2a, made"):
+    with pytest.raises(ScoreError, match="no rule 'x': there are av2a, exchange, .*made"):
         find_rule("x")
 
 
@@ -99,14 +100,22 @@ def test_what_a_space_takes() -> None:
 
 def test_every_parameter_is_an_option() -> None:
     """Of `score` and of `search`, with a whole phrase of at most 50 characters, and nothing else is said twice."""
-    for name, each in describe(ScoreConfig).items():
+    known = {name: each for rule in reversed(PARAMETERS.values()) for name, each in describe(rule).items()}
+    assert set(PARAMETERS) == set(RULES)
+    assert all(RULES[name].parameters is parameters for name, parameters in PARAMETERS.items())
+    for name, each in known.items():
         assert 0 < len(each.help) <= 50
         for command in ("score", "search"):
             found = [p for p in main.commands[command].params if p.name == name]
             assert len(found) == 1, (command, name)
             option = found[0]
             assert isinstance(option, click.Option)
-            assert option.help == f"{each.help[0].upper()}{each.help[1:]}." or each.kind == "choice"
+            assert option.help is not None
+            said = f"{each.help[0].upper()}{each.help[1:]}."
+            assert option.help.startswith(said) or each.kind == "choice"
+            rules = [rule for rule, parameters in PARAMETERS.items() if name in describe(parameters)]
+            others = len(rules) < len(PARAMETERS) and rules != ["av2a"]
+            assert option.help.endswith(f"({', '.join(rules)})") == others
             assert not each.off or option.secondary_opts == [f"--{each.off}"]
 
 

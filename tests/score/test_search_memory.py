@@ -112,8 +112,10 @@ def test_clips_read_back_are_the_clips_in_memory(kind: str, data_set: str, tmp_p
     for at_once, rows in ((512, 256), (3, 7), (1, 20)):
         for in_memory in (True, False):
             sweeper = Sweeper(cache, truth)
+            space = sweeper.completed(space_of(kind))
+            sweeper.prepare(space)
             sweeper.load(Room(2, 1 << 20, at_once, rows, 2), in_memory=in_memory, folder=tmp_path)
-            found = figures(sweeper, sweeper.completed(space_of(kind)))
+            found = figures(sweeper, space)
             expected = expected or found
             assert found == expected, (at_once, in_memory)
     assert [path.name for path in tmp_path.iterdir()] == ["c.zarr"]
@@ -138,9 +140,11 @@ def test_any_blocks(
     truth = make_truth(cache, data_set, seed, 0.7)
     space = Space(**{**NUMBERS, "alpha": (0.3,), "gamma": (1.0,)}, **KINDS[kind].get("fixed", {}))
     alone, apart = Sweeper(cache, truth), Sweeper(cache, truth)
+    space = alone.completed(space)
+    for each in (alone, apart):
+        each.prepare(space)
     alone.load(Room(1))
     apart.load(Room(threads, 1, at_once, shard_size, 1), in_memory=False, folder=folder)
-    space = alone.completed(space)
     assert figures(apart, space) == figures(alone, space)
 
 
@@ -168,6 +172,8 @@ def test_the_least_memory_finds_the_same(data_set: str, sampler: str, tmp_path: 
     least = least_memory(cache, val, space, **given)
     splits = [Sweeper(cache, truth) for truth in (val, test)]
     full = splits[0].completed(space)
+    for split in splits:
+        split.prepare(full)
     needs = search_needs(cache, splits, full, sampler, full.size if sampler == "grid" else 100, True)
     assert plan_room(parse_size(least), needs).in_memory == (False, False)
     assert plan_room(parse_size("2GiB"), needs).in_memory == (True, True)
