@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
@@ -122,14 +122,14 @@ class Sweeper(HeldSplit):
 
     def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
         """As :meth:`HeldSplit.metrics`."""
-        sweep = self._sweep(settings, space)
+        sweep = self.sweep(settings, space)
         return self._from_sums(self._sum(lambda _, parts: sweep.sums(parts)), self._weights_sum)
 
     def metrics_and_ceiling(
         self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """As :meth:`HeldSplit.metrics_and_ceiling`."""
-        sweep = self._sweep(settings, space)
+        sweep = self.sweep(settings, space)
 
         def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
             total = np.zeros((len(settings), self.dataset.reading.columns))
@@ -144,24 +144,45 @@ class Sweeper(HeldSplit):
 
     def measured(self, setting: NDArray[Any], space: Space) -> Measured:
         """As :meth:`HeldSplit.measured`; none by label."""
-        sweep = self._sweep(setting, space)
+        sweep = self.sweep(setting, space)
         found = np.empty((self.n_found, self.dataset.reading.columns))
 
-        def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
-            for clip, alone in enumerate(_one_by_one(parts), start=start):
+        def look(start: int, part: Split) -> None:
+            for clip, alone in enumerate(_one_by_one([part]), start=start):
                 found[clip] = sweep.sums([alone])[0]
+
+        self.each_part(look)
+        return added_up(self.dataset, found, self._weights, {})
+
+    def each_part(self, look: Callable[[int, Split], None]) -> None:
+        """Show all clips, in threads: to be called with the number of the first clip of a part, and the part."""
+
+        def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
+            for part in parts:
+                look(start, part)
+                start += len(part)
             return np.zeros(0)
 
         self._sum(work)
-        return added_up(self.dataset, found, self._weights, {})
+
+    def sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
+        """Settings, structured (S,) of the space's dtype, ready for clips.
+
+        Raises:
+            ScoreError: the cache does not hold enough for the space.
+        """
+        self.check(space)
+        return find_rule(space.rule).sweep(settings, space, self._cache, self.dataset.reading)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """What each clip counts in its sums, (clips, columns of the reading)."""
+        self._loaded()
+        return self._weights
 
     def _from_sums(self, sums: Floats, weights: Floats) -> Floats:
         assert self.dataset.from_sums is not None
         return self.dataset.from_sums(sums, weights)
-
-    def _sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
-        self.check(space)
-        return find_rule(space.rule).sweep(settings, space, self._cache, self.dataset.reading)
 
     @cached_property
     def _like(self) -> Arrays:
@@ -239,7 +260,7 @@ def _arrays(truth: Truth) -> Arrays:
     return {"true": truth.timelines, "first": truth.first, "classes": truth.classes, "group": truth.group}
 
 
-def _one_by_one(parts: Iterator[Split]) -> Iterator[Split]:
+def _one_by_one(parts: Iterable[Split]) -> Iterator[Split]:
     for part in parts:
         for clip in range(len(part)):
             yield part.part(clip, clip + 1)
