@@ -1612,7 +1612,10 @@ def search(
             f"the best setting for each clip would reach {result.mean_ceiling:.1f} % {names[0]} on {_split_of(known)}"
         )
     if result.per_clip is not None:
-        click.echo("a setting for each clip, with 95 % intervals over clips:")
+        click.echo(
+            f"a setting for each clip, with 95 % intervals over clips; on {_split_of(known)}, where it was learned, "
+            "cross-validated:"
+        )
         _table(*result.per_clip.table())
         click.echo(result.per_clip.verdict)
     written = [str(store)]

@@ -77,7 +77,7 @@ class PerClipReport:
         return self.reported.gain[1] > 0
 
     def table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-        """Header and rows for people; a gain is marked whose interval does not hold 0."""
+        """Header and rows for people, the split learned from first; a gain is marked whose interval does not hold 0."""
         splits = (self.tuned, self.reported)
         names = ("one setting", f"a setting for each clip ({self.recipe})", "ceiling (best for each clip)")
         rows = [
@@ -85,8 +85,7 @@ class PerClipReport:
             for kind, name in zip(_KINDS, names, strict=True)
         ]
         rows.append(("gain of a setting for each clip", *(with_interval(*each.gain) for each in splits)))
-        tuned, reported = (f"{each.split or 'annotated'} ({each.clips} clips" for each in splits)
-        return (self.objective, f"{tuned}, cross-validated)", f"{reported})"), rows
+        return (self.objective, *(f"{each.split or 'annotated'} ({each.clips} clips)" for each in splits)), rows
 
     @property
     def verdict(self) -> str:
@@ -159,7 +158,7 @@ def per_clip_bytes(settings: int, tuned: int, reported: int) -> int:
     table = learned * min(settings, SETTINGS_AT_ONCE)
     at_once = min(max(learned, reported), _CLIPS)
     chosen = 8 * learned * (2 * len(RECIPES) + 256) + at_once * 8 * (4 * MOST_CANDIDATES + 256)
-    return 16 * settings + 8 * 4 * table + chosen + 8 * (tuned + reported) * (4 * len(NAMES) + 120)
+    return 16 * settings + 8 * 3 * table + chosen + 8 * (tuned + reported) * (len(NAMES) + 100)
 
 
 def per_clip_report(

@@ -44,7 +44,7 @@ def test_tuned_on_one_split_reported_on_another(place: Path) -> None:
     assert "15 of 15 clips of the val split, 30 settings" in done.out
     assert "test (25 clips)" in done.out
     assert "the best setting for each clip would reach" in done.out
-    assert re.search(r"segment-type-av +val \(15 clips, cross-validated\) +test \(25 clips\)", done.out)
+    assert re.search(r"segment-type-av +val \(15 clips\) +test \(25 clips\)", done.out)
     assert re.search(r"a setting for each clip \(.+\)( +[\d.]+ \[[\d.]+, [\d.]+\]){2}", done.out)
     assert re.search(r"gain of a setting for each clip( +[-+][\d.]+ \[[-+][\d.]+, [-+][\d.]+\]){2}", done.out)
     assert re.search(r"^a setting for each clip (gains|loses|does not gain)", done.out, re.MULTILINE)
