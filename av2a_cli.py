@@ -1534,6 +1534,12 @@ def _measure_for(ready: _Ready, folder: Path, *, seed: int, quiet: bool) -> "Rep
 @click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
 @click.option("--per-clip-ceiling", is_flag=True, help="What the best setting for each clip would reach.")
 @click.option(
+    "--per-clip",
+    is_flag=True,
+    help="What a setting for each clip is worth on --report-split: chosen by features that need no annotations, as "
+    "learned on the split that is tuned on.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -1572,7 +1578,7 @@ def search(
     cache: str, annotations: Path | None, truth: Path | None, dataset: str, split: str, report_split: str | None,
     clips: Path | None, stream: str | None, objective: str | None, output: Path, best_file: Path, plot: Path | None,
     partial: bool, overwrite: bool, threads: int | None, memory: str, text: str | None, sampler: str, samples: int,
-    sample_clips: int | None, seed: int, per_clip_ceiling: bool, rule: str | None, **given: Any,
+    sample_clips: int | None, seed: int, per_clip_ceiling: bool, per_clip: bool, rule: str | None, **given: Any,
 ) -> None:  # fmt: skip
     """Find the settings that agree best with annotations, by trying many in seconds.
 
@@ -1606,8 +1612,8 @@ def search(
         result = try_settings(
             opened, known, space, text=text, objective=objective and objective.split(","), sampler=sampler,
             samples=samples, seed=seed, threads=threads, partial=partial, sample_clips=sample_clips,
-            per_clip_ceiling=per_clip_ceiling, output=store, overwrite=overwrite, progress=progress, report_on=aside,
-            memory=memory,
+            per_clip_ceiling=per_clip_ceiling, per_clip=per_clip, output=store, overwrite=overwrite, progress=progress,
+            report_on=aside, memory=memory,
         )  # fmt: skip
     click.echo(
         f"{result.n_found} of {result.n_split} clips "
@@ -1627,6 +1633,13 @@ def search(
         click.echo(
             f"the best setting for each clip would reach {result.mean_ceiling:.1f} % {names[0]} on {_split_of(known)}"
         )
+    if result.per_clip is not None:
+        click.echo(
+            f"a setting for each clip, with 95 % intervals over clips; on {_split_of(known)}, where it was learned, "
+            "cross-validated:"
+        )
+        _table(*result.per_clip.table())
+        click.echo(result.per_clip.verdict)
     written = [str(store)]
     if table is not None:
         content = result.as_csv() if table.suffix.lower() == ".csv" else result.as_parquet()

@@ -111,8 +111,11 @@ class HeldSplit(ABC):
             space: for what is fixed.
         """
 
-    def check_ceiling(self) -> None:
+    def check_ceiling(self, argument: str = "per_clip_ceiling") -> None:
         """Refuse to look for the best of each clip where there is no such thing.
+
+        Args:
+            argument: that asks for it.
 
         Raises:
             ScoreError: so.
@@ -120,7 +123,7 @@ class HeldSplit(ABC):
         if self.dataset.from_sums is None:
             raise ScoreError(
                 f"{self.dataset.title}'s figures are no means over clips, so that no clip has a best setting of its "
-                "own: search without `per_clip_ceiling=True`"
+                f"own: search without `{argument}=True`"
             )
 
     def metrics_and_ceiling(self, settings: NDArray[Any], space: Space, objective: int, ceiling: Floats) -> Floats:

@@ -37,7 +37,7 @@ class SearchReport:
         """Header and rows for people: a row a figure, a column a split."""
         header = ("figure", *(f"{each.split or 'annotated'} ({each.n_found} clips)" for each in self.splits))
         return header, [
-            (name, *(_with_interval(*each.figures[name]) for each in self.splits)) for name in self.splits[0].figures
+            (name, *(figure_text(*each.figures[name]) for each in self.splits)) for name in self.splits[0].figures
         ]
 
     def __str__(self) -> str:
@@ -58,7 +58,8 @@ def report_split(
     return SplitReport(split, held.n_found, held.n_split, figures)
 
 
-def _with_interval(figure: float, low: float, high: float) -> str:
+def figure_text(figure: float, low: float, high: float) -> str:
+    """A figure with its interval, for people."""
     return "-" if math.isnan(figure) else f"{figure:.1f} [{low:.1f}, {high:.1f}]"
 
 

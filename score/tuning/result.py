@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from score.errors import ScoreError
 from score.tuning.report import SearchReport, aligned
 from score.tuning.space import Space
 from score.tuning.store import read_search
+
+if TYPE_CHECKING:
+    from score.tuning.per_clip import PerClipReport
 
 _ROWS_AT_ONCE = 8192
 """Rows of a table that become Python's own numbers, which take seven times the room."""
@@ -54,6 +57,7 @@ class SearchResult:
         ceiling: float64 (clips,), the best objective that any setting reaches for each clip, in percent; None if
             it was not asked for.
         report: the best setting's figures with 95 % intervals; None if it was not asked for.
+        per_clip: what a setting for each clip is worth beside it, likewise.
         seconds: that settings were tried.
     """
 
@@ -67,11 +71,12 @@ class SearchResult:
     complete: bool = True
     ceiling: NDArray[np.float64] | None = None
     report: SearchReport | None = None
+    per_clip: "PerClipReport | None" = None
     seconds: float = 0.0
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Self:
-        """What a search has kept in a folder so far, finished or not; without ceiling and report.
+        """What a search has kept in a folder so far, finished or not; without ceiling and reports.
 
         Args:
             path: the folder that was the search's output.

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
+from score.datasets.base import Dataset
 from score.errors import AnnotationError, ScoreError
 from score.tuning.held import HeldSplit
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
+from score.tuning.per_clip import SETTINGS_AT_ONCE, check_per_clip, per_clip_bytes, per_clip_report
 from score.tuning.report import SearchReport, report_split
 from score.tuning.rescorer import Rescorer
 from score.tuning.result import SearchResult, check_objective
@@ -45,6 +47,7 @@ def search(
     partial: bool = False,
     sample_clips: int | None = None,
     per_clip_ceiling: bool = False,
+    per_clip: bool = False,
     output: str | PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -67,6 +70,8 @@ def search(
         sample_clips: tune on so many clips of the split, drawn from every class by its share
             (:meth:`score.Annotations.sample`, with ``seed``); the report is of whole splits. None: on all.
         per_clip_ceiling: find the best objective of each clip on its own, too.
+        per_clip: learn to choose a setting for each clip, too, by features that need no annotations, and report what
+            that is worth on ``report_on``, which has to be of other clips.
         output: folder in which figures are kept as they are found; the same search goes on from there.
         overwrite: replace another search in ``output``.
         progress: called after each batch.
@@ -87,12 +92,7 @@ def search(
         >>> print(result.report)
     """
     dataset = find_dataset(annotations.kind)
-    wanted = dataset.objective if objective is None else objective
-    objectives = tuple(
-        check_objective(name, dataset.figures) for name in ([wanted] if isinstance(wanted, str) else list(wanted))
-    )
-    if not objectives:
-        raise ScoreError("no objective is named")
+    objectives = _objectives(dataset, objective)
     allowed = parse_size(memory)
     tuned_on = annotations if sample_clips is None else annotations.sample(sample_clips, seed)
     kind = Rescorer if dataset.from_sums is None else Sweeper
@@ -105,9 +105,11 @@ def search(
     reported = [held]
     if report_on is not None and report_on is not tuned_on:
         reported.append(kind(cache, report_on, text, partial=partial, threads=threads))
+    if per_clip:
+        check_per_clip(reported)
     for each in reported:
         each.prepare(space)
-    needs = search_needs(cache, reported, space, sampler, total, report_on is not None)
+    needs = search_needs(cache, reported, space, sampler, total, report_on is not None, per_clip)
     _load(reported, plan_room(allowed, needs), output)
     names = held.metric_names
     for name in objectives:
@@ -141,13 +143,29 @@ def search(
         ceiling=tried.ceiling,
         seconds=time.perf_counter() - began,
     )
-    if report_on is None:
-        return result
-    best = result.best.config
-    report = SearchReport(
-        tuple(report_split(each, each.annotations.split, best, space, seed=seed) for each in reported)
+    return result if report_on is None else _with_reports(result, reported, per_clip, seed)
+
+
+def _objectives(dataset: Dataset, named: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The figures that are named, or the data set's usual one."""
+    wanted = dataset.objective if named is None else named
+    found = tuple(
+        check_objective(name, dataset.figures) for name in ([wanted] if isinstance(wanted, str) else list(wanted))
     )
-    return replace(result, report=report)
+    if not found:
+        raise ScoreError("no objective is named")
+    return found
+
+
+def _with_reports(result: SearchResult, reported: Sequence[HeldSplit], per_clip: bool, seed: int) -> SearchResult:
+    space, best, objective = result.space, result.best.config, result.objectives[0]
+    splits = (report_split(each, each.annotations.split, best, space, seed=seed) for each in reported)
+    chosen = (
+        per_clip_report(reported, result.parameters, result.column(objective), space, objective, seed)
+        if per_clip
+        else None
+    )
+    return replace(result, report=SearchReport(tuple(splits)), per_clip=chosen)
 
 
 def _facts(held: HeldSplit, objectives: Sequence[str]) -> dict[str, Any]:
@@ -225,14 +243,24 @@ def _load(splits: Sequence[HeldSplit], room: Room, output: str | PathLike[str] |
 
 
 def search_needs(
-    cache: FeatureCache, splits: Sequence[HeldSplit], space: Space, sampler: str, settings: int, report: bool
+    cache: FeatureCache,
+    splits: Sequence[HeldSplit],
+    space: Space,
+    sampler: str,
+    settings: int,
+    report: bool,
+    per_clip: bool = False,
 ) -> Needs:
-    """What memory a search takes: its splits, so many settings, and a report at its end."""
+    """What memory a search takes: its splits, so many settings, and reports at its end."""
     held = splits[0]
     figures, setting = len(held.metric_names), space.dtype.itemsize
     # the table of all settings, what sorts it; Sobol points are all drawn at first; ceilings, a report's figures
     tables = settings * (setting + 8 * figures + 32 + (setting + 112 if sampler == "sobol" else 0))
     tables += 8 * held.n_found + (24 * figures * max(each.n_found for each in splits) if report else 0)
+    batch = largest_batch(sampler, space, settings)
+    if per_clip:
+        tables += per_clip_bytes(settings, splits[0].n_found, splits[-1].n_found)
+        batch = max(batch, min(settings, SETTINGS_AT_ONCE))
     return Needs(
         splits=[each.needs for each in splits],
         settings=settings,
@@ -240,7 +268,7 @@ def search_needs(
         row_bytes=sum(math.prod(shape) for shape in cache.row_shapes.values()) * np.dtype(cache.dtype).itemsize,
         shard_rows=min(cache.shard_size, len(cache)),
         tables=tables,
-        batch=held.batch_needs(largest_batch(sampler, space, settings), space),
+        batch=held.batch_needs(batch, space),
         threads=held.threads,
     )
 

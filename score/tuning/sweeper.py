@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
@@ -70,7 +70,7 @@ class Sweeper(HeldSplit):
         self._clips: Clips | None = None
         self._make: Makes | None = None
         self._prepared: tuple[str, dict[str, Any]] | None = None
-        self._truth = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
+        self._names = hashlib.sha256("\n".join([*self.clip_ids, *self.labels]).encode())
 
     @property
     def defined(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ class Sweeper(HeldSplit):
         self, room: Room, *, in_memory: bool = True, folder: Path | None = None, kept: dict[str, Any] | None = None
     ) -> None:
         """As :meth:`HeldSplit.load`: their logits and their truth."""
-        like = self._like
+        like, self._truth = self._like, self._names.copy()
         self._weights = np.empty((self.n_found, self.dataset.reading.columns))
         table = InMemory(self.n_found, like) if in_memory or folder is None else Spilled(self.n_found, like, folder)
         for rows, truth in self._lay():
@@ -125,14 +125,14 @@ class Sweeper(HeldSplit):
 
     def metrics(self, settings: NDArray[Any], space: Space) -> NDArray[np.float64]:
         """As :meth:`HeldSplit.metrics`."""
-        sweep = self._sweep(settings, space)
+        sweep = self.sweep(settings, space)
         return self._from_sums(self._sum(lambda _, parts: sweep.sums(parts)), self._weights_sum)
 
     def metrics_and_ceiling(
         self, settings: NDArray[Any], space: Space, objective: int, ceiling: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """As :meth:`HeldSplit.metrics_and_ceiling`."""
-        sweep = self._sweep(settings, space)
+        sweep = self.sweep(settings, space)
 
         def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
             total = np.zeros((len(settings), self.dataset.reading.columns))
@@ -147,16 +147,42 @@ class Sweeper(HeldSplit):
 
     def measured(self, setting: NDArray[Any], space: Space) -> Measured:
         """As :meth:`HeldSplit.measured`; none by label."""
-        sweep = self._sweep(setting, space)
+        sweep = self.sweep(setting, space)
         found = np.empty((self.n_found, self.dataset.reading.columns))
 
-        def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
-            for clip, alone in enumerate(_one_by_one(parts), start=start):
+        def look(start: int, part: Split) -> None:
+            for clip, alone in enumerate(_one_by_one([part]), start=start):
                 found[clip] = sweep.sums([alone])[0]
+
+        self.each_part(look)
+        return added_up(self.dataset, found, self._weights, {})
+
+    def each_part(self, look: Callable[[int, Split], None]) -> None:
+        """Show all clips, in threads: to be called with the number of the first clip of a part, and the part."""
+
+        def work(start: int, parts: Iterator[Split]) -> NDArray[np.float64]:
+            for part in parts:
+                look(start, part)
+                start += len(part)
             return np.zeros(0)
 
         self._sum(work)
-        return added_up(self.dataset, found, self._weights, {})
+
+    def sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
+        """Settings, structured (S,) of the space's dtype, ready for clips.
+
+        Raises:
+            ScoreError: the cache does not hold enough for the space.
+        """
+        self.check(space)
+        self.prepare(space)
+        return find_rule(space.rule).sweep(settings, space, self._cache, self._text, self.dataset.reading)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """What each clip counts in its sums, (clips, columns of the reading)."""
+        self._loaded()
+        return self._weights
 
     def _from_sums(self, sums: Floats, weights: Floats) -> Floats:
         assert self.dataset.from_sums is not None
@@ -175,11 +201,6 @@ class Sweeper(HeldSplit):
         if self._make is None:
             raise ScoreError("clips are read for a space: `prepare` comes first")
         return self._make(features)
-
-    def _sweep(self, settings: NDArray[Any], space: Space) -> SweepsSettings:
-        self.check(space)
-        self.prepare(space)
-        return find_rule(space.rule).sweep(settings, space, self._cache, self._text, self.dataset.reading)
 
     @cached_property
     def _like(self) -> Arrays:
@@ -257,7 +278,7 @@ def _arrays(truth: Truth) -> Arrays:
     return {"true": truth.timelines, "first": truth.first, "classes": truth.classes, "group": truth.group}
 
 
-def _one_by_one(parts: Iterator[Split]) -> Iterator[Split]:
+def _one_by_one(parts: Iterable[Split]) -> Iterator[Split]:
     for part in parts:
         for clip in range(len(part)):
             yield part.part(clip, clip + 1)

@@ -38,11 +38,16 @@ def place(source: Path, tmp_path: Path) -> Path:
 
 
 def test_tuned_on_one_split_reported_on_another(place: Path) -> None:
-    done = av2a(*WORDS, *SMALL, "--report-split", "test", "--per-clip-ceiling", "--plot", "pictures", cwd=place)
+    more = ("--per-clip-ceiling", "--per-clip", "--plot", "pictures")
+    done = av2a(*WORDS, *SMALL, "--report-split", "test", *more, cwd=place)
     assert done.code == 0, done.err
     assert "15 of 15 clips of the val split, 30 settings" in done.out
     assert "test (25 clips)" in done.out
     assert "the best setting for each clip would reach" in done.out
+    assert re.search(r"segment-type-av +val \(15 clips\) +test \(25 clips\)", done.out)
+    assert re.search(r"a setting for each clip \(.+\)( +[\d.]+ \[[\d.]+, [\d.]+\]){2}", done.out)
+    assert re.search(r"gain of a setting for each clip( +[-+][\d.]+ \[[-+][\d.]+, [-+][\d.]+\]){2}", done.out)
+    assert re.search(r"^a setting for each clip (gains|loses|does not gain)", done.out, re.MULTILINE)
     assert {file.name for file in (place / "pictures").iterdir()} == {
         "parameters.png",
         "alpha_gamma.png",
@@ -108,6 +113,7 @@ def test_one_line_refusals(place: Path) -> None:
     assert "method must be one of" in refusal(*WORDS, "--method", "magic", cwd=place)
     assert "AVVP_train_pd.csv is not there" in refusal(*WORDS, "--split", "train", cwd=place)
     assert "no text set 'ave'" in refusal(*WORDS, "--text", "ave", cwd=place)
+    assert "judged on another: name that, --report-split" in refusal(*WORDS, "--per-clip", cwd=place)
     assert not (place / "search.zarr").exists()
     assert not (place / "best.toml").exists()
 

@@ -150,5 +150,7 @@ def test_refusals(tmp_path: Path) -> None:
     assert not (tmp_path / "s.zarr").exists()
     with pytest.raises(ScoreError, match="no clip has a best setting of its own: search without `per_clip_ceiling="):
         search(cache, make_truth(4, 2), SPACE, per_clip_ceiling=True)
+    with pytest.raises(ScoreError, match="no clip has a best setting of its own: search without `per_clip=True`"):
+        search(cache, make_truth(4, 2), SPACE, per_clip=True)
     with pytest.raises(ScoreError, match=r"no objective 'accuracy': there are map-0\.1"):
         search(cache, make_truth(4, 2), SPACE, objective="accuracy")

@@ -311,7 +311,11 @@ def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
         with pytest.raises(ScoreError, match=message):
             settings_for(cache, rule=rule, **given_)
     for rule, given_, message in (
-        ("exchange", {"sound": "segments"}, r"no sound of its segments: `extract_videos\(..., add='audio-segments'\)` adds"),
+        (
+            "exchange",
+            {"sound": "segments"},
+            r"no sound of its segments: `extract_videos\(..., add='audio-segments'\)` adds",
+        ),
         ("exchange", {"center": "x.zarr"}, r"there is no x.zarr: `center` is 'none', 'cache', another cache"),
         ("threshold", {"center": "cache"}, r"`center` and `center_labels` are of cosines"),
         ("threshold", {"median": 4}, "median must be odd, got 4"),
