@@ -140,6 +140,40 @@ def put_back(path: str | PathLike[str]) -> None:
         _beside(target, _REPLACED).rename(target)
 
 
+def put_in_place(lease: Lease, path: str | PathLike[str]) -> None:
+    """A whole cache in a folder beside another gets that one's name; the other one is gone then.
+
+    Args:
+        lease: of the cache that gets the name.
+        path: the folder whose name it gets.
+
+    Raises:
+        LeaseError: another process writes to what is there.
+    """
+    target = local_folder(path)
+    assert target is not None
+    replaced = _beside(target, _REPLACED)
+    shutil.rmtree(replaced, ignore_errors=True)
+    try:
+        _put_in_place(lease, target, replaced)
+    finally:
+        put_back(path)
+
+
+def beside(path: str | PathLike[str], ending: str) -> Path:
+    """Where a cache is made that is to take another's place, however often that is cut off.
+
+    Raises:
+        CacheError: the path is no folder, which could change its name.
+    """
+    target = local_folder(path)
+    if target is None:
+        raise CacheError(
+            f"{shown(path)} is no folder, which could change its name: copy it to a folder, and back when it is done"
+        )
+    return _beside(target, ending)
+
+
 def _beside(target: Path, ending: str) -> Path:
     return target.with_name(f".{target.name[:40]}{ending}")
 

@@ -13,7 +13,7 @@ from extract import extract_videos
 from extract.backbones.base import Backbone
 from extract.media.audio_windows import SoundWindows
 from extract.media.clip import ClipMedia
-from extract.pipeline import Summary
+from extract.summary import Summary
 from feature_cache import Features
 from tests.media import make_video, tone
 

@@ -12,13 +12,13 @@ from extract import ExtractError, load_backbone
 from extract.label_embeddings import encode_labels
 from extract.media.clip import Views, decode_clip
 from extract.media.sampling import frame_plan
-from extract.pipeline import Summary
 from extract.run import worker
 from extract.run.encode import ClipInputs
 from extract.run.engines.threads import fill
 from extract.run.inputs import find_videos
 from extract.run.shares import Share, rows_to_do
 from extract.run.worker import Clips, Job
+from extract.summary import Summary
 from feature_cache import FeatureCache, windows
 from tests.extraction import GOOD, assert_equal, both, extract, heard
 from tests.media import make_wav, tone
