@@ -13,7 +13,7 @@ from extract.run.open_cache import check_kind, was_extracted
 from extract.run.preparing import find_inputs, kind_of, load_encoders, planned, work_of
 from extract.summary import Summary, rows_of
 from feature_cache import DONE, NO_SOUND, FeatureCache
-from feature_cache.adding import begin_with_segments, is_put, put_with_segments, take_place
+from feature_cache.adding import begin_with_segments, is_put, put_with_segments, remove_left, take_place
 from feature_cache.layout import OLD_VERSION
 from feature_cache.place import put_back
 
@@ -51,6 +51,8 @@ def add_segments(
     if "audio_segments" in old.arrays:
         return _nothing(old, began)
     inputs = find_inputs(source, output, options)
+    if inputs.chosen.name != old.backbone:
+        raise ExtractError(f"{old.path} was made by {old.backbone}: leave out `backbone={inputs.chosen.name!r}`")
     encoders = load_encoders(inputs, options)
     plan = planned(inputs, options)
     kind = kind_of(inputs, plan, encoders, options, audio_segments=False)
@@ -101,7 +103,8 @@ def _check(cache: FeatureCache) -> None:
 
 
 def _nothing(cache: FeatureCache, began: float) -> Summary:
-    """How a run ends that has nothing to do."""
+    """How a run ends that has nothing to do; what a killed one left goes."""
+    remove_left(cache)
     done, failed = rows_of(cache, cache.status())
     return Summary(
         path=cache.path,

@@ -120,6 +120,15 @@ def take_place(old: FeatureCache, new: FeatureCache) -> None:
     place.put_in_place(new.lease, old.path)
 
 
+def remove_left(cache: FeatureCache) -> None:
+    """Remove what is left beside a cache that has the sound of segments by now, where a kill came after that.
+
+    Raises:
+        LeaseError: another process writes to it.
+    """
+    place.remove_beside(cache.path, _ENDING)
+
+
 def _begun(path: Any) -> FeatureCache | None:
     """What an earlier call began, if it is a cache."""
     try:
