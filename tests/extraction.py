@@ -55,7 +55,7 @@ def extract(source: Path, output: Path, checkpoint: Path, **options: Any) -> Sum
 
 
 def assert_equal(first: Features, second: Features) -> None:
-    for name in ("image", "video", "audio"):
+    for name in ("image", "video", "audio", "audio_segments"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 

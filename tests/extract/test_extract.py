@@ -125,13 +125,13 @@ def test_one_encoder_fed_by_decoders_gives_the_same(
     backbone = load_backbone("clip_clap", checkpoint)
     cache = FeatureCache.create(
         tmp_path / "f.zarr", clip_ids=GOOD, backbone="clip_clap", visual_dim=24, audio_dim=20,
-        frames_per_window=8, dtype="float32", shard_size=2,
+        frames_per_window=8, dtype="float32", shard_size=2, audio_per_segment=True,
     )  # fmt: skip
     job = Job(backbone, torch.device("cpu"), Clips(find_videos(videos).files), fed=True)
     assert isinstance(job.work("birds"), ClipInputs)
     fill(cache, job, rows_to_do(cache, Share()), 2, lambda done, total: None)
     found, expected = cache.read(), run[0].read()
-    for name in ("image", "video", "audio"):
+    for name in ("image", "video", "audio", "audio_segments"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5, rtol=1e-5)
 
 
