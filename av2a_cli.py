@@ -430,11 +430,22 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     metavar="i/n",
     help="Compute every n-th shard only: n processes, on any machines, fill one cache.",
 )
+@click.option(
+    "--audio-segments/--no-audio-segments",
+    default=None,
+    help="Store the sound of each segment, too.  [default: as the cache that is there; in a new one yes]",
+)
+@click.option(
+    "--add",
+    type=click.Choice(["audio-segments"]),
+    help="Give a cache that is there what it lacks: nothing else is decoded or encoded again.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
 @examples(
     "av2a extract",
     "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
+    "av2a extract clips -o llp.zarr --add audio-segments   # with the other options as they were",
     "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )
 def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
@@ -450,6 +461,9 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
             videos, output, overwrite=overwrite, progress=progress,
             notice=lambda line: _say(in_options(line, "extract")), **options,
         )  # fmt: skip
+    if summary.nothing:
+        click.echo(in_options(summary.nothing, "extract"))
+        return
     for note in summary.notes:
         click.echo(in_options(f"note: {note}", "extract"), err=True)
     for clip, reason in summary.failed.items():

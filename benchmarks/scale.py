@@ -43,7 +43,7 @@ def measured(words: list[object], folder: Path) -> str:
 def model(folder: Path) -> FeatureCache:
     """A cache of two clips a split, whose attributes and labels the large ones take."""
     made = make_demo(folder / "demo", clips_per_split=2)
-    extract_videos(made.videos, folder / "demo.zarr", windows="whole")
+    extract_videos(made.videos, folder / "demo.zarr", windows="whole", audio_segments=False)
     return FeatureCache.open(folder / "demo.zarr")
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from extract.label_embeddings import add_label_set
     from extract.label_sets import resolve_labels
     from extract.options import ExtractOptions
-    from extract.pipeline import Summary, extract_videos
+    from extract.pipeline import extract_videos
+    from extract.summary import Summary
     from feature_cache.errors import Av2aError
 
 _HOMES = {
@@ -22,7 +23,7 @@ _HOMES = {
     "ExtractError": "extract.errors",
     "ExtractOptions": "extract.options",
     "MediaError": "extract.errors",
-    "Summary": "extract.pipeline",
+    "Summary": "extract.summary",
     "add_label_set": "extract.label_embeddings",
     "backbone_names": "extract.backbones",
     "describe_backbone": "extract.backbones",

@@ -9,6 +9,8 @@ from extract.run.clip_plan import Cut
 from extract.run.shares import Share
 
 WINDOWS = ("all", "whole")
+ADDED = ("audio-segments",)
+"""What can be added to a cache that is there."""
 MOST = {"workers": 1024, "batch_size": 65_536, "shard_size": 1_000_000}
 """The most that a number may be; all are at least 1."""
 LONGEST_TIMEOUT = 31_536_000.0
@@ -47,6 +49,10 @@ class ExtractOptions:
         shard_range: "i/n": compute every n-th shard alone, beginning with shard i; n processes on any machines
             fill one cache. 0/n makes it and adds clips and labels; the others wait for that.
         overwrite: replace a cache that is there.
+        audio_segments: store the sound of each segment, too; None: as a cache that is gone on with has it, in a new
+            one yes.
+        add: "audio-segments": give them to a cache that is there without them; nothing else is computed. No clips
+            and no labels are added.
         only: ids of the files to take, as :func:`extract.run.inputs.find_videos` gives them; None: all there are.
 
     Raises:
@@ -80,6 +86,8 @@ class ExtractOptions:
     prune: bool = False
     shard_range: str | None = None
     overwrite: bool = False
+    audio_segments: bool | None = None
+    add: str | None = None
     only: Collection[str] | None = None
 
     def __post_init__(self) -> None:
@@ -98,9 +106,23 @@ class ExtractOptions:
                 raise ExtractError(f"`{name}=True` changes the whole cache: run it once without `shard_range`")
         if self.prune and self.only is not None:
             raise ExtractError("`prune=True` removes clips whose files are gone: `only` says nothing of the others")
+        if self.add is not None:
+            self._check_add()
         if self.windows not in WINDOWS:
             raise ExtractError(f"windows {self.windows!r}: use {' or '.join(WINDOWS)}")
         _ = self.cut
+
+    def _check_add(self) -> None:
+        if self.add not in ADDED:
+            raise ExtractError(f"`add={self.add!r}`: use one of {', '.join(ADDED)}")
+        for name in ("overwrite", "retry_failed"):
+            if getattr(self, name):
+                raise ExtractError(f"`add={self.add!r}` lets clips alone that are there: leave out `{name}=True`")
+        if self.audio_segments is False:
+            raise ExtractError(f"`add={self.add!r}` and `audio_segments=False` do not go together: leave out one")
+        if not self.share.whole or self.only is not None:
+            what = "only" if self.share.whole else "shard_range"
+            raise ExtractError(f"`add={self.add!r}` changes the whole cache: run it without `{what}`")
 
     @property
     def share(self) -> Share:

@@ -226,6 +226,16 @@ class Header:
         """The same of other clips, which :func:`feature_cache.checks.check_clip_ids` would take."""
         return replace(self, clips=self.clips.with_ids(clip_ids))
 
+    def with_segments(self, facts: Mapping[str, Any]) -> Self:
+        """The same of a cache that has the sound of each segment, too, with further attributes.
+
+        Raises:
+            CacheError: there would be no room for it in a shard, or a fact is not JSON-able.
+        """
+        arrays = {**self.shapes, "audio_segments": (self.segments, self.audio_dim)}
+        stored = {**self.to_stored(), "arrays": {name: list(shape) for name, shape in arrays.items()}}
+        return type(self).from_dict(stored, self.clips).with_attributes(facts)
+
     def of_this_format(self) -> Self:
         """The same in this version of the format."""
         return replace(self, version=FORMAT_VERSION)

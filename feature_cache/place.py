@@ -16,6 +16,7 @@ from feature_cache.storage.atomic import PARTIAL, sync_folder
 from feature_cache.storage.durable import SafeStore
 from feature_cache.storage.group import MAKER, attributes_at, empty, names_in
 from feature_cache.storage.lease import LEASES, Lease, Notice
+from feature_cache.storage.swapping import swap_names
 from feature_cache.storage.urls import local_folder, shown, store_at
 
 _REPLACED = ".replaced"
@@ -140,6 +141,54 @@ def put_back(path: str | PathLike[str]) -> None:
         _beside(target, _REPLACED).rename(target)
 
 
+def put_in_place(lease: Lease, path: str | PathLike[str]) -> None:
+    """A whole cache in a folder beside another gets that one's name; the other one is gone then.
+
+    Args:
+        lease: of the cache that gets the name.
+        path: the folder whose name it gets.
+
+    Raises:
+        LeaseError: another process writes to what is there.
+    """
+    target = local_folder(path)
+    assert target is not None
+    replaced = _beside(target, _REPLACED)
+    shutil.rmtree(replaced, ignore_errors=True)
+    try:
+        _put_in_place(lease, target, replaced)
+    finally:
+        put_back(path)
+
+
+def remove_beside(path: str | PathLike[str], ending: str) -> None:
+    """Remove what a kill left of :func:`beside`, and of what was replaced.
+
+    Raises:
+        LeaseError: another process writes to the cache.
+    """
+    target = local_folder(path)
+    left = [] if target is None else [_beside(target, ending), _beside(target, _REPLACED)]
+    if any(folder.exists() for folder in left):
+        with lease_at(path, "extract"):
+            for folder in left:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def beside(path: str | PathLike[str], ending: str) -> Path:
+    """Where a cache is made that is to take another's place, however often that is cut off.
+
+    Raises:
+        CacheError: the path is no folder, which could change its name.
+    """
+    target = local_folder(path)
+    if target is None:
+        raise CacheError(
+            f"{shown(path)} is no folder, which could change its name: copy it to a folder, and back when it is done"
+        )
+    return _beside(target, ending)
+
+
 def _beside(target: Path, ending: str) -> Path:
     return target.with_name(f".{target.name[:40]}{ending}")
 
@@ -149,9 +198,11 @@ def _put_in_place(lease: Lease, target: Path, replaced: Path) -> None:
     assert partial is not None
     if target.exists():
         with lease_at(target, "replace") as other:
-            target.rename(replaced)
+            swapped = swap_names(partial, target)
+            (partial if swapped else target).rename(replaced)
             other.moved(store_at(replaced, read_only=False))
-            partial.rename(target)
+            if not swapped:
+                partial.rename(target)
     else:
         partial.rename(target)
     lease.moved(store_at(target, read_only=False))

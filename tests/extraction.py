@@ -13,7 +13,7 @@ from extract import extract_videos
 from extract.backbones.base import Backbone
 from extract.media.audio_windows import SoundWindows
 from extract.media.clip import ClipMedia
-from extract.pipeline import Summary
+from extract.summary import Summary
 from feature_cache import Features
 from tests.media import make_video, tone
 
@@ -55,7 +55,7 @@ def extract(source: Path, output: Path, checkpoint: Path, **options: Any) -> Sum
 
 
 def assert_equal(first: Features, second: Features) -> None:
-    for name in ("image", "video", "audio"):
+    for name in ("image", "video", "audio", "audio_segments"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 

@@ -32,7 +32,7 @@ from extract.media.frames import (
     times_of_part,
 )
 from extract.media.limits import TimeLimit
-from extract.media.sampling import ROUNDING, frame_plan, is_regular, sample_plan, timed_frame_plan
+from extract.media.sampling import ROUNDING, frame_plan, is_regular, sample_plan, segment_plan, timed_frame_plan
 from extract.media.timeline import timeline_of
 
 __all__ = ["ClipMedia", "Views", "decode_clip"]
@@ -55,6 +55,7 @@ class ClipMedia:
         video_index: int64 (W, F), rows in ``videos`` (or ``images``) of each window's frames.
         windows: the sound of each window, as stretches of the whole; None: the clip has no sound.
         frame_count: n, frames in the clip.
+        segments: the sound of each segment, likewise.
     """
 
     images: Tensor | None
@@ -63,6 +64,7 @@ class ClipMedia:
     video_index: NDArray[np.int64]
     windows: SoundWindows | None
     frame_count: int
+    segments: SoundWindows | None = None
 
 
 def decode_clip(
@@ -76,6 +78,7 @@ def decode_clip(
     sound_path: Path | None = None,
     begin: float | None = None,
     whole_only: bool = False,
+    sound_only: bool = False,
     timeout: float | None = None,
 ) -> ClipMedia:
     """Decode one clip.
@@ -91,13 +94,14 @@ def decode_clip(
         begin: the clip is T segments from this second of the file on, chosen by time stamps; None: it is the
             whole file, chosen by counting frames (docs/design.md 5).
         whole_only: prepare window 0 (and the segments' images) alone.
+        sound_only: decode no picture; the sound is the same.
         timeout: seconds that this may take; None: as long as it takes.
 
     Raises:
         MediaError: a file cannot be used; says why, and what would mend it.
     """
     clip = _Clip(
-        path, sound_path, views, sample_rate, frames_per_window, segments, segment_seconds, whole_only,
+        path, sound_path, views, sample_rate, frames_per_window, segments, segment_seconds, whole_only, sound_only,
         TimeLimit(path, timeout),
     )  # fmt: skip
     return clip.whole() if begin is None else clip.part(begin)
@@ -113,6 +117,7 @@ class _Clip:
     segments: int
     segment_seconds: float
     whole_only: bool
+    sound_only: bool
     limit: TimeLimit
 
     @property
@@ -136,7 +141,7 @@ class _Clip:
             sound = read_sound(self.sound_path, self.sample_rate, self.limit, self._longest)
         else:
             sound = None if track is None else track.whole(self.sample_rate, start)
-        if not len(times):
+        if not len(times) or self.sound_only:
             return self._media(None, sound, 0)
         if times.end - start > self._longest:
             raise MediaError(
@@ -161,11 +166,15 @@ class _Clip:
             raise MediaError(
                 self.path, f"it is cut off: it ends at {timeline.seconds:.1f} s, before second {begin:g}; get it again"
             )
-        times = times_of_part(self.path, first, last, self.limit, timeline.shifts)
+        times = FrameTimes()
+        if not self.sound_only:
+            times = times_of_part(self.path, first, last, self.limit, timeline.shifts)
         if self.sound_path is None:
             sound = read_part(self.path, self.sample_rate, first, seconds, self.limit)
         else:
             sound = read_part(self.sound_path, self.sample_rate, begin, seconds, self.limit)
+        if self.sound_only:
+            return self._media(None, sound, 0)
         shown = times.seconds
         count = int(((shown >= first - ROUNDING) & (shown < last - ROUNDING)).sum())
         held = len(shown) and shown[0] < first and (shown[-1] >= last - ROUNDING or times.end > first)
@@ -245,20 +254,21 @@ class _Clip:
         return chosen
 
     def _media(self, chosen: Chosen | None, sound: Sound | None, count: int) -> ClipMedia:
-        windows = None
+        windows = segments = None
         if sound is not None:
             wave, rate = sound
+            samples, seconds = int(wave.shape[-1]), self.segment_seconds
             stretches = sample_plan(
-                int(wave.shape[-1]),
-                rate,
-                segments=self.segments,
-                segment_seconds=self.segment_seconds,
-                whole_only=self.whole_only,
+                samples, rate, segments=self.segments, segment_seconds=seconds, whole_only=self.whole_only
             )
             windows = SoundWindows(wave, stretches, rate)
+            each = segment_plan(samples, rate, segments=self.segments, segment_seconds=seconds)
+            segments = SoundWindows(wave, each, rate)
         if chosen is not None:
-            return ClipMedia(chosen.images, chosen.videos, chosen.image_index, chosen.video_index, windows, count)
+            frames = chosen.images, chosen.videos, chosen.image_index, chosen.video_index
+            return ClipMedia(*frames, windows, count, segments)
         if windows is None:
-            raise MediaError(self.path, "it has neither picture nor sound; get it again")
+            lacks = "no sound" if self.sound_only else "neither picture nor sound"
+            raise MediaError(self.path, f"it has {lacks}; get it again")
         none = np.zeros((len(windows), self.frames_per_window), dtype=np.int64)
-        return ClipMedia(None, None, np.zeros(self.segments, dtype=np.int64), none, windows, 0)
+        return ClipMedia(None, None, np.zeros(self.segments, dtype=np.int64), none, windows, 0, segments)

@@ -157,20 +157,42 @@ def sample_plan(
         int64 (W, 2): begin and end of each window in the waveform, both cut at its end; window 0 is all of
         it. A window past the end is empty.
     """
-    plan = np.array(
-        [[int(edge * segment_seconds * rate) for edge in window] for window in _windows(segments, whole_only).tolist()],
-        dtype=np.int64,
-    )
+    plan = _samples(_windows(segments, whole_only), samples, rate, segment_seconds)
     plan[0] = 0, samples
-    return np.minimum(plan, samples)
+    return plan
 
 
-def sampling_facts(segments: int, frames_per_window: int) -> dict[str, Any]:
-    """The rules above, to be recorded in a cache."""
+def segment_plan(samples: int, rate: int, *, segments: int = 10, segment_seconds: float = 1.0) -> NDArray[np.int64]:
+    """Choose samples of each segment, as :func:`sample_plan` would for a window as long.
+
+    Args:
+        samples: length of the clip's waveform.
+        rate: its samples a second.
+        segments: T.
+        segment_seconds: length of a segment in seconds.
+
+    Returns:
+        int64 (T, 2): begin and end of each segment in the waveform, both cut at its end. A segment past the end is
+        empty.
+    """
+    edges = np.arange(segments)
+    return _samples(np.stack([edges, edges + 1], axis=1), samples, rate, segment_seconds)
+
+
+def _samples(stretches: NDArray[Any], samples: int, rate: int, segment_seconds: float) -> NDArray[np.int64]:
+    """Begin and end of stretches of segments in a waveform."""
+    plan = [[int(edge * segment_seconds * rate) for edge in stretch] for stretch in stretches.tolist()]
+    return np.minimum(np.array(plan, dtype=np.int64), samples)
+
+
+def sampling_facts(segments: int, frames_per_window: int, *, audio_segments: bool = False) -> dict[str, Any]:
+    """The rules above, to be recorded in a cache; ``audio_segments``: of one that has the sound of each segment."""
+    heard = {"segment_samples": "[int(t*rate), int((t+1)*rate)) cut at the end"} if audio_segments else {}
     return {
         "segment_images": f"int(linspace(0, n-1, {segments}))",
         "window_0_frames": f"int(linspace(0, n-1, {frames_per_window}))",
         "window_frames": f"int(linspace(0, (e-s)*f-1, {frames_per_window})) + s*f, f = n//{segments}",
         "window_samples": "[int(s*rate), int(e*rate)) cut at the end; window 0: all",
+        **heard,
         "timed": "the same numbers, n and f counted by time stamps, for parts of files and uneven rates",
     }

@@ -1,7 +1,7 @@
-"""Clips through the encoders: every distinct frame once, every window's sound once, in even batches."""
+"""Clips through the encoders: every distinct frame once, every window's and segment's sound once, in even batches."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,11 @@ from extract.backbones.base import Backbone, VideoBackbone
 from extract.media.clip import ClipMedia
 from feature_cache import NO_PICTURE, NO_SOUND
 
+ARRAYS = ("image", "video", "audio", "audio_segments")
+"""What can be encoded of a clip, as a cache calls it."""
+SEGMENTS_ALONE = ("audio_segments",)
+"""What needs no picture."""
+
 
 @dataclass(frozen=True)
 class ClipInputs:
@@ -21,16 +26,19 @@ class ClipInputs:
         media: the decoded clip; its sound is not needed any more.
         sounds: (W, ...), what the backbone made of each window's sound; None: the clip has none.
         flips: bool (W,), windows whose frames are mirrored; None: none is.
+        segment_sounds: (T, ...), what the backbone made of each segment's sound; None: the clip has none, or it is
+            not wanted.
     """
 
     media: ClipMedia
     sounds: Tensor | None
     flips: NDArray[np.bool_] | None = None
+    segment_sounds: Tensor | None = None
 
     def pinned(self) -> "ClipInputs":
         """The same in memory from which a GPU copies while it computes."""
         media = replace(self.media, images=_pinned(self.media.images), videos=_pinned(self.media.videos))
-        return replace(self, media=media, sounds=_pinned(self.sounds))
+        return replace(self, media=media, sounds=_pinned(self.sounds), segment_sounds=_pinned(self.segment_sounds))
 
 
 def _pinned(values: Tensor | None) -> Tensor | None:
@@ -41,47 +49,72 @@ def _pinned(values: Tensor | None) -> Tensor | None:
 class ClipEmbeddings:
     """What the cache holds of one clip, in float32.
 
-    Of what a clip does not have the embeddings are zeros.
+    Of what a clip does not have the embeddings are zeros; of what is not wanted there are none (0 rows).
 
     Attributes:
         image: (T, Dv), a segment's frame.
         video: (W, F, Dv), a window's frames; F = 1 for a video encoder.
         audio: (W, Da), a window's sound.
         missing: 0, NO_PICTURE or NO_SOUND.
+        audio_segments: (T, Da), a segment's sound.
     """
 
     image: NDArray[np.float32]
     video: NDArray[np.float32]
     audio: NDArray[np.float32]
     missing: int = 0
+    audio_segments: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
 
-def prepare_clip(backbone: Backbone, media: ClipMedia, random: np.random.RandomState | None = None) -> ClipInputs:
+def prepare_clip(
+    backbone: Backbone,
+    media: ClipMedia,
+    random: np.random.RandomState | None = None,
+    *,
+    segment_random: np.random.RandomState | None = None,
+    arrays: Collection[str] = ARRAYS,
+) -> ClipInputs:
     """What the encoders take of a decoded clip.
+
+    Segments are prepared apart from windows, so that neither's values depend on whether the others are wanted.
 
     Args:
         backbone: the encoders.
         media: the clip, decoded with the backbone's views.
         random: makes the official code's random choices: a flip a window, where sound is cut.
+        segment_random: the same for the sound of segments.
+        arrays: what is wanted of :data:`ARRAYS`: all, all but "audio_segments", or that alone.
     """
-    flips = None
-    if random is not None and isinstance(backbone, VideoBackbone) and backbone.random_flips:
-        flips = random.random_sample(len(media.video_index)) < 0.5
-    sounds = None if media.windows is None else backbone.prepare_audio(media.windows, random)
-    return ClipInputs(media, sounds, flips)
+    segment_sounds = sounds = flips = None
+    if "audio_segments" in arrays and media.segments is not None:
+        segment_sounds = backbone.prepare_audio(media.segments, segment_random)
+    if "image" in arrays:
+        if random is not None and isinstance(backbone, VideoBackbone) and backbone.random_flips:
+            flips = random.random_sample(len(media.video_index)) < 0.5
+        sounds = None if media.windows is None else backbone.prepare_audio(media.windows, random)
+    return ClipInputs(media, sounds, flips, segment_sounds)
 
 
 def encode_clips(
-    backbone: Backbone, clips: Sequence[ClipInputs], device: torch.device, batch_size: int
+    backbone: Backbone,
+    clips: Sequence[ClipInputs],
+    device: torch.device,
+    batch_size: int,
+    arrays: Collection[str] = ARRAYS,
 ) -> list[ClipEmbeddings]:
-    """Encode clips together: batches run across their frames and windows.
+    """Encode clips together: batches run across their frames, across their windows and across their segments.
 
     Args:
         backbone: the encoders.
         clips: prepared clips; all of them lie on the device at once.
         device: the encoders'.
         batch_size: frames or sounds in one pass, at most (at least one window).
+        arrays: what is wanted, as :func:`prepare_clip` was told.
     """
+    segments = _segments(backbone, clips, device, batch_size, arrays)
+    if "image" not in arrays:
+        none = np.zeros((0, 0), dtype=np.float32)
+        return [ClipEmbeddings(none, none, none, 0, each) for each in segments]
     seen = [clip for clip in clips if clip.media.images is not None]
     frames = _encode(backbone.encode_frames, [clip.media.images for clip in seen], device, batch_size)
     images = [frame[clip.media.image_index] for frame, clip in zip(frames, seen, strict=True)]
@@ -91,7 +124,7 @@ def encode_clips(
         videos = [frame[clip.media.video_index] for frame, clip in zip(frames, seen, strict=True)]
     heard = _encode(backbone.encode_audio, [clip.sounds for clip in clips], device, batch_size)
     pictures, sounds, found = iter(zip(images, videos, strict=True)), iter(heard), []
-    for clip in clips:
+    for clip, heard_alone in zip(clips, segments, strict=True):
         w, missing = len(clip.media.video_index), 0
         if clip.media.images is not None:
             image, video = next(pictures)
@@ -105,8 +138,23 @@ def encode_clips(
         else:
             missing |= NO_SOUND
             audio = np.zeros((w, backbone.audio_dim), dtype=np.float32)
-        found.append(ClipEmbeddings(image, video, audio, missing))
+        found.append(ClipEmbeddings(image, video, audio, missing, heard_alone))
     return found
+
+
+def _segments(
+    backbone: Backbone, clips: Sequence[ClipInputs], device: torch.device, batch_size: int, arrays: Collection[str]
+) -> list[NDArray[np.float32]]:
+    """The sound of each clip's segments, in batches of their own: windows' are then the same with them and without."""
+    if "audio_segments" not in arrays:
+        return [np.zeros((0, backbone.audio_dim), dtype=np.float32) for _ in clips]
+    heard = iter(_encode(backbone.encode_audio, [clip.segment_sounds for clip in clips], device, batch_size))
+    return [
+        np.zeros((len(clip.media.image_index), backbone.audio_dim), dtype=np.float32)
+        if clip.segment_sounds is None
+        else next(heard)
+        for clip in clips
+    ]
 
 
 def _encode(

@@ -33,6 +33,7 @@ class CacheKind:
             that were looked at, empty where there is nothing to record.
         segment_seconds: length of a segment.
         windows: "all", or "whole" for window 0 alone.
+        audio_segments: whether the sound of each segment is in it, too.
     """
 
     backbone: Backbone
@@ -41,6 +42,7 @@ class CacheKind:
     facts: dict[str, Any]
     segment_seconds: float = 1.0
     windows: str = "all"
+    audio_segments: bool = True
 
 
 def open_or_create(
@@ -67,7 +69,7 @@ def open_or_create(
     if not overwrite and is_there(output):
         cache = FeatureCache.open(output, "r+") if there is None else there
         with cache.writing("extract"):
-            _compare(cache, kind)
+            check_kind(cache, kind)
             new = _new(cache, clip_ids)
             if more := _places(cache, clip_ids, kind, new):
                 cache.update_attributes(more)
@@ -86,6 +88,7 @@ def open_or_create(
         shard_size=kind.shard_size,
         segment_seconds=kind.segment_seconds,
         windows=kind.windows,
+        audio_per_segment=kind.audio_segments,
         attributes={
             **kind.facts,
             "files": _unusual(kind.facts.get("files", {})),
@@ -126,7 +129,7 @@ def shared(output: str | PathLike[str], kind: CacheKind) -> FeatureCache:
         CacheError: it is damaged.
     """
     cache = FeatureCache.open(output, "r+")
-    _compare(cache, kind)
+    check_kind(cache, kind)
     return cache
 
 
@@ -158,7 +161,7 @@ def wait_for(
     while True:
         if is_there(output):
             cache = FeatureCache.open(output, "r+")
-            _compare(cache, kind)
+            check_kind(cache, kind)
             if not _new(cache, clip_ids):
                 return cache
         if time.monotonic() > end:
@@ -205,13 +208,51 @@ def _new(cache: FeatureCache, clip_ids: Sequence[str]) -> list[str]:
     return [clip for clip in clip_ids if clip not in there]
 
 
-def _compare(cache: FeatureCache, kind: CacheKind) -> None:
+def was_extracted(cache: FeatureCache) -> bool:
+    """Whether a cache's embeddings were made here: how clips were sampled is recorded by no import."""
+    return cache.kind == "embeddings" and "sampling" in cache.attributes
+
+
+def has_segments(there: FeatureCache | None, asked: bool | None) -> bool:
+    """Whether a run's cache has, or is to have, the sound of each segment.
+
+    Args:
+        there: the cache that is gone on with; None: a new one is made.
+        asked: what was asked for; None: nothing.
+
+    Raises:
+        ExtractError: the cache has what was not asked for, or lacks what was.
+    """
+    if there is None:
+        return asked is not False
+    has = "audio_segments" in there.arrays
+    if asked is not None and asked != has and was_extracted(there):
+        mend = "leave out `audio_segments=False`" if has else "`add='audio-segments'` adds it"
+        raise ExtractError(
+            f"{there.path} was made {'with' if has else 'without'} the sound of each segment: {mend}, or use another "
+            "`output`, or `overwrite=True` to make it anew"
+        )
+    return has
+
+
+def check_kind(cache: FeatureCache, kind: CacheKind, mend: str | None = None) -> None:
+    """Refuse a cache that was made in another way.
+
+    Args:
+        cache: the one that is there.
+        kind: how a run makes it.
+        mend: for the error.
+
+    Raises:
+        ExtractError: it was.
+    """
     differing = [
         f"{name} {before!r}, now {now!r}"
         for name, before, now in (
             ("backbone", cache.backbone, kind.backbone.name),
             ("dtype", cache.dtype, kind.dtype),
             ("windows", cache.windows_kept, kind.windows),
+            ("audio_segments", "audio_segments" in cache.arrays, kind.audio_segments),
         )
         if before != now
     ]
@@ -220,5 +261,5 @@ def _compare(cache: FeatureCache, kind: CacheKind) -> None:
     if differing:
         raise ExtractError(
             f"{cache.path} is there, made differently ({'; '.join(differing)}): "
-            "use another `output`, or `overwrite=True` to make it anew"
+            + (mend or "use another `output`, or `overwrite=True` to make it anew")
         )

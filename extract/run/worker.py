@@ -14,8 +14,9 @@ from extract.errors import ExtractError, MediaError
 from extract.media.clip import Views, decode_clip
 from extract.media.limits import default_timeout
 from extract.run.clip_plan import SEGMENTS
-from extract.run.encode import ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
+from extract.run.encode import ARRAYS, ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
 from extract.run.stopwatch import Stopwatch
+from feature_cache import FeatureCache
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Clips:
         clip_seconds: length of a clip.
         whole_only: prepare and encode window 0 (and the segments' images) alone.
         timeout: seconds that decoding a clip may take; None: the usual.
+        arrays: what is encoded, as :func:`extract.run.encode.prepare_clip` takes it.
     """
 
     videos: Mapping[str, Path]
@@ -43,6 +45,7 @@ class Clips:
     clip_seconds: float = 10.0
     whole_only: bool = False
     timeout: float | None = None
+    arrays: tuple[str, ...] = ARRAYS
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Job:
         clips: what is known of them.
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         watch: counts where the time goes.
+        before: a cache whose rows get what they lack.
     """
 
     encoders: Backbone
@@ -62,6 +66,7 @@ class Job:
     clips: Clips
     fed: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
+    before: FeatureCache | None = None
 
     def work(self, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
         """In a worker: decode and prepare; encode too if nobody else does, with one core and a clip of its own."""
@@ -80,7 +85,7 @@ class Job:
         """
         try:
             with self.watch.stage("encode"):
-                return encode_clips(self.encoders, clips, self.device, self.clips.batch_size)
+                return encode_clips(self.encoders, clips, self.device, self.clips.batch_size, self.clips.arrays)
         except torch.OutOfMemoryError as error:
             raise ExtractError(
                 f"the GPU's memory is full with batches of {self.clips.batch_size}: give a smaller `batch_size`"
@@ -105,6 +110,7 @@ class Job:
                     sound_path=sound,
                     begin=known.begins.get(clip),
                     whole_only=known.whole_only,
+                    sound_only="image" not in known.arrays,
                     timeout=default_timeout(known.clip_seconds) if known.timeout is None else known.timeout,
                 )
         except MediaError as error:
@@ -112,7 +118,10 @@ class Job:
         except Exception as error:  # decoders raise what they like on damaged files: the rest goes on
             return MediaError(path, f"it cannot be decoded ({type(error).__name__}: {error}); get it again")
         with self.watch.stage("prepare"):
-            return prepare_clip(self.encoders, media, self._random(clip))
+            return prepare_clip(
+                self.encoders, media, self._random(clip), segment_random=self._random(f"{clip}/segments"),
+                arrays=known.arrays,
+            )  # fmt: skip
 
     def _views(self) -> Views:
         encoders = self.encoders

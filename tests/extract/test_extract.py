@@ -12,13 +12,13 @@ from extract import ExtractError, load_backbone
 from extract.label_embeddings import encode_labels
 from extract.media.clip import Views, decode_clip
 from extract.media.sampling import frame_plan
-from extract.pipeline import Summary
 from extract.run import worker
 from extract.run.encode import ClipInputs
 from extract.run.engines.threads import fill
 from extract.run.inputs import find_videos
 from extract.run.shares import Share, rows_to_do
 from extract.run.worker import Clips, Job
+from extract.summary import Summary
 from feature_cache import FeatureCache, windows
 from tests.extraction import GOOD, assert_equal, both, extract, heard
 from tests.media import make_wav, tone
@@ -125,13 +125,13 @@ def test_one_encoder_fed_by_decoders_gives_the_same(
     backbone = load_backbone("clip_clap", checkpoint)
     cache = FeatureCache.create(
         tmp_path / "f.zarr", clip_ids=GOOD, backbone="clip_clap", visual_dim=24, audio_dim=20,
-        frames_per_window=8, dtype="float32", shard_size=2,
+        frames_per_window=8, dtype="float32", shard_size=2, audio_per_segment=True,
     )  # fmt: skip
     job = Job(backbone, torch.device("cpu"), Clips(find_videos(videos).files), fed=True)
     assert isinstance(job.work("birds"), ClipInputs)
     fill(cache, job, rows_to_do(cache, Share()), 2, lambda done, total: None)
     found, expected = cache.read(), run[0].read()
-    for name in ("image", "video", "audio"):
+    for name in ("image", "video", "audio", "audio_segments"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5, rtol=1e-5)
 
 

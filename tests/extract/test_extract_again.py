@@ -8,8 +8,8 @@ import pytest
 
 from extract import ExtractError
 from extract.media.clip import decode_clip
-from extract.pipeline import Summary
 from extract.run import worker
+from extract.summary import Summary
 from feature_cache import CacheError, FeatureCache
 from tests.command import av2a
 from tests.extraction import GOOD, assert_equal, extract

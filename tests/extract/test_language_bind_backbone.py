@@ -9,6 +9,7 @@ import torch
 from extract import load_backbone
 from extract.backbones.base import VideoBackbone
 from extract.label_embeddings import encode_labels
+from extract.media.audio_windows import SoundWindows
 from extract.media.clip import Views, decode_clip
 from feature_cache import FeatureCache, windows
 from tests.command import av2a
@@ -43,7 +44,9 @@ def test_layout(cache: FeatureCache) -> None:
     assert features.image.shape == (2, 10, DIM)
     assert features.video.shape == (2, 46, 1, DIM)
     assert features.audio.shape == (2, 46, DIM)
-    for name in ("image", "video", "audio"):
+    assert features.audio_segments is not None
+    assert features.audio_segments.shape == (2, 10, DIM)
+    for name in ("image", "video", "audio", "audio_segments"):
         np.testing.assert_allclose(np.linalg.norm(getattr(features, name), axis=-1), 1, rtol=1e-5)
     facts = cache.attributes
     assert len({facts[part]["sha256"] for part in ("image", "video", "audio")}) == 3
@@ -75,6 +78,12 @@ def test_windows_one_at_a_time(cache: FeatureCache, weights: Path, clips: Path) 
         np.testing.assert_allclose(features.video[0, row], found.numpy(), atol=1e-5)
         found = backbone.encode_audio(backbone.prepare_audio(media.windows[row : row + 1]))
         np.testing.assert_allclose(features.audio[0, row], found[0].numpy(), atol=1e-5)
+    assert features.audio_segments is not None
+    for segment in range(10):
+        cut = media.windows.wave[:, segment * 22_050 : (segment + 1) * 22_050]
+        alone = SoundWindows(cut, np.array([[0, cut.shape[1]]]), 22_050)
+        found = backbone.encode_audio(backbone.prepare_audio(alone))
+        np.testing.assert_allclose(features.audio_segments[0, segment], found[0].numpy(), atol=1e-5)
 
 
 def test_one_text_space(cache: FeatureCache, weights: Path) -> None:

@@ -93,6 +93,8 @@ def test_encoded_together_or_alone(order: list[int], checkpoint: Path, videos: P
         assert clip.image.shape == (10, 24)
         assert clip.video.shape == (46, 8, 24)
         assert clip.audio.shape == (46, 20)
+        assert clip.audio_segments.shape == (10, 20)
+        assert clip.audio_segments.any() == clip.audio.any()
         assert clip.image.any() == clip.video.any() == (number != 2)
         assert clip.audio.any() == (number != 0)
 

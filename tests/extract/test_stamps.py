@@ -10,8 +10,8 @@ import pytest
 
 from extract import ExtractError, extract_videos
 from extract.media.timeline import timeline_of
-from extract.pipeline import Summary
 from extract.run import clip_plan
+from extract.summary import Summary
 from feature_cache import DONE, FAILED, PENDING, FeatureCache
 from tests.killing import HEAVY, Nursery
 from tests.media import make_wav, tone

@@ -215,6 +215,35 @@ def test_pruning(nursery: Nursery, tmp_path: Path) -> None:
     assert again
 
 
+@pytest.mark.parametrize(
+    "step",
+    [steps.add_segments, pytest.param(steps.add_segments_without_swapping, marks=pytest.mark.slow)],
+    ids=lambda step: step.__name__,
+)
+def test_adding_segments(step: Callable[..., object], nursery: Nursery, tmp_path: Path) -> None:
+    """The cache is the old one or the new one, at every moment where names can be swapped; nothing is left beside."""
+    before = contents(steps.make(tmp_path).path)
+    seen, put = [], []
+    for place in stopped_everywhere(nursery, tmp_path, step, steps.make):
+        if not (place / "c.zarr").exists():
+            assert step is not steps.add_segments
+            assert verify(place / ".c.zarr.replaced").intact
+            seen.append("none")
+            continue
+        assert verify(place / "c.zarr").intact
+        found = contents(place / "c.zarr")
+        seen.append("old" if found == before else "new")
+        assert seen[-1] == "old" or "audio_segments" in found["arrays"]
+        if seen[-1] == "old" and is_there(place / ".c.zarr.adding"):
+            assert verify(place / ".c.zarr.adding").intact
+            put.append(int((FeatureCache.open(place / ".c.zarr.adding").status() != PENDING).sum()))
+    assert seen == sorted(seen, key=("old", "none", "new").index)
+    assert {"old", "new"} <= {*seen}
+    assert put == sorted(put)
+    assert {0, 2, 3} <= {*put}  # what a kill leaves is gone on with
+    assert sorted(file.name for file in place.iterdir()) == ["c.zarr"]
+
+
 @pytest.mark.slow
 def test_repairing(nursery: Nursery, tmp_path: Path) -> None:
     """Whatever was repaired before the kill is; a second time repairs the rest."""

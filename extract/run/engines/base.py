@@ -26,6 +26,7 @@ class Recipe:
         clap_checkpoint: a .pt file of laion_clap for the sound.
         precision: arithmetic of the encoders.
         clips: what is known of the clips.
+        before: a cache whose rows get what they lack in the one that is filled, of the same clips.
     """
 
     backbone: str
@@ -33,6 +34,7 @@ class Recipe:
     clap_checkpoint: Path | str | None
     precision: str
     clips: Clips
+    before: str | None = None
 
     def job(self, device: str, encoders: Backbone | None = None) -> Job:
         """A job on a device; the encoders are loaded unless they are there already."""
@@ -40,7 +42,8 @@ class Recipe:
         found = encoders or load_backbone(
             self.backbone, self.checkpoint, str(where), self.precision, self.clap_checkpoint
         )
-        return Job(encoders=found, device=where, clips=self.clips, fed=where.type == "cuda")
+        before = None if self.before is None else FeatureCache.open(self.before)
+        return Job(encoders=found, device=where, clips=self.clips, fed=where.type == "cuda", before=before)
 
 
 @dataclass(frozen=True)

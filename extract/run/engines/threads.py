@@ -17,6 +17,7 @@ from extract.run.engines.base import Progress, Work
 from extract.run.shares import Claim
 from extract.run.worker import Job
 from feature_cache import DONE, FAILED, FeatureCache, stopping
+from feature_cache.adding import put_with_segments
 
 _TOGETHER = 4
 """Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
@@ -102,6 +103,12 @@ def _clips(cache: FeatureCache, todo: Mapping[int, Sequence[int]], claimed: dequ
 
 def _write(cache: FeatureCache, job: Job, claim: Claim, found: list[ClipEmbeddings | MediaError]) -> None:
     with job.watch.stage("write"), claim:
+        inside = [row - cache.shard_rows(claim.shard).start for row in claim.rows]
+        if job.before is not None:
+            values = [None if isinstance(row, MediaError) else row.audio_segments for row in found]
+            reasons = [str(row) if isinstance(row, MediaError) else "" for row in found]
+            put_with_segments(job.before, cache, claim.shard, inside, values, reasons)
+            return
         n = len(found)
         tables = {name: np.zeros((n, *shape), dtype=np.float32) for name, shape in cache.row_shapes.items()}
         status = np.full(n, FAILED, dtype=np.uint8)
@@ -113,7 +120,6 @@ def _write(cache: FeatureCache, job: Job, claim: Claim, found: list[ClipEmbeddin
             for name, table in tables.items():
                 table[number] = getattr(row, name)
             status[number], missing[number] = DONE, row.missing
-        inside = [row - cache.shard_rows(claim.shard).start for row in claim.rows]
         cache.write_rows(claim.shard, inside, tables, status, reasons, missing)
 
 
