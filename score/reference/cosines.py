@@ -46,5 +46,6 @@ def window_sound(audio: NDArray[Any], segments: int) -> Floats:
     found = []
     for t in range(segments):
         starts = [start for start in (t - 1, t) if 0 <= start <= segments - 2]
-        found.append(unit(sum(unit(audio[window_index(start, start + 2, segments)]) for start in starts)))
+        each = [unit(audio[window_index(start, start + 2, segments)]) for start in starts]
+        found.append(unit(np.sum(each, axis=0)))
     return np.stack(found)

@@ -143,7 +143,7 @@ def test_search_over_every_kind(kind: str, tmp_path: Path) -> None:
     truth = truth_of(cache, LABELS, 3)
     lists = {name: getattr(WIDE, name) for name in ("alpha", "filter_threshold", "threshold_stage1", "gamma")}
     for fixed in ({"pooled_windows": True}, {"refinement": False}, {"pooled_windows": True, "decision": "argmax"}):
-        more = {"method": METHODS, "fusion": ("early", "late"), "sound": usual_sound(cache), **fixed}
+        more: dict[str, Any] = {"method": METHODS, "fusion": ("early", "late"), "sound": usual_sound(cache), **fixed}
         space = type(WIDE)(**lists, threshold_stage2=[0.4, 0.6], **more)
         compare(search(cache, truth, space, sampler="sobol", samples=24, seed=1), cache, truth, 8)
 

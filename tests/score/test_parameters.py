@@ -75,7 +75,7 @@ def test_a_space_follows_from_them(made: Rule) -> None:
     assert Space.from_dict(space.to_dict()) == space
     assert space.settings([space.config(row) for row in grid]).tolist() == grid.tolist()
     assert rule_of(Made(1)) is made
-    with pytest.raises(ScoreError, match="no rule 'x': there are av2a, exchange, .*made"):
+    with pytest.raises(ScoreError, match=r"no rule 'x': there are av2a, exchange, .*made"):
         find_rule("x")
 
 

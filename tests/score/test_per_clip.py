@@ -191,7 +191,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
 
 def truth_of(cache: FeatureCache, clips: range, *, noise: int | None = None) -> Annotations:
     """What is true of some clips; at random, if there is noise."""
-    rows = make_logits(cache.read(list(clips)), cache.text("t")).image.mean(axis=1)
+    rows = make_logits(cache.read(list(clips)), cache.text("t"), "clip").image.mean(axis=1)
     events: dict[str, dict[str, list[tuple[str, float, float]]]] = {}
     order = np.random.default_rng(noise).permutation(len(clips)) if noise is not None else np.arange(len(clips))
     for clip, place in zip(clips, order.tolist(), strict=True):

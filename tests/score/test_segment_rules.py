@@ -314,7 +314,7 @@ def test_settings_that_do_not_go_together(tmp_path: Path) -> None:
         (
             "exchange",
             {"sound": "segments"},
-            r"no sound of its segments: `extract_videos\(..., add='audio-segments'\)` adds",
+            r"`extract_videos\(..., add='audio-segments'\)` adds",
         ),
         ("exchange", {"center": "x.zarr"}, r"there is no x.zarr: `center` is 'none', 'cache', another cache"),
         ("threshold", {"center": "cache"}, r"`center` and `center_labels` are of cosines"),
