@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from score.choices import SOUNDS
 from score.errors import ScoreError
-from score.parameters import fixed_choice, free_text
+from score.parameters import fixed_choice, flag, free_text
 
 if TYPE_CHECKING:
     from feature_cache import FeatureCache
@@ -24,6 +24,12 @@ def center_parameter() -> str:
     found: str = free_text(
         NO_CENTER, metavar=f"{NO_CENTER}|{OWN_CENTER}|FILE", help="mean taken off embeddings: the cache's, a file's"
     )
+    return found
+
+
+def carry_parameter() -> bool:
+    """The field that says whether what a clip tells of labels runs on over the clips of its file (4.9)."""
+    found: bool = flag(False, help="what is known of labels runs on over a file", off="no-carry")
     return found
 
 

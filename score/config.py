@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Self
 
 from score.choices import DECISIONS, FUSIONS, METHODS
-from score.common_parameters import sound_parameter
+from score.common_parameters import carry_parameter, sound_parameter
 from score.errors import ScoreError
 from score.parameters import Parameters, choice, count, fixed_choice, flag, number
 
@@ -31,6 +31,7 @@ class ScoreConfig(Parameters):
         decision: "threshold", or "argmax" for single-label work such as AVE (4.6).
         label_shift_iters: passes over the segments; 1 is the paper (4.4).
         sound: "clip" (the paper's), "windows" or "segments": what a segment's sound is (4.3).
+        carry: whether label shift runs on over the clips of a file (4.9).
         pooled_windows: whether a window's probability is the mean of its segments', an approximation (4.6).
 
     Raises:
@@ -57,6 +58,7 @@ class ScoreConfig(Parameters):
     decision: str = fixed_choice("threshold", names=DECISIONS, help="several events at a time, or the best alone")
     label_shift_iters: int = count(1, low=1, high=1000, help="passes over the segments")
     sound: str = sound_parameter()
+    carry: bool = carry_parameter()
     pooled_windows: bool = flag(False, help="windows as means of segments (approximate)", off="exact-windows")
 
     @classmethod

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from score.choices import FUSIONS
-from score.common_parameters import center_parameter, sound_parameter
+from score.common_parameters import carry_parameter, center_parameter, sound_parameter
 from score.config import ScoreConfig
 from score.parameters import Parameters, choice, count, fixed_choice, flag, number
 
@@ -51,6 +51,7 @@ class ExchangeConfig(RuleParameters):
         sound: what a segment's sound is.
         center: what is subtracted from unit embeddings: "none", "cache", another cache or an .npz file.
         center_labels: whether labels' vectors are taken from their mean.
+        carry: whether what a modality gives to labels is the mean over a file's clips so far.
 
     Example:
         >>> ExchangeConfig(cost=0.4).eta
@@ -69,6 +70,7 @@ class ExchangeConfig(RuleParameters):
     sound: str = sound_parameter()
     center: str = center_parameter()
     center_labels: bool = flag(False, help="take labels from their mean", off="no-center-labels")
+    carry: bool = carry_parameter()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features
 from score.after import after_processing
+from score.carrying import carried, carries
 from score.clip_scores import SegmentScores, numbered
 from score.event_blocks import EventBlocks
 from score.events import Events
@@ -92,9 +93,12 @@ def score_blocks(
         ['events.parquet']
     """
     begun = begin_pass(cache, config, text, threads)
-    scorer = begun.rule.scorer(begun.config, begun.text, cache)
     tracer = None if segment_scores is None else tracer_of(begun)
-    made = begun.shards(lambda features: _made(scorer, tracer, features), progress)
+    if carries(begun):
+        made = carried(begun, progress)
+    else:
+        scorer = begun.rule.scorer(begun.config, begun.text, cache)
+        made = begun.shards(lambda features: _made(scorer, tracer, features), progress)
     found = EventBlocks(begun.facts, _found(begun, made, segment_scores))
     origins = begun.facts.clips_from
     wanted = cut_from_longer(origins) if stitched is None else stitched

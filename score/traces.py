@@ -8,6 +8,7 @@ import numpy as np
 
 from feature_cache import FeatureCache
 from feature_cache.names import shortened
+from score.carrying import carries
 from score.clip_scores import SegmentScores, numbered
 from score.errors import ScoreError
 from score.event_facts import EventFacts
@@ -114,6 +115,8 @@ def tracer_of(begun: Pass) -> TracesClips:
     Raises:
         ScoreError: the rule compares nothing segment by segment.
     """
+    if carries(begun):
+        raise ScoreError("segment scores are of clips on their own: leave out `carry=True`")
     make: Callable[..., TracesClips] | None = begun.rule.tracer
     if make is None:
         raise ScoreError(

@@ -32,6 +32,18 @@ SLOPE = 20.0
 """Of the sigmoid that makes a score of a mean margin."""
 
 
+class Carried(NamedTuple):
+    """What the clips of a file before this one gave to labels, added up; kept from call to call."""
+
+    given: F64  # (2, C), of picture and sound
+    clips: F64  # (2,), how many had each; (0,): nothing is carried over
+
+
+def empty_carried(labels: int, carry: bool) -> Carried:
+    """No clip so far."""
+    return Carried(np.zeros((2, labels)), np.zeros(2 if carry else 0))
+
+
 class ExchangeWorkspace(NamedTuple):
     """Workspace of one thread."""
 
@@ -93,6 +105,17 @@ def share_given(x: F64, gram: F64, cost: float, weight: F64, out: F64) -> None:
                 out[c] += q * (weight[c] / most)
     for c in range(labels):
         out[c] /= rows
+
+
+@lean
+def carry_over(given: F64, side: int, carried: Carried) -> None:
+    """What a modality gives, (C,), becomes the mean over the clips of the file so far; where nothing is, it stays."""
+    if carried.clips.shape[0] == 0:
+        return
+    carried.clips[side] += 1.0
+    for c in range(given.shape[0]):
+        carried.given[side, c] += given[c]
+        given[c] = carried.given[side, c] / carried.clips[side]
 
 
 @lean
@@ -165,6 +188,7 @@ def exchange_clips(
     missing: U8,
     gram_visual: F64,
     gram_audio: F64,
+    carried: Carried,
     settings: F64,
     truth: ClipsTruth,
     workspace: ExchangeWorkspace,
@@ -180,6 +204,7 @@ def exchange_clips(
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND.
         gram_visual: float64 (C, C), of the labels' vectors.
         gram_audio: float64 (C, C), likewise.
+        carried: Carried, of one setting alone.
         settings: float64 (S, 5), sorted so that neighbours share most.
         truth: ClipsTruth.
         workspace: ExchangeWorkspace.
@@ -204,8 +229,10 @@ def exchange_clips(
             new_runs = new_eta or now[PENALTY] != settings[s - 1, PENALTY]
             if new_cost and seen:
                 share_given(image[i], gram_visual, now[COST], workspace.weight, workspace.given[VISUAL])
+                carry_over(workspace.given[VISUAL], VISUAL, carried)
             if new_cost and heard:
                 share_given(sound[i], gram_audio, now[COST], workspace.weight, workspace.given[AUDIO])
+                carry_over(workspace.given[AUDIO], AUDIO, carried)
             if new_eta:
                 exchanged_costs(workspace.given[AUDIO], now[COST], now[ETA], workspace.cost[VISUAL])
                 exchanged_costs(workspace.given[VISUAL], now[COST], now[ETA], workspace.cost[AUDIO])

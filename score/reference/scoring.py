@@ -168,14 +168,32 @@ def segment_probability(clip: ClipLogits, stream: str, alpha: float, kept: Seque
     return visual if stream == "visual" else (1 - alpha) * visual + alpha * audio
 
 
-def thresholds(p: Floats, cosine: Floats, stream: str, config: ScoreConfig) -> Floats:
-    """4.4: dynamic thresholds, (T, K)."""
+@dataclass
+class Carried:
+    """4.9: how far label shift has come in the clips of a file before this one, by stream and label number.
+
+    Attributes:
+        theta: the last threshold.
+        n: how often the label was positive.
+    """
+
+    theta: dict[tuple[str, int], float] = field(default_factory=dict)
+    n: dict[tuple[str, int], float] = field(default_factory=dict)
+
+
+def thresholds(
+    p: Floats, cosine: Floats, stream: str, config: ScoreConfig, begin: Floats | None = None, n: Floats | None = None
+) -> Floats:
+    """4.4: dynamic thresholds, (T, K); from ``begin`` and counts ``n`` on, where label shift is carried over (4.9)."""
     segments, k = p.shape
     theta = np.full((segments, k), config.threshold_stage1)
     if config.method == "naive":
         return theta
-    n = np.zeros(k)
-    decay = np.array([math.exp(-config.gamma * c) for c in range(segments * config.label_shift_iters + 1)])
+    n = np.zeros(k) if n is None else n
+    if begin is not None:
+        theta[0] = begin
+    most = segments * config.label_shift_iters + int(n.max(initial=0))
+    decay = np.array([math.exp(-config.gamma * c) for c in range(most + 1)])
     for _ in range(config.label_shift_iters):
         for t in range(segments - 1):
             n += p[t] > theta[t]
@@ -230,10 +248,25 @@ def refine(found: Sequence[Span], windows: Sequence[Floats], config: ScoreConfig
     return stay or [int(np.argmax(own))]
 
 
+def carried_thresholds(
+    p: Floats, cosine: Floats, standing: str, config: ScoreConfig, kept: Sequence[int], stream: str, carried: Carried
+) -> Floats:
+    """4.9: thresholds that go on where the clip before ended; what they come to is kept for the next one."""
+    places = [(stream, k) for k in kept]
+    begin = np.array([carried.theta.get(place, config.threshold_stage1) for place in places])
+    n = np.array([carried.n.get(place, 0.0) for place in places])
+    theta = thresholds(p, cosine, standing, config, begin, n)  # n goes up
+    n += p[-1] > theta[-1]
+    carried.theta.update(zip(places, theta[-1].tolist(), strict=True))
+    carried.n.update(zip(places, n.tolist(), strict=True))
+    return theta
+
+
 def parse_stream(
-    clip: ClipLogits, stream: str, config: ScoreConfig, trace: Trace | None = None
+    clip: ClipLogits, stream: str, config: ScoreConfig, trace: Trace | None = None, carried: Carried | None = None
 ) -> list[tuple[int, int, int, float]]:
     """4.2 to 4.6 for one stream: events as (label number, start, end, probability), in order."""
+    own = stream
     standing = standing_stream(clip.missing, stream)
     if standing is None:
         return []
@@ -242,7 +275,10 @@ def parse_stream(
     if len(kept) < (1 if clip.given else 2):
         return []
     p = segment_probability(clip, stream, config.alpha, kept)
-    theta = thresholds(p, clip.cosine, stream, config)
+    if carried is None:
+        theta = thresholds(p, clip.cosine, stream, config)
+    else:
+        theta = carried_thresholds(p, clip.cosine, stream, config, kept, own, carried)
     if trace is not None:
         trace.labels, trace.probabilities, trace.thresholds = kept, p, theta
     found = candidates(p > theta)
@@ -291,14 +327,14 @@ def fuse_late(
 
 
 def score_clip(
-    clip: ClipLogits, labels: Sequence[str], config: ScoreConfig
+    clip: ClipLogits, labels: Sequence[str], config: ScoreConfig, carried: Carried | None = None
 ) -> dict[str, list[tuple[int, int, int, float]]]:
     """All three streams of one clip: events as (label number, start, end, probability), in order."""
-    visual, audio = (parse_stream(clip, stream, config) for stream in ("visual", "audio"))
+    visual, audio = (parse_stream(clip, stream, config, carried=carried) for stream in ("visual", "audio"))
     if config.fusion == "late":
         both = fuse_late(visual, audio, labels, len(clip.image), clip.missing)
     else:
-        both = parse_stream(clip, "audiovisual", config)
+        both = parse_stream(clip, "audiovisual", config, carried=carried)
     return {"audiovisual": both, "visual": visual, "audio": audio}
 
 

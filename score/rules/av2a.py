@@ -12,7 +12,7 @@ from score.common_parameters import CLIP, SEGMENTS, check_sound
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.reading import Reading
-from score.rules.base import Makes, Rule, ScoresClips, SweepsSettings, TracesClips
+from score.rules.base import CarriesClips, Makes, Rule, ScoresClips, SweepsSettings, TracesClips
 
 if TYPE_CHECKING:
     from score.tuning.space import Space
@@ -89,6 +89,12 @@ def _tracer(config: ScoreConfig, text: TextSet, cache: FeatureCache) -> TracesCl
     return Tracer(config, text, cache.segments)
 
 
+def _carrier(config: ScoreConfig, text: TextSet, _: FeatureCache) -> CarriesClips:
+    from score.reference.carrier import PlainCarrier
+
+    return PlainCarrier(config, text)
+
+
 def _inputs(config: ScoreConfig, text: TextSet, _: FeatureCache) -> Makes:
     from score.logits import make_logits
 
@@ -138,4 +144,5 @@ AV2A = Rule(
     reference="score.reference.scoring",
     workspace_bytes=_workspace_bytes,
     tracer=_tracer,
+    carrier=_carrier,
 )  # fmt: skip

@@ -28,6 +28,13 @@ class ScoresClips(Protocol):
         """Events of a batch of clips, in the order of docs/design.md 4.5."""
 
 
+class CarriesClips(ScoresClips, Protocol):
+    """The same for the clips of one file after the other, in order, in one thread."""
+
+    def begin_file(self) -> None:
+        """Forget the clips of the file before."""
+
+
 class Traced(NamedTuple):
     """What a rule compares in n clips; streams in the order of ``STREAMS``.
 
@@ -143,6 +150,8 @@ class Rule:
         reference: module of the same rule in plain NumPy.
         workspace_bytes: the least working memory of a thread that sweeps clips of so many labels, segments and rows of
             sound.
+        carrier: the same as ``scorer``, for settings whose knowledge of labels runs on over a file's clips; None where
+            nothing does.
         inferred: what of it its source leaves open, a line; empty for nothing.
     """
 
@@ -160,4 +169,5 @@ class Rule:
     reference: str
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
     tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
+    carrier: Callable[[Any, TextSet, FeatureCache], CarriesClips] | None = None
     inferred: str = ""

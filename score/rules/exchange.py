@@ -22,14 +22,15 @@ def exchange_kernel() -> Kernel:
     """The rule's kernel, compiled when it is first used."""
     from score.centers import find_center
     from score.cosines import cosines_of, label_sides
-    from score.kernels.exchange import SLOPE, exchange_clips, exchange_workspace
+    from score.kernels.exchange import SLOPE, empty_carried, exchange_clips, exchange_workspace
 
     def sides(config: ExchangeConfig, text: TextSet, cache: FeatureCache) -> Any:
         return label_sides(text, find_center(config.center, cache, text, config.sound), config.center_labels)
 
     def constants(config: ExchangeConfig, text: TextSet, cache: FeatureCache) -> tuple[Any, ...]:
         found = label_sides(text, find_center("none", cache, text, config.sound), config.center_labels)
-        return found.visual.gram, found.audio.gram  # no centre of embeddings changes them
+        # no centre of embeddings changes them
+        return found.visual.gram, found.audio.gram, empty_carried(len(text.labels), config.carry)
 
     return Kernel(
         name="exchange",
@@ -79,4 +80,5 @@ EXCHANGE = Rule(
     sweep=_sweep,
     kernel=lambda cache, reading: "exchange.exchange_clips",
     reference="score.reference.exchange",
+    carrier=lambda config, text, cache: SegmentScorer(exchange_kernel(), config, text, cache),
 )

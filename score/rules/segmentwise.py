@@ -64,10 +64,14 @@ class SegmentScorer:
         """
         check_segments(cache.segments)
         check_text(text)
-        self._kernel = kernel
+        self._kernel, self._given = kernel, (config, text, cache)
         self._make = kernel.inputs(config, text, cache)
-        self._constants = kernel.constants(config, text, cache)
+        self._constants = kernel.constants(*self._given)
         self._settings = kernel.columns({name: np.array([value]) for name, value in config.to_dict().items()})
+
+    def begin_file(self) -> None:
+        """As :class:`score.rules.base.CarriesClips`."""
+        self._constants = self._kernel.constants(*self._given)
 
     def score(self, features: Features) -> Part:
         """Events of a batch of clips, in the order of docs/design.md 4.5.

@@ -158,4 +158,6 @@ class HeldSplit(ABC):
         Raises:
             ScoreError: refinement without windows, or a method by `cosine` without images.
         """
+        if space.fixed.get("carry"):
+            raise ScoreError("a search looks at clips on their own: search without `carry=True`, then score with it")
         find_rule(space.rule).check(self._cache, space)
