@@ -15,6 +15,7 @@ from score import ScoreError, Space, evaluate, score, search, settings_for
 from score.centers import Center
 from score.choices import FUSIONS, KERNEL_STREAMS, SOUNDS, STREAMS
 from score.cosines import label_sides
+from score.kernels.exchange import empty_carried
 from score.kernels.judge import list_events
 from score.kernels.runs import best_runs, median
 from score.logits import Logits, make_logits
@@ -127,7 +128,7 @@ def test_exchange_equals_the_reference(made: Any, data: st.DataObject) -> None:
         run_penalty=data.draw(st.sampled_from([0.0, 0.3, 0.5])), alpha=data.draw(st.sampled_from([0.0, 0.5, 0.7, 1.0])),
         fusion=data.draw(st.sampled_from(FUSIONS)),
     )  # fmt: skip
-    found = by_kernel(exchange_kernel(), batch_of(image, sound, missing), (gram[0], gram[1]), config)
+    found = by_kernel(exchange_kernel(), batch_of(image, sound, missing), (*gram, empty_carried(labels, False)), config)
     same(found, exchange_events(ClipCosines(image, sound, gram[0], gram[1], missing), config))
 
 
