@@ -5,8 +5,9 @@ from score.parameters import Parameters
 from score.rules.av2a import AV2A
 from score.rules.base import Rule
 from score.rules.exchange import EXCHANGE
+from score.rules.scope import SCOPE
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE, SCOPE)}
 """Every rule by name, the usual one first."""
 USUAL = next(iter(RULES))
 
