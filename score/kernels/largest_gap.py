@@ -16,7 +16,7 @@ class Sparse(NamedTuple):
     """Weights above 0 of rows of labels, in several places."""
 
     rows: I64  # (P,), T, or 1 where one row stands for all segments
-    count: I64  # (P, T)
+    size: I64  # (P, T), how many
     label: I64  # (P, T, C), ascending
     value: F64  # (P, T, C)
 
@@ -59,6 +59,6 @@ def write_values(place: int, weights: Sparse, out: F64) -> None:
     out[:] = 0.0
     for t in range(out.shape[1]):
         r = t if weights.rows[place] > 1 else 0
-        for k in range(weights.count[place, r]):
+        for k in range(weights.size[place, r]):
             w = weights.value[place, r, k]
             out[weights.label[place, r, k], t] = w / (1.0 + w)

@@ -100,7 +100,7 @@ def second_stage(x: F64, gram: F64, target: int, setting: F64, place: int, works
         if t < costed:
             exchanged_costs(workspace.given[source, t], setting[COST], eta, setting[FORM], workspace.cost)
         size = solve_lasso(x[t if x.shape[0] > 1 else 0], workspace.cost, gram, lasso)
-        weights.count[place, t] = size
+        weights.size[place, t] = size
         for k in range(size):
             weights.label[place, t, k] = lasso.label[k]
             weights.value[place, t, k] = lasso.value[k]
@@ -115,7 +115,7 @@ def read_out(place: int, setting: F64, on: U64, workspace: ScopeWorkspace) -> No
     for c in range(on.shape[0]):
         on[c] = 0
     for t in range(rows):
-        count = weights.count[place, t]
+        count = weights.size[place, t]
         least = least_on(weights.value[place, t], count, setting[SUPPORT], workspace.sorted)
         bits = span(0, segments) if rows == 1 else ONE << np.uint64(t)
         for k in range(count):
@@ -130,24 +130,24 @@ def read_out(place: int, setting: F64, on: U64, workspace: ScopeWorkspace) -> No
 @inner
 def fuse(seen: int, setting: F64, workspace: ScopeWorkspace) -> None:
     """Weights of both: a mean where picture and sound have a label above the support, else nothing."""
-    rows, count, label, value = workspace.weights
+    rows, size, label, value = workspace.weights
     alpha, support = setting[ALPHA], setting[SUPPORT]
     rows[_BOTH] = max(rows[seen], rows[_HEARD])
     for t in range(rows[_BOTH]):
         v = t if rows[seen] > 1 else 0
         a = t if rows[_HEARD] > 1 else 0
-        i = j = size = 0
-        while i < count[seen, v] and j < count[_HEARD, a]:
+        i = j = found = 0
+        while i < size[seen, v] and j < size[_HEARD, a]:
             first, second = label[seen, v, i], label[_HEARD, a, j]
             if first == second:
                 one, other = value[seen, v, i], value[_HEARD, a, j]
                 if one > support and other > support:
-                    label[_BOTH, t, size] = first
-                    value[_BOTH, t, size] = alpha * other + (1.0 - alpha) * one
-                    size += 1
+                    label[_BOTH, t, found] = first
+                    value[_BOTH, t, found] = alpha * other + (1.0 - alpha) * one
+                    found += 1
             i += first <= second
             j += second <= first
-        count[_BOTH, t] = size
+        size[_BOTH, t] = found
 
 
 @inner
@@ -168,7 +168,7 @@ def visual_place(x: F64, gram: F64, setting: F64, workspace: ScopeWorkspace) -> 
 @inner
 def remembered_segments(seconds: float, segment_seconds: float) -> int:
     """Seconds as whole segments, at least one; 0 for 0, the whole clip."""
-    return max(1, int(math.floor(seconds / segment_seconds + 0.5))) if seconds > 0.0 else 0
+    return max(1, math.floor(seconds / segment_seconds + 0.5)) if seconds > 0.0 else 0
 
 
 @lean
