@@ -24,7 +24,7 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -822,10 +822,12 @@ def rule_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rule_parameters() -> "dict[str, Parameter]":
-    """Parameters of all rules by name; of one that several rules have, as the first has it."""
+    """Parameters of all rules by name; of one that several rules have, as the first has it, with the names of all."""
     found: dict[str, Parameter] = {}
     for parameters in PARAMETERS.values():
-        found |= {name: each for name, each in describe(parameters).items() if name not in found}
+        for name, each in describe(parameters).items():
+            known = found.setdefault(name, each)
+            found[name] = replace(known, names=tuple(dict.fromkeys((*known.names, *each.names))))
     return found
 
 
@@ -836,9 +838,14 @@ def _option_and_words(each: "Parameter") -> tuple[str, str]:
     return f"--{each.name.replace('_', '-')}", f"{each.help[0].upper()}{each.help[1:]}.{of}"
 
 
+_OTHER_SPELLINGS = {"memory_seconds": ["--memory"]}
+"""Of single values; `search` has a --memory of its own."""
+
+
 def _parameter_option(each: "Parameter") -> Callable[..., Any]:
     """One value of a scoring parameter, as an option."""
     option, words = _option_and_words(each)
+    spelt = [option, *_OTHER_SPELLINGS.get(each.name, [])]
     if each.kind == "flag":
         return click.option(f"{option}/--{each.off}", default=None, help=words)
     if each.kind == "choice":
@@ -848,7 +855,7 @@ def _parameter_option(each: "Parameter") -> Callable[..., Any]:
     if each.kind == "text":
         return click.option(option, metavar=each.metavar, help=words)
     high = None if each.high == float("inf") else each.high
-    return click.option(option, type=click.FloatRange(each.low, high), help=words)
+    return click.option(*spelt, each.name, type=click.FloatRange(each.low, high), help=words)
 
 
 class _Known(click.Choice[str]):
@@ -1256,6 +1263,8 @@ def _compare(
     for name, report in found.reports.items():
         if report.approximation:
             click.echo(f"{name}: approximate: {report.approximation}")
+        if report.inferred:
+            click.echo(f"{name}: {report.inferred}")
     if how["paper_protocol"]:
         click.echo(_PAPER_PROTOCOL)
     for table in found.tables():
@@ -1666,6 +1675,8 @@ def search(
         from score.tuning.plots import plot_search
 
         written += plot_search(result, plot)
+    if result.inferred:
+        click.echo(f"note: {result.inferred}")
     click.echo(f"written: {' '.join(written)}")
 
 
@@ -1683,9 +1694,11 @@ def _check_best(file: Path, store: Path, overwrite: bool) -> None:
 
 def _write_best(file: Path, best: "Tried", store: Path, objective: str, where: str) -> None:
     from feature_cache.storage.atomic import write_outputs
+    from score.rules import rule_of
     from score.settings import to_toml
 
     comments = [f"search: {_one_line(store)}", f"{objective} on {where}: {best.metrics[objective]:.2f} %"]
+    comments += [inferred] if (inferred := rule_of(best.config).inferred) else []
     write_outputs({file: to_toml(best.config, comments)})
 
 
@@ -1829,6 +1842,8 @@ def _print_report(report: "Report", per_class: bool) -> None:
         click.echo(f"{report.ignored} {report.left_out} were left out")
     for note in report.notes:
         click.echo(note)
+    if report.inferred:
+        click.echo(f"note: {report.inferred}")
     for header, rows in report.tables(per_class=per_class):
         _table(header, rows)
 

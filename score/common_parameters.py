@@ -19,10 +19,10 @@ def sound_parameter() -> str:
     return found
 
 
-def center_parameter() -> str:
+def center_parameter(default: str = NO_CENTER) -> str:
     """The field that says what is subtracted from unit embeddings."""
     found: str = free_text(
-        NO_CENTER, metavar=f"{NO_CENTER}|{OWN_CENTER}|FILE", help="mean taken off embeddings: the cache's, a file's"
+        default, metavar=f"{NO_CENTER}|{OWN_CENTER}|FILE", help="mean taken off embeddings: the cache's, a file's"
     )
     return found
 

@@ -41,6 +41,7 @@ class Report:
         paper_protocol: whether visual predictions stood in for the audio ones.
         config: the settings of the events; empty for those that a file lists without saying how they were found.
         approximation: what is approximate in the events, one line; empty where nothing is.
+        inferred: what of their rule its source leaves open, likewise.
         details: events of each clip, and the labels that were taken for others; None: they were not asked for.
     """
 
@@ -54,6 +55,7 @@ class Report:
     paper_protocol: bool
     config: Mapping[str, Any]
     approximation: str = ""
+    inferred: str = ""
     details: Details | None = None
 
     @property
@@ -138,6 +140,7 @@ class Report:
             "paper_protocol": self.paper_protocol,
             "approximate": bool(self.approximation),
             **({"approximation": self.approximation} if self.approximation else {}),
+            **({"inferred": self.inferred} if self.inferred else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
             "metrics": as_json_numbers(self.metrics),
             "per_class": {label: as_json_numbers(values) for label, values in self.per_class.items()},
@@ -207,6 +210,7 @@ def evaluate(
         paper_protocol=paper_protocol,
         config=facts.settings,
         approximation=facts.approximation,
+        inferred=facts.inferred,
         details=found_details,
     )
 

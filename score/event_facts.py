@@ -92,6 +92,11 @@ class EventFacts:
         return {} if self.config is None else self.config.to_dict()
 
     @property
+    def inferred(self) -> str:
+        """What of the rule that found the events its source leaves open, one line; empty for nothing."""
+        return "" if self.config is None else rule_of(self.config).inferred
+
+    @property
     def approximation(self) -> str:
         """What is approximate in the events, one line; empty where nothing is known to be."""
         return "" if self.config is None else self.config.approximation
@@ -104,6 +109,7 @@ class EventFacts:
             "config": self.settings,
             "approximate": bool(approximation),
             **({"approximation": approximation} if approximation else {}),
+            **({"inferred": self.inferred} if self.inferred else {}),
             **({"after_processing": self.after_processing} if self.after_processing else {}),
             "cache": self.cache,
             "segments": self.segments,

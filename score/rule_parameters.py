@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 from score.choices import FUSIONS
-from score.common_parameters import carry_parameter, center_parameter, sound_parameter
+from score.common_parameters import OWN_CENTER, carry_parameter, center_parameter, sound_parameter
 from score.config import ScoreConfig
 from score.parameters import Parameters, choice, count, fixed_choice, flag, number
 
 SMOOTHINGS = ("penalty", "median", "runs", "none")
 """How the threshold rule smooths: a penalty a run, a median filter, AV²A's run rule, not at all."""
 COMPARED = ("probability", "cosine")
+EXCHANGE_FORMS = ("exp", "reciprocal")
+"""How costs of the scope rule fall with what is given: exp(-x), 1 / (1 + x)."""
+CELL_RULES = ("runs", "causal", "none")
+"""How the scope rule smooths: AV²A's run rule, a cell beside another one that is on, not at all."""
 
 
 class RuleParameters(Parameters):
@@ -21,9 +25,9 @@ class RuleParameters(Parameters):
         return ""
 
 
-def _alpha() -> float:
+def _alpha(default: float = 0.5) -> float:
     found: float = number(
-        low=0, high=1, default=0.5, help="weight of the sound, 0 to 1", title="alpha (weight of the sound)"
+        low=0, high=1, default=default, help="weight of the sound, 0 to 1", title="alpha (weight of the sound)"
     )
     return found
 
@@ -131,9 +135,51 @@ class ThresholdConfig(RuleParameters):
     center_labels: bool = flag(False, help="take labels from their mean", off="no-center-labels")
 
 
+@dataclass(frozen=True)
+class ScopeConfig(RuleParameters):
+    """Parameters of SCoPE's rule.
+
+    Attributes:
+        cost: λ0, what a label costs in the competition, on average over labels.
+        eta_visual_to_audio: η, how much what the picture gives to a label lowers its cost in the sound.
+        eta_audio_to_visual: the other way round.
+        alpha: weight of the sound in the audiovisual stream.
+        support: the weight that labels of a row have to exceed.
+        memory_seconds: what is given counts over so many seconds up to a segment; 0: over the whole clip.
+        exchange_form: "exp", exp(-x), or "reciprocal", 1 / (1 + x).
+        smoothing: "runs" (AV²A's run rule), "causal" (a segment beside another one that is on) or "none".
+        sound: what a segment's sound is.
+        center: what is subtracted from unit embeddings: "none", "cache", another cache or an .npz file.
+        center_labels: whether labels' vectors are taken from their mean.
+
+    Example:
+        >>> ScopeConfig(cost=0.2).eta_visual_to_audio
+        16.0
+    """
+
+    cost: float = number(low=0.001, high=2, default=0.3, help="cost of a label, on average over labels", title="cost")
+    eta_visual_to_audio: float = number(
+        low=0, high=64, default=16.0, help="how much the picture lowers the sound's costs", title="eta, visual to audio"
+    )
+    eta_audio_to_visual: float = number(
+        low=0, high=64, default=16.0, help="how much the sound lowers the picture's costs", title="eta, audio to visual"
+    )
+    alpha: float = _alpha(0.45)
+    support: float = number(low=0, high=1, default=1e-6, help="weight that labels have to exceed", title="support")
+    memory_seconds: float = number(
+        low=0, high=86400, default=0.0, help="seconds that the exchange looks back; 0: the clip", title="memory (s)"
+    )
+    exchange_form: str = choice("exp", names=EXCHANGE_FORMS, help="how costs fall with what is given")
+    smoothing: str = choice("runs", names=CELL_RULES, help="what smooths a stream in time")
+    sound: str = sound_parameter()
+    center: str = center_parameter(OWN_CENTER)
+    center_labels: bool = flag(True, help="take labels from their mean", off="no-center-labels")
+
+
 PARAMETERS: dict[str, type[Parameters]] = {
     "av2a": ScoreConfig,
     "exchange": ExchangeConfig,
+    "scope": ScopeConfig,
     "intervals": IntervalsConfig,
     "threshold": ThresholdConfig,
 }

@@ -10,7 +10,7 @@ import msgspec
 
 from score.choices import STREAMS
 from score.errors import ScoreError
-from score.formats.base import EventBlock, Facts, Format, Listed, Progress, stream_files
+from score.formats.base import EventBlock, Facts, Format, Listed, Progress, remarks, stream_files
 from score.formats.clips import by_clip
 from score.formats.json_members import members
 from score.formats.named import Found, in_blocks, shown, stream_of_file
@@ -20,10 +20,10 @@ _VERSION = "VERSION 1.3"
 
 
 def write_activitynet(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[BinaryIO]) -> None:
-    """Every clip is named; "external_data" says what the scores are from, and what is approximate, if anything is."""
+    """Every clip is named; "external_data" says what the scores are from, what is approximate or inferred, if so."""
     about = f"av2a, {facts['cache'].get('backbone', '')}".removesuffix(", ")
-    if facts["approximate"]:
-        about = f"{about}; approximate: {facts['approximation']}"
+    for what, remark in remarks(facts).items():
+        about = f"{about}; {what}: {remark}"
     for file in files:
         file.write(f'{{"version": "{_VERSION}", "results": {{'.encode())
     labels = {number: json.dumps(label) for number, label in enumerate(facts["labels"])}

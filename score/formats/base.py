@@ -16,6 +16,12 @@ Progress = Callable[[int, int], None]
 """Called with how much of a file was read, and its size, in bytes."""
 
 
+def remarks(facts: Facts) -> dict[str, str]:
+    """What readers of any file of the events should know: what is "approximate" or "inferred", if anything is."""
+    found = {"approximate": facts.get("approximation", ""), "inferred": facts.get("inferred", "")}
+    return {what: remark for what, remark in found.items() if remark}
+
+
 @dataclass(frozen=True, eq=False)
 class EventBlock:
     """E events, as columns.

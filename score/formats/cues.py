@@ -9,7 +9,7 @@ import numpy as np
 from feature_cache.names import escaped
 from score.choices import STREAMS
 from score.errors import ScoreError
-from score.formats.base import ClipEvents, EventBlock, Facts, Format
+from score.formats.base import ClipEvents, EventBlock, Facts, Format, remarks
 from score.formats.clip_folders import ClipEvent, clip_reader
 from score.formats.named import shown
 
@@ -21,10 +21,10 @@ _TAGS = re.compile(r"<[^>]*>")
 
 
 def write_vtt(facts: Facts, clip: ClipEvents) -> Mapping[str, str]:
-    """CLIP.vtt; a note says what is approximate, if anything is."""
+    """CLIP.vtt; notes say what is approximate or inferred, if anything is."""
     parts = ["WEBVTT\n"]
-    if facts["approximate"]:
-        parts.append(f"\nNOTE approximate: {_vtt(facts['approximation'])}\n")
+    for what, remark in remarks(facts).items():
+        parts.append(f"\nNOTE {what}: {_vtt(remark)}\n")
     for onset, offset, text in _cues(facts, clip.events):
         parts.append(f"\n{_time(onset, '.')} --> {_time(offset, '.')}\n{_vtt(text)}\n")
     return {".vtt": "".join(parts)}

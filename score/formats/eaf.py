@@ -11,7 +11,7 @@ import numpy as np
 from feature_cache.names import escaped
 from score.choices import STREAMS
 from score.errors import ScoreError
-from score.formats.base import ClipEvents, EventBlock, Facts, Format
+from score.formats.base import ClipEvents, EventBlock, Facts, Format, remarks
 from score.formats.clip_folders import ClipEvent, clip_reader
 from score.formats.named import shown
 
@@ -36,9 +36,9 @@ _TAIL = (
 
 
 def write_eaf(facts: Facts, clip: ClipEvents) -> Mapping[str, str]:
-    """CLIP.eaf; its properties say whose it is, and what is approximate, if anything is."""
+    """CLIP.eaf; its properties say whose it is, and what is approximate or inferred, if anything is."""
     tiers = _tiers(facts, clip.events)
-    said = {"clip": clip.clip, **({"approximate": facts["approximation"]} if facts["approximate"] else {})}
+    said = {"clip": clip.clip, **remarks(facts)}
     said["lastUsedAnnotationId"] = str(len(clip.events))
     slots: list[str] = []
     bodies: list[str] = []

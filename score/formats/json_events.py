@@ -18,7 +18,7 @@ _BEFORE_EVENTS = {
     "stitched", "clips_from", "labels", "clips",
 }  # fmt: skip
 """Facts that every file has: where all of them stand before the events, a file is read once."""
-_ONLY_BEFORE: dict[str, Any] = {"rule": "av2a", "approximation": None, "after_processing": {}}
+_ONLY_BEFORE: dict[str, Any] = {"rule": "av2a", "approximation": None, "inferred": None, "after_processing": {}}
 """Facts that not every file has: what they may be where they come late, None for anything."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from score.choices import STREAMS
 from score.errors import ScoreError
-from score.formats.base import ClipEvents, EventBlock, Facts, Format, Listed, Progress
+from score.formats.base import ClipEvents, EventBlock, Facts, Format, Listed, Progress, remarks
 from score.formats.clips import by_clip
 from score.formats.named import Found, in_blocks
 from score.formats.sources import read_json_bytes
@@ -53,7 +53,7 @@ def _task(facts: Facts, clip: ClipEvents, model: str) -> dict[str, Any]:
             }
         )
     mean = {"score": float(events.score.mean())} if len(events) else {}
-    said = {"approximate": facts["approximation"]} if facts["approximate"] else {}
+    said = remarks(facts)
     video = f"/data/local-files/?d={quote(f'videos/{clip.clip}.mp4', errors='surrogatepass')}"
     return {
         "data": {"video": video, "clip": clip.clip, "duration": clip.seconds, **said},

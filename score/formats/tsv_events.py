@@ -7,14 +7,14 @@ from functools import partial
 from typing import BinaryIO
 
 from score.choices import STREAMS
-from score.formats.base import EventBlock, Facts, Format, stream_files
+from score.formats.base import EventBlock, Facts, Format, remarks, stream_files
 from score.formats.rows import read_rows
 
 COLUMNS = ("filename", "onset", "offset", "event_label")
 
 
 def write_tsv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[BinaryIO], scores: bool = False) -> None:
-    """A file a stream; a last column says of every event what is approximate, if anything is.
+    """A file a stream; last columns say of every event what is approximate or inferred, if anything is.
 
     Args:
         facts: of the events.
@@ -24,12 +24,12 @@ def write_tsv(facts: Facts, blocks: Iterable[EventBlock], files: Sequence[Binary
     """
     texts = {stream: io.TextIOWrapper(file, "utf-8", newline="") for stream, file in zip(STREAMS, files, strict=True)}
     writers = {stream: csv.writer(text, delimiter="\t", lineterminator="\n") for stream, text in texts.items()}
-    more = (facts["approximation"],) if facts["approximate"] else ()
+    more = remarks(facts)
     for writer in writers.values():
-        writer.writerow((*COLUMNS, *(("score",) if scores else ()), *(("approximate",) if more else ())))
+        writer.writerow((*COLUMNS, *(("score",) if scores else ()), *more))
     for block in blocks:
         for clip, stream, label, onset, offset, score in block.rows(facts):
-            last = (score, *more) if scores else more
+            last = (*((score,) if scores else ()), *more.values())
             writers[stream].writerow((clip, f"{onset:.3f}", f"{offset:.3f}", label, *last))
     for text in texts.values():
         text.detach()

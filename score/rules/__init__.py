@@ -6,9 +6,10 @@ from score.rules.av2a import AV2A
 from score.rules.base import Rule
 from score.rules.exchange import EXCHANGE
 from score.rules.intervals import INTERVALS
+from score.rules.scope import SCOPE
 from score.rules.threshold import THRESHOLD
 
-RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE, INTERVALS, THRESHOLD)}
+RULES: dict[str, Rule] = {rule.name: rule for rule in (AV2A, EXCHANGE, SCOPE, INTERVALS, THRESHOLD)}
 """Every rule by name, the usual one first."""
 USUAL = next(iter(RULES))
 

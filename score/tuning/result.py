@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from feature_cache.storage.atomic import write_outputs
 from score.datasets import find_dataset
 from score.errors import ScoreError
+from score.rules import find_rule
 from score.tuning.report import SearchReport, aligned
 from score.tuning.space import Space
 from score.tuning.store import read_search
@@ -155,24 +156,34 @@ class SearchResult:
         """What is approximate in all figures, one line; empty where nothing is."""
         return str(self.space.start.approximation)
 
+    @property
+    def inferred(self) -> str:
+        """What of the rule its source leaves open, one line; empty for nothing."""
+        return find_rule(self.space.rule).inferred
+
     def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write all settings and figures as one table; a last column says what is approximate, if anything is."""
+        """Write all settings and figures as one table; last columns say what is approximate or inferred, if so."""
         write_outputs({Path(path): self.as_csv()})
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Write all settings and figures as one Parquet table (needs pyarrow)."""
         write_outputs({Path(path): self.as_parquet()})
 
+    @property
+    def _remarks(self) -> dict[str, str]:
+        found = {"approximate": self.approximation, "inferred": self.inferred}
+        return {what: remark for what, remark in found.items() if remark}
+
     def as_csv(self) -> bytes:
         """The table of :meth:`to_csv`."""
-        more = [self.approximation] if self.approximation else []
+        more = self._remarks
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*(self.parameters.dtype.names or ()), *self.metric_names, *(["approximate"] if more else [])])
+        writer.writerow([*(self.parameters.dtype.names or ()), *self.metric_names, *more])
         for first in range(0, len(self), _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE)
             for setting, figures in zip(self.parameters[rows].tolist(), self.metrics[rows].tolist(), strict=True):
-                writer.writerow([*setting, *figures, *more])
+                writer.writerow([*setting, *figures, *more.values()])
         return stream.getvalue().encode()
 
     def as_parquet(self) -> bytes:
@@ -184,8 +195,7 @@ class SearchResult:
             raise ScoreError("Parquet needs pyarrow: pip install 'av2a[search]'") from error
         columns: dict[str, Any] = {name: self.parameters[name] for name in (self.parameters.dtype.names or ())}
         columns |= {name: self.metrics[:, k] for k, name in enumerate(self.metric_names)}
-        if self.approximation:
-            columns["approximate"] = [self.approximation] * len(self)
+        columns |= {what: [remark] * len(self) for what, remark in self._remarks.items()}
         stream = io.BytesIO()
         pq.write_table(pa.table(columns), stream)
         return stream.getvalue()
