@@ -19,12 +19,13 @@ ENCODING = (
     "language_bind_sound", "language_bind_frames", "language_bind_towers", "language_bind_loading", "preprocess",
     "sampling", "backbones", "clap_from_laion", "language_bind_backbone", "extract", "long_files", "demo_tiny",
 )  # fmt: skip
-SCORING = ("kernels", "scoring", "golden_scoring", "metrics", "search", "stitching", "missing", "cache_kinds")
+SCORING = ("kernels", "scoring", "golden_scoring", "metrics", "search", "missing", "cache_kinds", "segment_rules")
+WITH_BLAS = ("golden_scoring", "metrics", "missing")  # no kernel calls it
 PLAINEST = {"ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 SCORERS = [{"OPENBLAS_CORETYPE": "Haswell"}, {"NUMBA_CPU_NAME": "generic"}]
 CASES = [
     *((ENCODING, condition) for condition in ({"ATEN_CPU_CAPABILITY": "avx2"}, PLAINEST)),
-    *((SCORING, condition) for condition in SCORERS),
+    *zip((WITH_BLAS, SCORING), SCORERS, strict=True),
 ]
 
 pytestmark = pytest.mark.slow

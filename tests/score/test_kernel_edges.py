@@ -167,6 +167,13 @@ def test_intervals_of_nothing(values: NDArray[Any]) -> None:
 
 # --- bounds ---------------------------------------------------------------------------------------------------
 
+_COMPILED = [
+    f"tests/score/test_{name}.py"
+    for name in (
+        "kernels", "kernel_edges", "scoring", "golden_scoring", "metrics", "search", "search_memory", "cache_kinds",
+        "traces", "unav", "comparison", "segment_rules", "scope", "lasso",
+    )
+]  # fmt: skip
 _OUT_OF_BOUNDS = """
 import numpy as np
 from pathlib import Path
@@ -201,10 +208,10 @@ def test_checked_code_is_kept_elsewhere() -> None:
 
 @pytest.mark.slow
 def test_kernels_with_checks_of_bounds(tmp_path: Path) -> None:
-    """All tests of scoring once more, with every index compared with its array."""
+    """What calls compiled code once more, with every index compared with its array."""
     environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/score", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"],
+        [sys.executable, "-m", "pytest", *_COMPILED, "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"],
         env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
