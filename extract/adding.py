@@ -47,9 +47,9 @@ def add_segments(
     began = time.perf_counter()
     put_back(output)  # where a kill came between its two names
     old = FeatureCache.open(output, "r+")
-    _check(old)
     if "audio_segments" in old.arrays:
         return _nothing(old, began)
+    _check(old)
     inputs = find_inputs(source, output, options)
     if inputs.chosen.name != old.backbone:
         raise ExtractError(f"{old.path} was made by {old.backbone}: leave out `backbone={inputs.chosen.name!r}`")
@@ -89,16 +89,16 @@ def add_segments(
 
 def _check(cache: FeatureCache) -> None:
     """Refuse a cache that no sound of segments can be added to."""
+    if cache.header.version == OLD_VERSION:
+        raise ExtractError(
+            f"{cache.path} has cache format {OLD_VERSION}, which is read and not written any more: "
+            f"`upgrade({cache.path!r})` makes it the present one"
+        )
     if cache.kind == "probabilities":
         raise ExtractError(f"{cache.path} holds probabilities of a detector: there is no sound of segments to add")
     if not was_extracted(cache):
         raise ExtractError(
             f"{cache.path} holds features that were imported: import them again with their audio a segment"
-        )
-    if cache.header.version == OLD_VERSION:
-        raise ExtractError(
-            f"{cache.path} has cache format {OLD_VERSION}, which is read and not written any more: "
-            f"`upgrade({cache.path!r})` makes it the present one"
         )
 
 

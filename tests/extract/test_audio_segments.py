@@ -24,6 +24,7 @@ from extract.summary import Summary
 from feature_cache import DONE, FAILED, NO_SOUND, PENDING, CacheError, FeatureCache, verify, windows
 from feature_cache.adding import begin_with_segments
 from tests.extraction import extract
+from tests.feature_cache.test_format_2 import old
 from tests.killing import HEAVY, Ended, Nursery, kills
 from tests.media import make_video, make_wav, tone
 from tests.stores import contents
@@ -327,7 +328,9 @@ def test_caches_that_nothing_can_be_added_to(plain: Path, odd: Path, checkpoint:
         tmp_path / "i.zarr", clip_ids=list("abcdef"), backbone="clip_clap", image=features.image,
         video=features.video, audio=features.audio,
     )  # fmt: skip
+    old(tmp_path).rename(tmp_path / "old.zarr")
     for name, said in (
+        ("old.zarr", r"has cache format 2, .*: `upgrade\('.*old.zarr'\)` makes it the present one"),
         ("p.zarr", "holds probabilities of a detector: there is no sound of segments to add"),
         ("i.zarr", "holds features that were imported: import them again with their audio a segment"),
     ):
