@@ -151,6 +151,7 @@ class ScopeConfig(RuleParameters):
         sound: what a segment's sound is.
         center: what is subtracted from unit embeddings: "none", "cache", another cache or an .npz file.
         center_labels: whether labels' vectors are taken from their mean.
+        carry: whether what is given counts over a file's clips so far, or over the seconds of `memory_seconds` in them.
 
     Example:
         >>> ScopeConfig(cost=0.2).eta_visual_to_audio
@@ -174,6 +175,7 @@ class ScopeConfig(RuleParameters):
     sound: str = sound_parameter()
     center: str = center_parameter(OWN_CENTER)
     center_labels: bool = flag(True, help="take labels from their mean", off="no-center-labels")
+    carry: bool = carry_parameter()
 
 
 PARAMETERS: dict[str, type[Parameters]] = {

@@ -8,7 +8,7 @@ import numpy as np
 from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.choices import AUDIO, AUDIOVISUAL, LABELS, VISUAL
 from score.kernels.bitmask import ONE, span
-from score.kernels.competition import exchanged_costs, give, share_rows
+from score.kernels.competition import Carried, exchanged_costs, give, give_on, share_rows
 from score.kernels.jit import inner, lean
 from score.kernels.judge import (
     ClipsTruth,
@@ -183,7 +183,9 @@ def first_stages(
 
 
 @lean
-def give_both(image: F64, sound: F64, missing: int, remembered: int, workspace: ScopeWorkspace) -> None:
+def give_both(
+    image: F64, sound: F64, missing: int, remembered: int, carried: Carried, workspace: ScopeWorkspace
+) -> None:  # fmt: skip
     """What picture and sound give to each label; what is missing gives nothing."""
     for m in range(2):
         lacks = NO_PICTURE if m == VISUAL else NO_SOUND
@@ -192,7 +194,11 @@ def give_both(image: F64, sound: F64, missing: int, remembered: int, workspace: 
             workspace.given[m, 0, :] = 0.0
         else:
             rows = image.shape[0] if m == VISUAL else sound.shape[0]
-            workspace.given_rows[m] = give(workspace.share[m], rows, remembered, workspace.given[m])
+            share, given = workspace.share[m], workspace.given[m]
+            if carried.held.shape[0] == 0:
+                workspace.given_rows[m] = give(share, rows, remembered, given)
+            else:
+                workspace.given_rows[m] = give_on(share, rows, image.shape[0], remembered, carried, m, given)
 
 
 @lean
@@ -243,6 +249,7 @@ def scope_clips(
     gram_visual: F64,
     gram_audio: F64,
     segment_seconds: float,
+    carried: Carried,
     settings: F64,
     truth: ClipsTruth,
     workspace: ScopeWorkspace,
@@ -259,6 +266,7 @@ def scope_clips(
         gram_visual: float64 (C, C), of the labels' vectors.
         gram_audio: float64 (C, C), likewise.
         segment_seconds: length of a segment.
+        carried: Carried, of one setting alone.
         settings: float64 (S, 8), sorted so that neighbours share most.
         truth: ClipsTruth.
         workspace: ScopeWorkspace.
@@ -285,7 +293,7 @@ def scope_clips(
                 first_stages(image[i], sound[i], missing[i], (gram_visual, gram_audio), now[COST], workspace)
             if new_memory:
                 remembered = remembered_segments(now[MEMORY], segment_seconds)
-                give_both(image[i], sound[i], missing[i], remembered, workspace)
+                give_both(image[i], sound[i], missing[i], remembered, carried, workspace)
             if new_form:
                 counts[:] = 0
             if new_sound and heard:

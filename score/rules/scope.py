@@ -38,14 +38,18 @@ def columns_of(values: Mapping[str, Any]) -> NDArray[np.float64]:
 def _kernel() -> Kernel:
     from score.centers import find_center
     from score.cosines import cosines_of, label_sides
-    from score.kernels.scope import SLOPE, scope_clips, scope_workspace
+    from score.kernels.competition import empty_carried
+    from score.kernels.scope import SLOPE, remembered_segments, scope_clips, scope_workspace
 
     def sides(config: ScopeConfig, text: TextSet, cache: FeatureCache, center: str) -> Any:
         return label_sides(text, find_center(center, cache, text, config.sound), config.center_labels)
 
     def constants(config: ScopeConfig, text: TextSet, cache: FeatureCache) -> tuple[Any, ...]:
         found = sides(config, text, cache, NO_CENTER)  # no centre of embeddings changes them
-        return found.visual.gram, found.audio.gram, float(cache.segment_seconds)
+        seconds = float(cache.segment_seconds)
+        remembered = remembered_segments(config.memory_seconds, seconds) if config.carry else 0
+        carried = empty_carried(len(text.labels), remembered, config.carry)
+        return found.visual.gram, found.audio.gram, seconds, carried
 
     return Kernel(
         name="scope",
@@ -102,6 +106,7 @@ SCOPE = Rule(
     kernel=lambda cache, reading: "scope.scope_clips",
     reference="score.reference.scope",
     workspace_bytes=_workspace_bytes,
+    carrier=lambda config, text, cache: SegmentScorer(_kernel(), config, text, cache),
     inferred=(
         "partly inferred: the form of the exchange, both etas, alpha, the support and the rule of time of whole clips "
         "are not stated in public (arXiv 2608.07923)"

@@ -11,7 +11,7 @@ from score import ScoreConfig, ScoreError, Space, score, search, segment_scores
 from score.reference import cosines as plain
 from score.reference.exchange import costs, given_to_labels
 from score.reference.scoring import Carried, clip_logits, score_clip, thresholds
-from score.rule_parameters import ExchangeConfig
+from score.rule_parameters import ExchangeConfig, ScopeConfig
 from tests.score.test_search_memory import make_cache, make_truth
 
 T, D = 10, 8
@@ -19,6 +19,7 @@ LABELS = ("a", "b", "c")
 CONFIG = ScoreConfig(
     alpha=0.4, filter_threshold=0.2, threshold_stage1=0.6, threshold_stage2=0.5, gamma=0.5, refinement=False
 )
+SCOPE = ScopeConfig(cost=0.1, sound="segments", center="none", smoothing="none", eta_visual_to_audio=4)
 EXCHANGE = ExchangeConfig(cost=0.4, eta=8, run_penalty=0.1, sound="clip")
 
 
@@ -108,6 +109,33 @@ def test_what_is_given_to_labels_goes_on(tmp_path: Path) -> None:
     assert found == {LABELS[k] for k in range(3) if on[k]}
     assert events(cache, EXCHANGE.replace(carry=True), "c0") == events(cache, EXCHANGE, "c0")
     assert events(cache, EXCHANGE.replace(carry=True), "c3") == events(cache, EXCHANGE, "c3")
+
+
+@pytest.mark.parametrize("seconds", [1, 4, 12, 30])
+def test_a_memory_goes_on_over_the_cuts(seconds: int, tmp_path: Path) -> None:
+    """Two clips of ten segments say of each segment what one clip of twenty says, where neither looks ahead."""
+    rng = np.random.default_rng(seconds)
+    image, sound = (rng.standard_normal((1, 2 * T, D)) + 0.3 for _ in range(2))
+    tables: dict[str, Any] = {"visual": rng.standard_normal((3, D)), "audio": rng.standard_normal((3, D))}
+    found = []
+    for count in (1, 2):
+        cache = FeatureCache.from_arrays(
+            tmp_path / f"{count}.zarr", clip_ids=[f"c{i}" for i in range(count)], backbone="made",
+            image=image.reshape(count, -1, D), audio=sound.reshape(count, -1, D)[:, :1],
+            audio_segments=sound.reshape(count, -1, D), segment_seconds=1.0,
+            attributes={"clips_from": {f"c{i}": ["film", 10.0 * i] for i in range(count)}},
+        )  # fmt: skip
+        cache.add_text("t", labels=LABELS, **tables)
+        config = SCOPE.replace(memory_seconds=seconds, carry=count == 2)
+        seen = score(cache, config, stitched=False)
+        on = set()
+        for each in seen.records():
+            begins = 10.0 * int(each["clip"][1:])
+            span = range(int(begins + each["onset"]), int(begins + each["offset"]))
+            on |= {(each["stream"], each["label"], second) for second in span}
+        found.append(on)
+    assert found[0] == found[1]
+    assert len(found[0]) > 20
 
 
 def test_where_nothing_is_carried_over(tmp_path: Path) -> None:

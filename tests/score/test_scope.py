@@ -17,7 +17,7 @@ from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score import Annotations, Events, Space, evaluate, read_annotations, score, search, settings_for
 from score.choices import LABELS, NOTHING
 from score.cosines import Sides, label_side
-from score.kernels.competition import exchanged_costs, give
+from score.kernels.competition import empty_carried, exchanged_costs, give
 from score.kernels.judge import ClipsTruth
 from score.kernels.scope import KEPT, scope_clips, scope_workspace
 from score.reference import scope as reference
@@ -90,6 +90,10 @@ def nothing_true(labels: int, segments: int, clips: int) -> ClipsTruth:
     )  # fmt: skip
 
 
+ALONE = empty_carried(1, 0, False)
+"""Nothing is carried over."""
+
+
 def by_kernel(clip: Clip, config: ScopeConfig) -> tuple[Bools, Floats]:
     """As the reference's ``decide``, with w / (1 + w) for w."""
     sides, image, sound = cosines(clip, config.center_labels)
@@ -97,7 +101,7 @@ def by_kernel(clip: Clip, config: ScopeConfig) -> tuple[Bools, Floats]:
     on, value = np.zeros((1, 3, labels), np.uint64), np.zeros((1, 3, labels, clip.segments))
     columns = columns_of({name: [each] for name, each in config.to_dict().items()})
     scope_clips(
-        image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, 1.0, columns,
+        image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, 1.0, ALONE, columns,
         nothing_true(labels, clip.segments, 0), scope_workspace(labels, clip.segments), np.zeros((1, 8)), on, value,
     )  # fmt: skip
     bits = on[0, :, None, :] >> np.arange(clip.segments, dtype=np.uint64)[:, None]
@@ -196,7 +200,7 @@ def test_the_largest_gap_of_the_kernel(weights: list[float]) -> None:
     gram, on, value = np.eye(x.shape[2]), np.zeros((1, 3, x.shape[2]), np.uint64), np.zeros((1, 3, x.shape[2], 2))
     columns = columns_of({name: [each] for name, each in config.to_dict().items()})
     scope_clips(
-        x, x, np.zeros(1, np.uint8), gram, gram, 1.0, columns, nothing_true(x.shape[2], 2, 0),
+        x, x, np.zeros(1, np.uint8), gram, gram, 1.0, ALONE, columns, nothing_true(x.shape[2], 2, 0),
         scope_workspace(x.shape[2], 2), np.zeros((1, 8)), on, value,
     )  # fmt: skip
     expected = np.flatnonzero(reference.above_largest_gap(np.array([weights]), 0.01)[0]).tolist()
@@ -247,7 +251,7 @@ def test_the_order_of_settings_does_not_matter() -> None:
     def sums(settings: NDArray[np.float64]) -> Floats:
         found = np.zeros((len(settings), 8))
         scope_clips(
-            image, sound, missing, sides[0].visual.gram, sides[0].audio.gram, 1.0, settings, truth,
+            image, sound, missing, sides[0].visual.gram, sides[0].audio.gram, 1.0, ALONE, settings, truth,
             scope_workspace(7, 10), found, np.zeros((0, 3, 7), np.uint64), np.zeros((0, 3, 7, 10)),
         )  # fmt: skip
         return found
