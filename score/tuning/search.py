@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.errors import AnnotationError, ScoreError
+from score.rules import find_rule
 from score.tuning.held import HeldSplit
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.report import SearchReport, report_split
@@ -117,7 +118,7 @@ def search(
     store = None
     if output is not None:
         identity = search_identity(cache, held, space, sampler, samples if sampler != "grid" else total, seed)
-        store = SearchStore(output, identity, _facts(held, objectives), overwrite=overwrite)
+        store = SearchStore(output, identity, _facts(held, objectives, space), overwrite=overwrite)
     began = time.perf_counter()
     tried = _try(
         held,
@@ -150,13 +151,14 @@ def search(
     return replace(result, report=report)
 
 
-def _facts(held: HeldSplit, objectives: Sequence[str]) -> dict[str, Any]:
+def _facts(held: HeldSplit, objectives: Sequence[str], space: Space) -> dict[str, Any]:
     """What a search's folder says beside its identity."""
     return {
         "objectives": list(objectives),
         "clips_found": held.n_found,
         "clips_in_split": held.n_split,
         "split": held.annotations.split,
+        **({"inferred": inferred} if (inferred := find_rule(space.rule).inferred) else {}),
     }
 
 
