@@ -43,8 +43,9 @@ def plot_search(result: SearchResult, folder: str | PathLike[str]) -> list[str]:
         pictures["segment_event"] = _trade_off(Figure, result)
     written: dict[Path, bytes] = {}
     for name, figure in pictures.items():
-        if result.approximation:
-            figure.supxlabel(f"approximate: {result.approximation}", fontsize=6, color="tab:red")
+        if result.remarks:
+            said = "\n".join(f"{what}: {remark}" for what, remark in result.remarks.items())
+            figure.supxlabel(said, fontsize=6, color="tab:red")
         drawn = io.BytesIO()
         figure.savefig(drawn, dpi=120, format="png")
         written[place / f"{name}.png"] = drawn.getvalue()

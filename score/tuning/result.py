@@ -170,13 +170,14 @@ class SearchResult:
         write_outputs({Path(path): self.as_parquet()})
 
     @property
-    def _remarks(self) -> dict[str, str]:
+    def remarks(self) -> dict[str, str]:
+        """What is "approximate" or "inferred" in all figures, a line each; what is not, is not there."""
         found = {"approximate": self.approximation, "inferred": self.inferred}
         return {what: remark for what, remark in found.items() if remark}
 
     def as_csv(self) -> bytes:
         """The table of :meth:`to_csv`."""
-        more = self._remarks
+        more = self.remarks
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([*(self.parameters.dtype.names or ()), *self.metric_names, *more])
@@ -195,7 +196,7 @@ class SearchResult:
             raise ScoreError("Parquet needs pyarrow: pip install 'av2a[search]'") from error
         columns: dict[str, Any] = {name: self.parameters[name] for name in (self.parameters.dtype.names or ())}
         columns |= {name: self.metrics[:, k] for k, name in enumerate(self.metric_names)}
-        columns |= {what: [remark] * len(self) for what, remark in self._remarks.items()}
+        columns |= {what: [remark] * len(self) for what, remark in self.remarks.items()}
         stream = io.BytesIO()
         pq.write_table(pa.table(columns), stream)
         return stream.getvalue()

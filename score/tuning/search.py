@@ -18,6 +18,7 @@ from feature_cache import FeatureCache, stopping
 from score.datasets import Annotations, find_dataset
 from score.datasets.base import Dataset
 from score.errors import AnnotationError, ScoreError
+from score.rules import find_rule
 from score.tuning.held import HeldSplit
 from score.tuning.memory import MEMORY, Needs, Room, parse_size, plan_room
 from score.tuning.per_clip import SETTINGS_AT_ONCE, check_per_clip, per_clip_bytes, per_clip_report
@@ -119,7 +120,7 @@ def search(
     store = None
     if output is not None:
         identity = search_identity(cache, held, space, sampler, samples if sampler != "grid" else total, seed)
-        store = SearchStore(output, identity, _facts(held, objectives), overwrite=overwrite)
+        store = SearchStore(output, identity, _facts(held, objectives, space), overwrite=overwrite)
     began = time.perf_counter()
     tried = _try(
         held,
@@ -168,13 +169,14 @@ def _with_reports(result: SearchResult, reported: Sequence[HeldSplit], per_clip:
     return replace(result, report=SearchReport(tuple(splits)), per_clip=chosen)
 
 
-def _facts(held: HeldSplit, objectives: Sequence[str]) -> dict[str, Any]:
+def _facts(held: HeldSplit, objectives: Sequence[str], space: Space) -> dict[str, Any]:
     """What a search's folder says beside its identity."""
     return {
         "objectives": list(objectives),
         "clips_found": held.n_found,
         "clips_in_split": held.n_split,
         "split": held.annotations.split,
+        **({"inferred": inferred} if (inferred := find_rule(space.rule).inferred) else {}),
     }
 
 
