@@ -144,6 +144,8 @@ class Rule:
         workspace_bytes: the least working memory of a thread that sweeps clips of so many labels, segments and rows of
             sound.
         inferred: what of it its source leaves open, a line; empty for nothing.
+        tuning: ranges over which it is tuned beside other rules (docs/rules.md), as a :class:`score.Space` takes them,
+            from parameters that are given, by name; none: it stays as it is.
     """
 
     name: str
@@ -161,3 +163,4 @@ class Rule:
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
     tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
     inferred: str = ""
+    tuning: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda given: {}

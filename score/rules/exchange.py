@@ -78,4 +78,5 @@ EXCHANGE = Rule(
     sweep=_sweep,
     kernel=lambda cache, reading: "exchange.exchange_clips",
     reference="score.reference.exchange",
+    tuning=lambda given: {"cost": "0.3,0.8", "eta": "0,16", "run_penalty": "0,0.8"},
 )

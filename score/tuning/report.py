@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from score.bootstrap import RESAMPLES, interval_ends
 from score.tuning.held import HeldSplit
@@ -19,12 +22,15 @@ class SplitReport:
         n_found: clips scored.
         n_split: clips of the split.
         figures: by name, mean and the ends of its 95 % interval over clips, in percent.
+        resampled: float64 (R, figures), of resamples; those of other settings are of equal clips where the clips and
+            the seed are equal.
     """
 
     split: str
     n_found: int
     n_split: int
     figures: dict[str, tuple[float, float, float]]
+    resampled: NDArray[np.float64] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class SearchReport:
         """Header and rows for people: a row a figure, a column a split."""
         header = ("figure", *(f"{each.split or 'annotated'} ({each.n_found} clips)" for each in self.splits))
         return header, [
-            (name, *(_with_interval(*each.figures[name]) for each in self.splits)) for name in self.splits[0].figures
+            (name, *(figure_with_interval(*each.figures[name]) for each in self.splits))
+            for name in self.splits[0].figures
         ]
 
     def __str__(self) -> str:
@@ -55,10 +62,11 @@ def report_split(
     figures = {
         name: (measured.metrics[name], float(ends[k, 0]), float(ends[k, 1])) for k, name in enumerate(held.metric_names)
     }
-    return SplitReport(split, held.n_found, held.n_split, figures)
+    return SplitReport(split, held.n_found, held.n_split, figures, found)
 
 
-def _with_interval(figure: float, low: float, high: float) -> str:
+def figure_with_interval(figure: float, low: float, high: float) -> str:
+    """A figure with its interval, for people."""
     return "-" if math.isnan(figure) else f"{figure:.1f} [{low:.1f}, {high:.1f}]"
 
 
