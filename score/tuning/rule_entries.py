@@ -73,7 +73,7 @@ def make_entries(
     for file, (rule, _) in zip(files, read, strict=True):
         if rule not in names:
             raise ScoreError(f"{file} has settings of rule {rule}, which takes no part: name it in `rules`, too")
-    often, short = Counter(rule for rule, _ in read), short_names([Path(file) for file in files])
+    often, short = Counter(rule for rule, _ in read), short_names([Path(file) for file in files]) if files else []
     found = []
     for name in names:
         own = [(way, given) for way, (rule, given) in zip(short, read, strict=True) if rule == name]

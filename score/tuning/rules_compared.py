@@ -122,7 +122,7 @@ class RulesCompared:
             if row is not self.baseline:
                 far = self.differences(row)
                 rows.append((f"  - {self.baseline.entry.name}", *(with_interval(*far[n]) for n in self.figures), ""))
-        return ("rule", *self.figures, "µs a clip"), rows
+        return ("rule", *self.figures, "µs/clip"), rows
 
     def notes(self) -> list[str]:
         """What belongs below the table, a line each: settings, what is inferred or approximate, what is left out."""

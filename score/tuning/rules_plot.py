@@ -45,7 +45,7 @@ def plot_rules(found: RulesCompared, path: str | PathLike[str]) -> bytes:
 
     names, rows = found.figures, found.rows
     figure = Figure(figsize=(1.6 + 2.7 * len(names), 1.5 + 0.45 * len(rows)), layout="constrained")
-    axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     for axis, name in zip(axes, names, strict=True):
         axis.axvline(found.baseline.report.figures[name][0], color=_BASE, linewidth=0.8, linestyle=":")
         for place, row in enumerate(rows):
@@ -56,7 +56,15 @@ def plot_rules(found: RulesCompared, path: str | PathLike[str]) -> bytes:
             colour = _BASE if not place else _CLEAR if ends[0] > 0 or ends[1] < 0 else _UNCLEAR
             axis.plot([low, high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
             axis.plot(value, place, "o", color=colour, markersize=6)
-            axis.annotate(f"{value:.1f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=8)
+            axis.annotate(
+                f"{value:.1f}",
+                (value, place),
+                (0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )
         axis.set_xlabel(f"{name} (%)")
         axis.grid(axis="x", alpha=0.3)
         axis.set_ylim(len(rows) - 0.5, -0.6)
