@@ -4,7 +4,7 @@
     python -m benchmarks.rules --quick    # a small run
 
 The clips of benchmarks.search: LanguageBind's sizes, 25 labels. Each grid is one that a person would choose; reading
-and what is kept of a clip are not in its time. Beside it AV²A's plain NumPy reference with its metrics, one setting at a
+and what is kept of a clip are not in its time. Beside it AV²A's plain NumPy reference with its metrics, a setting at a
 time: what a person would run otherwise. Processor time says what a core does where others are at work.
 """
 

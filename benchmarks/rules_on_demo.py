@@ -48,7 +48,7 @@ ROWS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("exchange, sound of segments", "exchange", {"sound": "segments"}),
     ("exchange, w2, the cache's mean taken off", "exchange", {"sound": "windows", "center": "cache"}),
     (
-        "exchange, w2, as it is, not tuned",
+        "exchange, w2, default settings",
         "exchange",
         {"sound": "windows", "cost": 0.5, "eta": 4.0, "run_penalty": 0.3},
     ),
@@ -125,7 +125,7 @@ def compare(folder: Path, samples: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--demos", type=Path, help="folder for demos and features [default: a temporary one]")
-    parser.add_argument("--samples", type=int, default=4096, help="settings of each rule [default: 4096]")
+    parser.add_argument("--samples", type=int, default=1024, help="settings of each rule [default: 1024]")
     options = parser.parse_args()
     if options.demos is not None:
         compare(options.demos, options.samples)
