@@ -72,6 +72,7 @@ lint-platforms: setup  ## mypy as on macOS and Windows, and for the newest Pytho
 bench: setup  ## every benchmark, printed; figures and machines are in docs/benchmarks.md
 	$(BIN)/python -m benchmarks.score
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.rules
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.resume

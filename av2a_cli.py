@@ -50,7 +50,7 @@ try:
     from feature_cache import stopping
     from feature_cache.errors import Av2aError
     from feature_cache.names import escaped, shortened
-    from score.choices import STREAMS
+    from score.choices import SOUNDS, STREAMS
     from score.parameters import describe
     from score.rule_parameters import PARAMETERS
 except ImportError as error:
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from extract import ExtractOptions
     from feature_cache import FeatureCache
-    from score import Annotations, EventBlocks, Report
+    from score import Annotations, EventBlocks, Report, RulesCompared
     from score.event_facts import EventFacts
     from score.formats.base import EventBlock
     from score.parameters import Parameter
@@ -1088,9 +1088,9 @@ def truth_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _read_truth(
     dataset: str, annotations: Path | None, truth: Path | None, clips: Path | None, stream: str | None,
-    collar: float | None = None,
+    collar: float | None = None, split: str | None = None,
 ) -> "Annotations":  # fmt: skip
-    """The annotations that the options mean."""
+    """The annotations that the options mean; of the split of --split, or another."""
     from score import read_annotations
 
     context = click.get_current_context()
@@ -1098,8 +1098,7 @@ def _read_truth(
         if annotations is not None or truth is None:
             raise click.UsageError("--dataset events compares with a file of events: name it as --truth FILE")
         for name in ("split", "report_split"):
-            source = context.get_parameter_source(name)
-            if source is not None and source.name == "COMMANDLINE":
+            if _on_the_command_line(name):
                 raise click.UsageError(f"--{name.replace('_', '-')}: a file of events has no splits")
         return read_annotations(dataset, truth, clips=clips, stream=stream, collar=collar)
     if truth is not None:
@@ -1108,7 +1107,7 @@ def _read_truth(
         raise click.UsageError("Missing option '--annotations'.")
     if collar is not None:
         raise click.UsageError(f"--collar is for --dataset events: figures of {dataset} have none")
-    return read_annotations(dataset, annotations, split=context.params["split"])
+    return read_annotations(dataset, annotations, split=split or context.params["split"])
 
 
 @main.command(short_help="Compare events with annotations.")
@@ -1274,19 +1273,21 @@ def _compare(
     )
 
 
-def _per_clip_files(report: "Report", path: Path) -> dict[Path, str]:
+def _per_clip_files(report: "Report", path: Path) -> dict[Path, str | bytes]:
     """A line a clip, and beside it the labels that were taken for others."""
-    found = {path: report.per_clip_csv()}
+    found: dict[Path, str | bytes] = {path: report.per_clip_csv()}
     if report.confusion is not None and not (path.exists() and not path.is_file()):  # nothing lies beside a pipe
         found[path.with_name(f"{path.stem}_confusion{path.suffix}")] = report.confusion.csv()
     return found
 
 
-def _write_figures(facts: Mapping[str, Any], output: Path | None, others: Mapping[Path, str] | None = None) -> None:
+def _write_figures(
+    facts: Mapping[str, Any], output: Path | None, others: Mapping[Path, str | bytes] | None = None
+) -> None:
     """Write figures as JSON, and other files with them: all or none."""
     from feature_cache.storage.atomic import write_outputs
 
-    files = dict(others or {})
+    files: dict[Path, str | bytes] = dict(others or {})
     if output is not None:
         if output in files:
             raise click.UsageError(f"{output} would be written twice: give --output and --per-clip two names")
@@ -1680,6 +1681,135 @@ def search(
     click.echo(f"written: {' '.join(written)}")
 
 
+@main.command("compare", short_help="Put the decision rules side by side.")
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@truth_options
+@click.option(
+    "--rules", metavar="NAMES", help=f"Of {', '.join(PARAMETERS)}, with commas.  [default: all that the cache allows]"
+)
+@click.option(
+    "--config",
+    "config_files",
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A rule's settings, as for `av2a score`; several times for several. What it gives is not tuned.",
+)
+@click.option("--tune", is_flag=True, help="Choose each rule's settings on --split, over equally many of them.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default="val",
+    show_default=True,
+    help="Tune on it (--tune).",
+)
+@click.option(
+    "--report-split",
+    type=click.Choice(["train", "val", "test"]),
+    default="test",
+    show_default=True,
+    help="Whose clips the figures are of.",
+)
+@click.option("--samples", type=click.IntRange(1), help="Settings of each rule (--tune).  [default: 1024]")
+@click.option("--objective", help="The figure to tune: segment-type-av, accuracy, map, ...")
+@click.option(
+    "--sound", type=click.Choice(SOUNDS), help="For rules that have it: what a segment's sound is.  [default: each's]"
+)
+@click.option("--baseline", default="av2a", show_default=True, metavar="RULE", help="Differences are from it.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds draw equal settings and clips."
+)
+@click.option("--text", metavar="NAME", help="Label set of the cache.  [default: the only one]")
+@click.option("--partial", is_flag=True, help="Accept a cache of a part of the split's clips.")
+@click.option("--threads", type=click.IntRange(1), help="Threads; the figures do not depend on them.")
+@click.option("--memory", default="2GiB", show_default=True, metavar="SIZE", help="As of `av2a search`.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Draw it: a .png, .pdf or .svg file, or a folder that gets rules.png.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write everything as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@examples(
+    "av2a compare --annotations annotations --dataset llp --tune",
+    "av2a compare llp.zarr --annotations LLP --dataset llp --rules av2a,exchange --tune --plot rules.png",
+    "av2a compare llp.zarr --annotations LLP --dataset llp --config best.toml --config exchange.toml",
+    "av2a compare ave.zarr --annotations AVE --dataset ave --tune --sound windows -o rules.json",
+)
+def compare_command(
+    cache: str, annotations: Path | None, truth: Path | None, dataset: str, split: str, report_split: str,
+    clips: Path | None, stream: str | None, rules: str | None, config_files: tuple[Path, ...], tune: bool,
+    samples: int | None, sound: str | None, plot: Path | None, output: Path | None, as_json: bool, **how: Any,
+) -> None:  # fmt: skip
+    """Put the decision rules side by side: figures on one split, how far each is from the baseline, what a clip costs.
+
+    Each rule has the settings of its --config, else its usual ones. With --tune what is not given is chosen on another
+    split, over equally many settings for each rule, and then frozen. Intervals are bootstrapped over clips, those of
+    differences over the same clips for both.
+    """
+    from feature_cache import FeatureCache
+    from score import compare_rules
+    from score.datasets import DATASETS
+    from score.rules import find_rule
+    from score.tuning.rule_entries import make_entries
+    from score.tuning.rules_plot import picture_path, plot_rules
+
+    given = [name for name in ("split", "samples") if _on_the_command_line(name)]
+    if given and not tune:
+        raise click.UsageError(f"--{given[0]} is of tuning: add --tune")
+    picture = None if plot is None else picture_path(plot)
+    if picture is not None and output is not None and picture.resolve() == output.resolve():
+        raise click.UsageError("--plot and --output name the same file: choose another one")
+    opened = FeatureCache.open(cache)
+    entries = make_entries(None if rules is None else rules.split(","), config_files, sound)
+    aside = _read_truth(dataset, annotations, truth, clips, stream, split=report_split)
+    known = None if not tune else aside
+    if tune and annotations is not None and report_split != split:
+        known = _read_truth(dataset, annotations, truth, clips, stream, split=split)
+    measures = DATASETS[dataset]
+    reading = measures.reading.code if measures.from_sums is not None else None
+    for rule in dict.fromkeys(entry.rule for entry in entries):
+        if _announce_compiling(find_rule(rule).kernel(opened, reading)):
+            break
+    how |= {} if samples is None else {"samples": samples}
+    with _search_progress() as progress:
+        found = compare_rules(
+            opened, aside, entries, tuned_on=known,
+            progress=lambda name, tried, total, best: progress(tried, total, best, f"{name}: "), **how,
+        )  # fmt: skip
+    facts = found.to_dict()
+    drawn: dict[Path, str | bytes] = {} if picture is None else {picture: plot_rules(found, picture)}
+    if picture is not None and picture != plot:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+    _write_figures(facts, output, drawn)
+    if as_json:
+        _print_json(facts)
+        return
+    _print_rules(found, tuned_here=known is aside)
+    if drawn or output is not None:
+        click.echo(f"written: {' '.join(str(file) for file in (*drawn, output) if file is not None)}")
+
+
+def _on_the_command_line(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _print_rules(found: "RulesCompared", *, tuned_here: bool) -> None:
+    """The table of a comparison of rules, and what belongs below it."""
+    report = found.baseline.report
+    where = f"the {report.split} split" if report.split else "the truth"
+    click.echo(f"{report.n_found} of {report.n_split} clips of {where}, 95 % intervals over clips")
+    if tuned_here:
+        click.echo(f"note: settings were chosen on {where} itself: figures on other clips will be lower")
+    _table(*found.table())
+    click.echo(
+        f"* 0 is outside the 95 % interval of the difference ({found.resamples:,} paired resamples of the clips)"
+    )
+    for note in found.notes():
+        click.echo(in_options(note, "compare"))
+
+
 def _check_best(file: Path, store: Path, overwrite: bool) -> None:
     """A file of settings is only replaced by the search that wrote it."""
     if not file.exists() or overwrite:
@@ -1712,6 +1842,7 @@ def _one_line(path: Path) -> str:
 
 _COMMAND_OF = {
     "add_label_set": "text",
+    "compare_rules": "compare",
     "evaluate": "evaluate",
     "export_hdf5": "export",
     "extract_videos": "extract",
@@ -1876,13 +2007,14 @@ def _short(value: Any) -> str:
     return escaped(text if len(text) <= 200 else text[:197] + "...")
 
 
-def _announce_compiling(kernel: str) -> None:
-    """The first call of a kernel on a machine takes a while."""
+def _announce_compiling(kernel: str) -> bool:
+    """The first call of a kernel on a machine takes a while; returns whether it will."""
     from score.kernels.jit import compiling_note
 
     note = compiling_note(kernel)
     if note is not None:
         click.echo(note, err=True)
+    return note is not None
 
 
 _TEXT_COLUMNS = {"what", "checkpoints", "needs", "value"}
@@ -1967,13 +2099,13 @@ def _broken(parts: Sequence[str], width: int) -> str:
 
 
 @contextmanager
-def _search_progress() -> "Iterator[Callable[[int, int, float], None]]":
-    """A bar with settings a second and the best so far; call with (tried, all, best)."""
+def _search_progress() -> "Iterator[Callable[..., None]]":
+    """A bar with settings a second and the best so far; call with (tried, all, best), and of which rule that is."""
     with _bar("searching", rate=True) as update:
 
-        def show(tried: int, total: int, best: float) -> None:
+        def show(tried: int, total: int, best: float, of: str = "") -> None:
             stopping.check(begun=True)
-            update(tried, total, lambda elapsed: f"{tried / elapsed:,.0f} settings/s, best {best:.2f} %")
+            update(tried, total, lambda elapsed: f"{tried / elapsed:,.0f} settings/s, {of}best {best:.2f} %")
 
         yield show
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from score.stitching import stitch
     from score.traces import segment_scores
     from score.tuning.result import SearchResult
+    from score.tuning.rules_compared import RulesCompared, compare_rules
     from score.tuning.search import search
     from score.tuning.space import Space
 
@@ -35,12 +36,14 @@ _HOMES = {
     "EventBlocks": "score.event_blocks",
     "Events": "score.events",
     "Report": "score.evaluation",
+    "RulesCompared": "score.tuning.rules_compared",
     "ScoreConfig": "score.config",
     "ScoreError": "score.errors",
     "SearchResult": "score.tuning.result",
     "SegmentScores": "score.clip_scores",
     "Space": "score.tuning.space",
     "compare": "score.comparison",
+    "compare_rules": "score.tuning.rules_compared",
     "evaluate": "score.evaluation",
     "psds": "score.psds",
     "read_annotations": "score.datasets",
@@ -61,12 +64,14 @@ __all__ = [
     "EventBlocks",
     "Events",
     "Report",
+    "RulesCompared",
     "ScoreConfig",
     "ScoreError",
     "SearchResult",
     "SegmentScores",
     "Space",
     "compare",
+    "compare_rules",
     "evaluate",
     "psds",
     "read_annotations",

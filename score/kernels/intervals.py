@@ -9,7 +9,7 @@ from feature_cache.layout import NO_PICTURE, NO_SOUND
 from score.choices import AUDIO, AUDIOVISUAL, LABELS, LATE, VISUAL
 from score.kernels.bitmask import span
 from score.kernels.fusion import both_at_once, stand_in
-from score.kernels.jit import lean
+from score.kernels.jit import inner, lean
 from score.kernels.judge import (
     ClipsTruth,
     JudgeWorkspace,
@@ -28,13 +28,24 @@ from score.kernels.types import F64, I64, U8, U64
 
 FILTER, THRESHOLD, PENALTY, FUSION, ALPHA = range(5)
 """Columns of a setting."""
+_MOST_KEPT, _KEPT_BYTES = 16, 1 << 20
+"""Weights of the sound whose audiovisual windows a thread keeps at most, and the room for them."""
 
 
 class Windows(NamedTuple):
     """Probabilities of windows over the labels that a stream keeps; NaN of others, and of a window without spread."""
 
     p: F64  # (C, W)
-    largest: F64  # (C,), over windows that are no NaN
+    largest: F64  # (C, T + 1), over windows of so many segments that are no NaN; -1 where there is none
+
+
+class Mixed(NamedTuple):
+    """Audiovisual windows for the last K weights of the sound, as long as what is selected stays."""
+
+    p: F64  # (K, C, W)
+    largest: F64  # (K, C, T + 1)
+    alpha: F64  # (K,)
+    used: I64  # (2,), how many there are, and which is overwritten next
 
 
 class IntervalsWorkspace(NamedTuple):
@@ -45,7 +56,7 @@ class IntervalsWorkspace(NamedTuple):
     whole: F64  # (2, C), probabilities of window 0 over all labels
     visual: Windows
     audio: Windows
-    both: Windows
+    mixed: Mixed
     other: Windows
     kept: I64  # (C,)
     row: F64  # (C,)
@@ -56,7 +67,15 @@ class IntervalsWorkspace(NamedTuple):
 
 
 def _empty_windows(labels: int, segments: int) -> Windows:
-    return Windows(np.zeros((labels, window_count(segments))), np.zeros(labels))
+    return Windows(np.zeros((labels, window_count(segments))), np.zeros((labels, segments + 1)))
+
+
+def _nothing_mixed(labels: int, segments: int) -> Mixed:
+    windows = window_count(segments)
+    kept = max(1, min(_MOST_KEPT, _KEPT_BYTES // (8 * labels * windows)))
+    return Mixed(
+        np.zeros((kept, labels, windows)), np.zeros((kept, labels, segments + 1)), np.zeros(kept), np.zeros(2, np.int64)
+    )
 
 
 def intervals_workspace(labels: int, segments: int) -> IntervalsWorkspace:
@@ -67,7 +86,7 @@ def intervals_workspace(labels: int, segments: int) -> IntervalsWorkspace:
         whole=np.zeros((2, labels)),
         visual=_empty_windows(labels, segments),
         audio=_empty_windows(labels, segments),
-        both=_empty_windows(labels, segments),
+        mixed=_nothing_mixed(labels, segments),
         other=_empty_windows(labels, segments),
         kept=np.zeros(labels, np.int64),
         row=np.zeros(labels),
@@ -119,13 +138,26 @@ def mix_windows(visual: Windows, audio: Windows, alpha: float, out: Windows) -> 
 
 @lean
 def note_largest(windows: Windows) -> None:
-    """Each label's largest probability; -1 where it has none."""
+    """Each label's largest probability of windows of each length."""
+    segments = windows.largest.shape[1] - 1
+    windows.largest[:] = -1.0
     for c in range(windows.p.shape[0]):
-        most = -1.0
-        for w in range(1, windows.p.shape[1]):
-            if windows.p[c, w] > most:
-                most = windows.p[c, w]
-        windows.largest[c] = most
+        p, largest = windows.p[c], windows.largest[c]
+        w = 0
+        for start in range(segments - 1):
+            for length in range(2, segments - start + 1):
+                w += 1
+                if p[w] > largest[length]:
+                    largest[length] = p[w]
+
+
+@inner
+def pays(largest: F64, tau: float, penalty: float) -> bool:
+    """Whether any window of a label gains more than its penalty, from float64 (T + 1,), as :func:`note_largest`."""
+    most = -1.0
+    for length in range(2, largest.shape[0]):
+        most = max(most, length * (largest[length] - tau) - penalty)
+    return most > 0.0
 
 
 @lean
@@ -180,36 +212,46 @@ def best_windows(
 @lean
 def decode_windows(windows: Windows, setting: F64, workspace: IntervalsWorkspace, stream: int) -> None:
     """The segments of a stream that are on."""
-    on, value, segments = workspace.said.on[stream], workspace.said.value[stream], workspace.best.shape[0] - 1
+    on, value = workspace.said.on[stream], workspace.said.value[stream]
     tau, penalty = setting[THRESHOLD], setting[PENALTY]
     for c in range(on.shape[0]):
         on[c] = 0
-        if windows.largest[c] > tau and segments * (windows.largest[c] - tau) > penalty:
+        if pays(windows.largest[c], tau, penalty):
             on[c] = best_windows(
                 windows.p[c], tau, penalty, workspace.best, workspace.begins, workspace.paid, value[c]
             )  # fmt: skip
 
 
 @lean
-def mixed_windows(video: F64, audio: F64, setting: F64, workspace: IntervalsWorkspace) -> None:
+def mixed_windows(video: F64, audio: F64, setting: F64, workspace: IntervalsWorkspace) -> Windows:
     """Windows of the audiovisual stream, over the labels that it keeps itself."""
-    alpha, size = setting[ALPHA], workspace.kept.shape[0]
+    alpha, size, mixed = setting[ALPHA], workspace.kept.shape[0], workspace.mixed
+    for k in range(mixed.used[0]):
+        if mixed.alpha[k] == alpha:
+            return Windows(mixed.p[k], mixed.largest[k])
+    k = mixed.used[1]
+    both = Windows(mixed.p[k], mixed.largest[k])
+    mixed.alpha[k] = alpha
+    mixed.used[0] = min(mixed.used[0] + 1, mixed.alpha.shape[0])
+    mixed.used[1] = (k + 1) % mixed.alpha.shape[0]
     if setting[FILTER] > 0.0:
         for c in range(size):
             workspace.spare[c] = (1.0 - alpha) * workspace.whole[VISUAL, c] + alpha * workspace.whole[AUDIO, c]
         size = keep_labels(workspace.spare, setting[FILTER], workspace.kept)
-        picture_windows(video, workspace.kept, size, workspace.row, workspace.spare, workspace.both)
+        picture_windows(video, workspace.kept, size, workspace.row, workspace.spare, both)
         sound_windows(audio, workspace.kept, size, workspace.row, workspace.other)
-        mix_windows(workspace.both, workspace.other, alpha, workspace.both)
+        mix_windows(both, workspace.other, alpha, both)
     else:  # all labels, as picture and sound have them
-        mix_windows(workspace.visual, workspace.audio, alpha, workspace.both)
-    note_largest(workspace.both)
+        mix_windows(workspace.visual, workspace.audio, alpha, both)
+    note_largest(both)
+    return both
 
 
 @lean
 def begin_windows(video: F64, audio: F64, missing: int, tau: float, workspace: IntervalsWorkspace) -> None:
     """Windows of picture and sound, over the labels that each keeps."""
     row, spare, kept = workspace.row, workspace.spare, workspace.kept
+    workspace.mixed.used[:] = 0
     if missing & NO_PICTURE == 0:
         size = keep_labels(workspace.whole[VISUAL], tau, kept)
         picture_windows(video, kept, size, row, spare, workspace.visual)
@@ -274,8 +316,7 @@ def intervals_clips(
                 elif now[FUSION] == LATE:
                     both_at_once(said)
                 else:
-                    mixed_windows(video[i], audio[i], now, workspace)
-                    decode_windows(workspace.both, now, workspace, AUDIOVISUAL)
+                    decode_windows(mixed_windows(video[i], audio[i], now, workspace), now, workspace, AUDIOVISUAL)
                 if writes:
                     write_said(said, on[i], value[i])
                 elif truth.reading == LABELS:

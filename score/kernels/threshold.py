@@ -32,6 +32,8 @@ BY_PENALTY, BY_MEDIAN, BY_RUNS = range(3)
 """What smooths, by number; any other: nothing."""
 NEVER_ON = -1e9
 """The value of a segment that has none: a row without spread."""
+NEARLY = 1e-9
+"""More than sums of margins differ by in another order."""
 
 
 class ThresholdWorkspace(NamedTuple):
@@ -40,6 +42,7 @@ class ThresholdWorkspace(NamedTuple):
     said: Said
     judge: JudgeWorkspace
     largest: F64  # (2, C), each label's largest value
+    gain: F64  # (C,), what no path of a label exceeds
     mixed: F64  # (T,)
     margins: F64  # (T,)
 
@@ -50,6 +53,7 @@ def threshold_workspace(labels: int, segments: int) -> ThresholdWorkspace:
         said=said_nothing(labels, segments, 0.0),
         judge=judge_workspace(labels, segments),
         largest=np.zeros((2, labels)),
+        gain=np.zeros(labels),
         mixed=np.zeros(segments),
         margins=np.zeros(segments),
     )
@@ -91,6 +95,32 @@ def decode_values(values: F64, setting: F64, width: int, margins: F64) -> np.uin
 
 
 @lean
+def most_gained(image: F64, sound: F64, alpha: float, threshold: float, segments: int, gain: F64) -> None:
+    """The sum of each label's margins above 0: no path gains more.
+
+    Args:
+        image: float64 (T, C).
+        sound: float64 (R, C).
+        alpha: weight of the sound.
+        threshold: what margins are from.
+        segments: T.
+        gain: float64 (C,), written.
+    """
+    step = 1 if sound.shape[0] > 1 else 0
+    gain[:] = 0.0
+    for t in range(segments):
+        if alpha == 0.0:
+            for c in range(gain.shape[0]):
+                gain[c] += max(0.0, image[t, c] - threshold)
+        elif alpha == 1.0:
+            for c in range(gain.shape[0]):
+                gain[c] += max(0.0, sound[step * t, c] - threshold)
+        else:
+            for c in range(gain.shape[0]):
+                gain[c] += max(0.0, alpha * sound[step * t, c] + (1.0 - alpha) * image[t, c] - threshold)
+
+
+@lean
 def decode_mixed(
     image: F64, sound: F64, alpha: float, setting: F64, width: int, floor: float, workspace: ThresholdWorkspace,
     stream: int,
@@ -109,8 +139,14 @@ def decode_mixed(
     """
     mixed, on, value = workspace.mixed, workspace.said.on[stream], workspace.said.value[stream]
     step = 1 if sound.shape[0] > 1 else 0
+    needed = 0.0
+    if setting[SMOOTHING] == BY_PENALTY:
+        most_gained(image, sound, alpha, setting[THRESHOLD], mixed.shape[0], workspace.gain)
+        needed = setting[PENALTY] - NEARLY * (1.0 + setting[PENALTY])
     for c in range(image.shape[1]):
         on[c] = 0
+        if setting[SMOOTHING] == BY_PENALTY and workspace.gain[c] < needed:
+            continue  # no run pays
         most = alpha * workspace.largest[AUDIO, c] + (1.0 - alpha) * workspace.largest[VISUAL, c]
         if alpha == 0.0:
             most = workspace.largest[VISUAL, c]

@@ -127,6 +127,15 @@ def _kernel(cache: FeatureCache, reading: int | None) -> str:
     return "from_embeddings.score_embeddings" if plain else "from_logits.score_clips"
 
 
+_TUNING = {
+    "alpha": "0,1",
+    "filter_threshold": "0,0.6",
+    "threshold_stage1": "0.5,0.95",
+    "threshold_stage2": "0.5,0.95",
+    "gamma": "0,5",
+}
+"""Method and fusion stay as published."""
+
 AV2A = Rule(
     name="av2a",
     about="label selection, label shift within a clip, refinement of candidates as a whole (CVPR 2025)",
@@ -145,4 +154,5 @@ AV2A = Rule(
     workspace_bytes=_workspace_bytes,
     tracer=_tracer,
     carrier=_carrier,
+    tuning=lambda given: _TUNING,
 )  # fmt: skip

@@ -153,6 +153,8 @@ class Rule:
         carrier: the same as ``scorer``, for settings whose knowledge of labels runs on over a file's clips; None where
             nothing does.
         inferred: what of it its source leaves open, a line; empty for nothing.
+        tuning: ranges over which it is tuned beside other rules (docs/rules.md), as a :class:`score.Space` takes them,
+            from parameters that are given, by name; none: it stays as it is.
     """
 
     name: str
@@ -171,3 +173,4 @@ class Rule:
     tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
     carrier: Callable[[Any, TextSet, FeatureCache], CarriesClips] | None = None
     inferred: str = ""
+    tuning: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda given: {}

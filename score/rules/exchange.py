@@ -81,4 +81,5 @@ EXCHANGE = Rule(
     kernel=lambda cache, reading: "exchange.exchange_clips",
     reference="score.reference.exchange",
     carrier=lambda config, text, cache: SegmentScorer(exchange_kernel(), config, text, cache),
+    tuning=lambda given: {"cost": "0.3,0.8", "eta": "0,16", "run_penalty": "0,0.8"},
 )

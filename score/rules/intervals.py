@@ -81,4 +81,10 @@ INTERVALS = Rule(
     sweep=_sweep,
     kernel=lambda cache, reading: "intervals.intervals_clips",
     reference="score.reference.intervals",
+    tuning=lambda given: {
+        "threshold": "0.5,0.95",
+        "window_penalty": "0,2",
+        "alpha": "0,1",
+        "filter_threshold": "0,0.6",
+    },
 )

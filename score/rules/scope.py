@@ -107,6 +107,12 @@ SCOPE = Rule(
     reference="score.reference.scope",
     workspace_bytes=_workspace_bytes,
     carrier=lambda config, text, cache: SegmentScorer(_kernel(), config, text, cache),
+    tuning=lambda given: {
+        "cost": "0.05,0.5",
+        "eta_visual_to_audio": "0,16",
+        "eta_audio_to_visual": "0,16",
+        "alpha": "0,1",
+    },
     inferred=(
         "partly inferred: the form of the exchange, both etas, alpha, the support and the rule of time of whole clips "
         "are not stated in public (arXiv 2608.07923)"

@@ -99,6 +99,15 @@ def _sweep(
     return SegmentSweep(threshold_kernel(), settings, space, cache, text, reading)
 
 
+def _tuning(given: Mapping[str, Any]) -> Mapping[str, str]:
+    """Cosines lie lower and closer than probabilities do; a penalty is of the one smoothing that has it."""
+    cosine = given.get("compared") == "cosine"
+    found = {"threshold": "0,0.6" if cosine else "0.5,0.95"}
+    if given.get("smoothing", "penalty") == "penalty":
+        found["run_penalty"] = "0,0.8" if cosine else "0,1"
+    return found
+
+
 THRESHOLD = Rule(
     name="threshold",
     about="one threshold on probabilities or cosines of segments, a run penalty or a median filter",
@@ -112,4 +121,5 @@ THRESHOLD = Rule(
     sweep=_sweep,
     kernel=lambda cache, reading: "threshold.threshold_clips",
     reference="score.reference.threshold",
+    tuning=_tuning,
 )

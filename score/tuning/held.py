@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache
 from score.datasets import Annotations, find_dataset
-from score.datasets.base import Floats, Measured
+from score.datasets.base import Dataset, Floats, Measured
 from score.errors import ScoreError
 from score.parameters import describe
 from score.rules import find_rule
@@ -147,10 +147,7 @@ class HeldSplit(ABC):
         Raises:
             ScoreError: nothing is published, or the cache does not hold enough for the space.
         """
-        rule = find_rule(space.rule)
-        first = {name: values[0] if isinstance(values, tuple) else values for name, values in space.given.items()}
-        given = {"decision": self.dataset.decision, **first} if "decision" in describe(rule.parameters) else first
-        return space.completed(rule.settings(self._cache, given).to_dict())
+        return completed_space(self._cache, self.dataset, space)
 
     def check(self, space: Space) -> None:
         """Refuse a space of which the cache does not hold enough.
@@ -161,3 +158,11 @@ class HeldSplit(ABC):
         if space.fixed.get("carry"):
             raise ScoreError("a search looks at clips on their own: search without `carry=True`, then score with it")
         find_rule(space.rule).check(self._cache, space)
+
+
+def completed_space(cache: FeatureCache, dataset: Dataset, space: Space) -> Space:
+    """As :meth:`HeldSplit.completed`."""
+    rule = find_rule(space.rule)
+    first = {name: values[0] if isinstance(values, tuple) else values for name, values in space.given.items()}
+    given = {"decision": dataset.decision, **first} if "decision" in describe(rule.parameters) else first
+    return space.completed(rule.settings(cache, given).to_dict())

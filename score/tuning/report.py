@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from score.bootstrap import RESAMPLES, interval_ends
 from score.tuning.held import HeldSplit
@@ -19,12 +22,15 @@ class SplitReport:
         n_found: clips scored.
         n_split: clips of the split.
         figures: by name, mean and the ends of its 95 % interval over clips, in percent.
+        resampled: float64 (R, figures), of resamples; those of other settings are of equal clips where the clips and
+            the seed are equal.
     """
 
     split: str
     n_found: int
     n_split: int
     figures: dict[str, tuple[float, float, float]]
+    resampled: NDArray[np.float64] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def report_split(
     figures = {
         name: (measured.metrics[name], float(ends[k, 0]), float(ends[k, 1])) for k, name in enumerate(held.metric_names)
     }
-    return SplitReport(split, held.n_found, held.n_split, figures)
+    return SplitReport(split, held.n_found, held.n_split, figures, found)
 
 
 def figure_text(figure: float, low: float, high: float) -> str:

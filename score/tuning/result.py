@@ -204,7 +204,7 @@ class SearchResult:
     def table(self, tried: Sequence[Tried]) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """Header and rows for people: the parameters that vary, the objectives and the summary figures."""
         varied = [name for name in (self.parameters.dtype.names or ()) if len(getattr(self.space, name)) > 1]
-        figures = dict.fromkeys([*self.objectives, *(name for name in _SUMMARY if name in self.metric_names)])
+        figures = dict.fromkeys([*self.objectives, *(name for name in SUMMARY if name in self.metric_names)])
         rows = [
             (
                 number,
@@ -221,7 +221,8 @@ class SearchResult:
         return aligned(*self.table(self.top(10)))
 
 
-_SUMMARY = ("segment-type-av", "segment-event-av", "event-type-av", "event-event-av")
+SUMMARY = ("segment-type-av", "segment-event-av", "event-type-av", "event-event-av")
+"""Figures that tables give beside the objective, where a data set has them."""
 
 
 def check_objective(name: str, names: Sequence[str]) -> str:
