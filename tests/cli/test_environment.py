@@ -255,7 +255,7 @@ def run(word):
     return bits.smooth(word) + bits.span(0, 2)
 
 import numpy
-kept = jit.kept_in(jit.Path(__file__))
+kept = jit.kept_in(jit.Path(bits.__file__))
 note = jit.compiling_note("bitmask.none")
 print(jit.__file__, kept, int(run(numpy.uint64(0b10110))), note, sep="|")
 """
