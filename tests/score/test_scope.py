@@ -35,7 +35,7 @@ SETTINGS = st.builds(
     eta_audio_to_visual=st.sampled_from([0.0, 4.0, 30.0]),
     alpha=st.sampled_from([0.0, 0.45, 1.0]),
     support=st.sampled_from([1e-6, 0.05]),
-    memory_seconds=st.sampled_from([0.0, 0.4, 3.0, 100.0]),
+    memory_seconds=st.sampled_from([0.0, 0.4, 1.6, 3.0, 100.0]),
     exchange_form=st.sampled_from(EXCHANGE_FORMS),
     smoothing=st.sampled_from(CELL_RULES),
     center_labels=st.booleans(),
@@ -90,18 +90,26 @@ def nothing_true(labels: int, segments: int, clips: int) -> ClipsTruth:
     )  # fmt: skip
 
 
+<<<<<<< HEAD
 ALONE = empty_carried(1, 0, False)
 """Nothing is carried over."""
 
 
 def by_kernel(clip: Clip, config: ScopeConfig) -> tuple[Bools, Floats]:
+=======
+def by_kernel(clip: Clip, config: ScopeConfig, seconds: float = 1.0) -> tuple[Bools, Floats]:
+>>>>>>> scope
     """As the reference's ``decide``, with w / (1 + w) for w."""
     sides, image, sound = cosines(clip, config.center_labels)
     labels = image.shape[2]
     on, value = np.zeros((1, 3, labels), np.uint64), np.zeros((1, 3, labels, clip.segments))
     columns = columns_of({name: [each] for name, each in config.to_dict().items()})
     scope_clips(
+<<<<<<< HEAD
         image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, 1.0, ALONE, columns,
+=======
+        image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, seconds, columns,
+>>>>>>> scope
         nothing_true(labels, clip.segments, 0), scope_workspace(labels, clip.segments), np.zeros((1, 8)), on, value,
     )  # fmt: skip
     bits = on[0, :, None, :] >> np.arange(clip.segments, dtype=np.uint64)[:, None]
@@ -126,17 +134,25 @@ def is_close_call(weight: Floats, support: float) -> bool:
     st.booleans(),
     st.sampled_from([0, 0, NO_PICTURE, NO_SOUND]),
     st.booleans(),
+    st.sampled_from([0.5, 1.0]),
     SETTINGS,
 )
 def test_the_kernel_is_the_reference(
-    seed: int, segments: int, labels: int, one_sound: bool, missing: int, empty: bool, config: ScopeConfig
+    seed: int,
+    segments: int,
+    labels: int,
+    one_sound: bool,
+    missing: int,
+    empty: bool,
+    seconds: float,
+    config: ScopeConfig,
 ) -> None:
     """From logits, lengths and inner products; from embeddings. Events exactly, weights to 1e-9."""
     dims = 16 if labels < 16 else labels + 8
     clip = make_clip(seed, segments, labels, 1 if one_sound else segments, missing, dims, empty)
-    on, weight = reference.decide(clip.visual, clip.audio, segments, 1.0, config)
+    on, weight = reference.decide(clip.visual, clip.audio, segments, seconds, config)
     assume(not is_close_call(weight, config.support))
-    found, value = by_kernel(clip, config)
+    found, value = by_kernel(clip, config, seconds)
     np.testing.assert_array_equal(found, on)
     np.testing.assert_allclose(value, weight / (1 + weight), rtol=0, atol=1e-9)
 
