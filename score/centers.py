@@ -117,7 +117,8 @@ def mean_of(cache: FeatureCache, sound: str) -> Center:
             total[side] = summed if not count[side] and not len(total[side]) else total[side] + summed
             count[side] += len(there)
     if not min(count):
-        raise ScoreError(f"{cache.path} holds no {'picture' if not count[0] else 'sound'} whose mean could be taken: use `center='none'`")
+        lacking = "sound" if count[0] else "picture"
+        raise ScoreError(f"{cache.path} holds no {lacking} whose mean could be taken: use `center='none'`")
     return Center(total[0] / count[0], total[1] / count[1])
 
 

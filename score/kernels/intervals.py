@@ -57,7 +57,9 @@ class IntervalsWorkspace(NamedTuple):
     visual: Windows
     audio: Windows
     mixed: Mixed
-    other: Windows
+    picture: Windows  # over the labels that the audiovisual stream keeps
+    sound: Windows
+    last: I64  # (3, C + 1), labels of the windows of each stream: their number, -1 for none yet, and which
     kept: I64  # (C,)
     row: F64  # (C,)
     spare: F64  # (C,)
@@ -87,7 +89,9 @@ def intervals_workspace(labels: int, segments: int) -> IntervalsWorkspace:
         visual=_empty_windows(labels, segments),
         audio=_empty_windows(labels, segments),
         mixed=_nothing_mixed(labels, segments),
-        other=_empty_windows(labels, segments),
+        picture=_empty_windows(labels, segments),
+        sound=_empty_windows(labels, segments),
+        last=np.full((3, labels + 1), -1),
         kept=np.zeros(labels, np.int64),
         row=np.zeros(labels),
         spare=np.zeros(labels),
@@ -106,6 +110,17 @@ def keep_labels(whole: F64, tau: float, kept: I64) -> int:
             kept[size] = c
             size += 1
     return size
+
+
+@inner
+def as_before(kept: I64, size: int, last: I64) -> bool:
+    """Whether labels are those of ``last``, int64 (C + 1,), which becomes these."""
+    same = last[0] == size
+    last[0] = size
+    for j in range(size):
+        same = same and last[j + 1] == kept[j]
+        last[j + 1] = kept[j]
+    return same
 
 
 @lean
@@ -238,9 +253,10 @@ def mixed_windows(video: F64, audio: F64, setting: F64, workspace: IntervalsWork
         for c in range(size):
             workspace.spare[c] = (1.0 - alpha) * workspace.whole[VISUAL, c] + alpha * workspace.whole[AUDIO, c]
         size = keep_labels(workspace.spare, setting[FILTER], workspace.kept)
-        picture_windows(video, workspace.kept, size, workspace.row, workspace.spare, both)
-        sound_windows(audio, workspace.kept, size, workspace.row, workspace.other)
-        mix_windows(both, workspace.other, alpha, both)
+        if not as_before(workspace.kept, size, workspace.last[AUDIOVISUAL]):
+            picture_windows(video, workspace.kept, size, workspace.row, workspace.spare, workspace.picture)
+            sound_windows(audio, workspace.kept, size, workspace.row, workspace.sound)
+        mix_windows(workspace.picture, workspace.sound, alpha, both)
     else:  # all labels, as picture and sound have them
         mix_windows(workspace.visual, workspace.audio, alpha, both)
     note_largest(both)
@@ -254,12 +270,14 @@ def begin_windows(video: F64, audio: F64, missing: int, tau: float, workspace: I
     workspace.mixed.used[:] = 0
     if missing & NO_PICTURE == 0:
         size = keep_labels(workspace.whole[VISUAL], tau, kept)
-        picture_windows(video, kept, size, row, spare, workspace.visual)
-        note_largest(workspace.visual)
+        if not as_before(kept, size, workspace.last[VISUAL]):
+            picture_windows(video, kept, size, row, spare, workspace.visual)
+            note_largest(workspace.visual)
     if missing & NO_SOUND == 0:
         size = keep_labels(workspace.whole[AUDIO], tau, kept)
-        sound_windows(audio, kept, size, row, workspace.audio)
-        note_largest(workspace.audio)
+        if not as_before(kept, size, workspace.last[AUDIO]):
+            sound_windows(audio, kept, size, row, workspace.audio)
+            note_largest(workspace.audio)
 
 
 @lean
@@ -293,6 +311,7 @@ def intervals_clips(
     for i in range(video.shape[0]):
         seen, heard = missing[i] & NO_PICTURE == 0, missing[i] & NO_SOUND == 0
         said.on[:] = 0
+        workspace.last[:, 0] = -1
         for c in range(labels):
             workspace.kept[c] = c
         standardise_frames(video[i, 0], workspace.kept, labels, workspace.whole[VISUAL], workspace.spare)

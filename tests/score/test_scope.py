@@ -90,26 +90,18 @@ def nothing_true(labels: int, segments: int, clips: int) -> ClipsTruth:
     )  # fmt: skip
 
 
-<<<<<<< HEAD
 ALONE = empty_carried(1, 0, False)
 """Nothing is carried over."""
 
 
-def by_kernel(clip: Clip, config: ScopeConfig) -> tuple[Bools, Floats]:
-=======
 def by_kernel(clip: Clip, config: ScopeConfig, seconds: float = 1.0) -> tuple[Bools, Floats]:
->>>>>>> scope
     """As the reference's ``decide``, with w / (1 + w) for w."""
     sides, image, sound = cosines(clip, config.center_labels)
     labels = image.shape[2]
     on, value = np.zeros((1, 3, labels), np.uint64), np.zeros((1, 3, labels, clip.segments))
     columns = columns_of({name: [each] for name, each in config.to_dict().items()})
     scope_clips(
-<<<<<<< HEAD
-        image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, 1.0, ALONE, columns,
-=======
-        image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, seconds, columns,
->>>>>>> scope
+        image, sound, np.array([clip.missing], np.uint8), sides.visual.gram, sides.audio.gram, seconds, ALONE, columns,
         nothing_true(labels, clip.segments, 0), scope_workspace(labels, clip.segments), np.zeros((1, 8)), on, value,
     )  # fmt: skip
     bits = on[0, :, None, :] >> np.arange(clip.segments, dtype=np.uint64)[:, None]
