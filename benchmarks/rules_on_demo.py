@@ -43,6 +43,7 @@ ROWS: Sequence[tuple[str, str, Mapping[str, Any]]] = (
     ("threshold, cosine, penalty", "threshold", {"sound": "windows", "compared": "cosine"}),
     ("intervals", "intervals", {}),
     ("scope", "scope", {}),
+    ("scope, nothing taken off", "scope", {"center": "none", "center_labels": False}),
     ("exchange, sound of the clip", "exchange", {"sound": "clip"}),
     ("exchange, sound of windows (w2)", "exchange", {"sound": "windows"}),
     ("exchange, sound of segments", "exchange", {"sound": "segments"}),
