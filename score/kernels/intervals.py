@@ -112,7 +112,7 @@ def keep_labels(whole: F64, tau: float, kept: I64) -> int:
     return size
 
 
-@inner
+@lean
 def as_before(kept: I64, size: int, last: I64) -> bool:
     """Whether labels are those of ``last``, int64 (C + 1,), which becomes these."""
     same = last[0] == size
@@ -205,7 +205,10 @@ def best_windows(
             begins[start] = -1
         for end in range(start + 2, segments + 1):
             w += 1
-            total = best[start] + ((end - start) * (p[w] - tau) - penalty)
+            gain = (end - start) * (p[w] - tau) - penalty
+            if not gain > 0.0:
+                continue  # no better than to leave these segments off, which comes first of equals
+            total = best[start] + gain
             if total > best[end]:
                 best[end] = total
                 begins[end] = start
