@@ -27,6 +27,7 @@ from tests.extraction import extract
 from tests.feature_cache.test_format_2 import old
 from tests.killing import HEAVY, Ended, Nursery, kills
 from tests.media import make_video, make_wav, tone
+from tests.posix import KILLED_CODE
 from tests.stores import contents
 
 WITHOUT: dict[str, Any] = {"audio_segments": False, "shard_size": 2, "labels": "ave"}
@@ -279,13 +280,13 @@ def test_killed_before_any_change_of_a_file(step: int, small: Path, nursery: Nur
     assert [file.name for file in place.iterdir()] == ["f.zarr"]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("sent", [-KILLED_CODE, signal.SIGINT.value], ids=["killed", "SIGINT"])
 def test_what_was_put_is_not_computed_again(
-    sent: signal.Signals, small: Path, nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sent: int, small: Path, nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(small / "f" / "f.zarr", tmp_path / "f.zarr")
-    ended = nursery.run(adding(small, tmp_path), watch=(tmp_path, 1, "audio_segments/c/2/0/0", sent.value))
-    assert ended.code in (-sent.value, 130)
+    ended = nursery.run(adding(small, tmp_path), watch=(tmp_path, 1, "audio_segments/c/2/0/0", sent))
+    assert ended.code in (-sent, 130)
     if sent == signal.SIGINT:
         assert ended.err.strip() == "interrupted: whole shards are kept; the same command goes on from here"
     assert "audio_segments" not in FeatureCache.open(tmp_path / "f.zarr").arrays
@@ -298,7 +299,7 @@ def test_what_was_put_is_not_computed_again(
     monkeypatch.setattr(worker, "decode_clip", watched)
     toy: dict[str, Any] = {"backbone": "tiny", "windows": "whole", "workers": 1, "checkpoint": None}
     extract(small / "v", tmp_path / "f.zarr", **toy, **ADD)
-    assert opened == (["early"] if sent == signal.SIGKILL else ["early"][: len(opened)])
+    assert opened == (["early"] if sent == -KILLED_CODE else ["early"][: len(opened)])
     assert contents(tmp_path / "f.zarr") == contents(small / "whole" / "f.zarr")
 
 
