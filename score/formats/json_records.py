@@ -132,7 +132,8 @@ def decoded(piece: bytes) -> Any:
     Raises:
         ValueError: it is something else.
     """
-    found = json.loads(piece, object_pairs_hook=_object, parse_constant=_no_number, parse_int=_whole)
+    # bytes would be taken for UTF-16 where a zero comes first
+    found = json.loads(piece.decode(), object_pairs_hook=_object, parse_constant=_no_number, parse_int=_whole)
     if _HALVES.search(piece):
         try:
             json.dumps(found, ensure_ascii=False).encode()

@@ -255,7 +255,7 @@ def adding(small: Path, place: Path) -> list[object]:
     return ["extract", small / "v", "-o", place / "f.zarr", *toy, "--add", "audio-segments"]
 
 
-@pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [20, pytest.param(4, marks=pytest.mark.slow)])
 def test_killed_before_any_change_of_a_file(step: int, small: Path, nursery: Nursery, tmp_path: Path) -> None:
     """The cache is there, whole, with or without; the same command goes on."""
     expected, before = contents(small / "whole" / "f.zarr"), contents(small / "f" / "f.zarr")

@@ -135,6 +135,7 @@ def replaced(old: str, new: str) -> str:
         (altered(lambda found: found.update(segment_seconds=-1)), r"at `\$\.segment_seconds`"),
         (replaced('"segment_seconds": 1.0', '"segment_seconds": 1e400'), "segments of inf s"),
         (replaced('"segment_seconds": 1.0', '"segment_seconds": NaN'), "NaN is no number"),
+        (replaced('"version": 1', '"version":\x001'), "damaged"),
         (altered(lambda found: found["config"].update(beta=1)), "unknown parameter 'beta'"),
         (altered(lambda found: found["config"].update(alpha="0.5")), "alpha must be a number, got '0.5'"),
         (altered(lambda found: found["config"].update(alpha=[0.5])), r"at `\$\.config"),
