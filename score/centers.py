@@ -6,6 +6,7 @@ The cache's own, those of another cache of the same backbone (a reference set), 
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def mean_of(cache: FeatureCache, sound: str) -> Center:
     """
     if cache.kind == "probabilities" or not cache.has_images:
         raise ScoreError(f"{cache.path} holds no embeddings whose mean could be subtracted: use `center='none'`")
-    total: list[NDArray[np.float64]] = [np.zeros(0), np.zeros(0)]
+    total: list[Any] = [0.0, 0.0]
     count = [0, 0]
     for features in cache.iter_shards():
         missing = missing_bits(features)
@@ -113,9 +114,9 @@ def mean_of(cache: FeatureCache, sound: str) -> Center:
             there = rows[side][(missing & lacks) == 0].astype(np.float64).reshape(-1, rows[side].shape[-1])
             norm = np.sqrt(np.add.accumulate(there * there, axis=1)[:, -1:])
             there = there[norm[:, 0] >= SMALLEST_NORM] / norm[norm[:, 0] >= SMALLEST_NORM]
-            summed = np.add.accumulate(there, axis=0)[-1] if len(there) else np.zeros(rows[side].shape[-1])
-            total[side] = summed if not count[side] and not len(total[side]) else total[side] + summed
-            count[side] += len(there)
+            if len(there):
+                total[side] = total[side] + np.add.accumulate(there, axis=0)[-1]
+                count[side] += len(there)
     if not min(count):
         lacking = "sound" if count[0] else "picture"
         raise ScoreError(f"{cache.path} holds no {lacking} whose mean could be taken: use `center='none'`")

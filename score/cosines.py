@@ -5,13 +5,15 @@ Made from logits, lengths and one inner product a row, they equal those of embed
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
-from score.centers import Center
+from score.centers import Center, find_center
 from score.checks import check_features
+from score.common_parameters import NO_CENTER
 from score.errors import ScoreError
 from score.kernels.similarity import SMALLEST_NORM
 from score.logits import Logits, missing_bits
@@ -130,9 +132,21 @@ def label_sides(text: TextSet, center: Center, centred: bool) -> Sides:
     )
 
 
-def cosines_of(sides: Sides, text: TextSet, sound: str) -> Callable[[Features], Logits]:
-    """What makes cosines of batches of clips."""
-    return lambda features: sides.of(features, text, sound)
+def cosine_inputs(config: Any, text: TextSet, cache: FeatureCache) -> Callable[[Features], Logits]:
+    """What makes cosines of batches of clips, from a rule's ``center``, ``center_labels`` and ``sound``.
+
+    Raises:
+        ScoreError: as :func:`label_sides` and :func:`score.centers.find_center`.
+    """
+    center = find_center(config.center, cache, text, config.sound)
+    sides = label_sides(text, center, config.center_labels)
+    return lambda features: sides.of(features, text, config.sound)
+
+
+def gram_matrices(config: Any, text: TextSet, cache: FeatureCache) -> tuple[Floats, Floats]:
+    """Of the labels' vectors, (C, C) for picture and sound; no centre of embeddings changes them."""
+    found = label_sides(text, find_center(NO_CENTER, cache, text, config.sound), config.center_labels)
+    return found.visual.gram, found.audio.gram
 
 
 def check_embeddings(cache: FeatureCache, rule: str) -> None:

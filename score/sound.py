@@ -1,6 +1,6 @@
 """Sound of segments: which rows stand for it (docs/design.md 4.3)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,6 @@ class Rows:
     part: NDArray[np.float64]
 
 
-def with_sound(features: Features, sound: str) -> Features:
-    """Features in which segments have a sound of their own only where that is asked for."""
-    if sound == SEGMENTS or features.audio_segments is None:
-        return features
-    return replace(features, audio_segments=None)
-
-
 def embedding_rows(embeddings: NDArray[np.floating], text: NDArray[np.floating], vector: NDArray[np.float64]) -> Rows:
     """What rows are to labels and to a vector.
 
@@ -53,6 +46,11 @@ def embedding_rows(embeddings: NDArray[np.floating], text: NDArray[np.floating],
     return found
 
 
+def _pairs(segments: int) -> list[int]:
+    """Rows of the windows of two segments, by the segment at which they begin."""
+    return [window_index(start, start + 2, segments) for start in range(segments - 1)]
+
+
 def window_sound(features: Features, text: TextSet, vector: NDArray[np.float64]) -> Rows:
     """A segment's sound from windows: the mean of the unit embeddings of the one or two 2-segment windows that hold it.
 
@@ -65,7 +63,7 @@ def window_sound(features: Features, text: TextSet, vector: NDArray[np.float64])
         The mean's logits, length and part, R = T; zeros where there is no sound.
     """
     segments = features.image.shape[1]
-    pairs = [window_index(start, start + 2, segments) for start in range(segments - 1)]
+    pairs = _pairs(segments)
     windows = np.ascontiguousarray(features.audio[:, pairs])
     each = embedding_rows(windows, text.audio, vector)
     products = np.empty((len(windows), len(pairs) - 1))
@@ -85,7 +83,7 @@ def window_sound(features: Features, text: TextSet, vector: NDArray[np.float64])
 def mean_windows(features: Features) -> NDArray[np.float64]:
     """What :func:`window_sound` sees from labels, as embeddings: float64 (n, T, Da)."""
     segments = features.image.shape[1]
-    pairs = [window_index(start, start + 2, segments) for start in range(segments - 1)]
+    pairs = _pairs(segments)
     windows = features.audio[:, pairs].astype(np.float64)
     norm = np.sqrt(np.add.accumulate(windows * windows, axis=2)[..., -1:])
     unit = windows / np.where(norm < SMALLEST_NORM, np.inf, norm)

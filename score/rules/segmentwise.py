@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
 from score.checks import check_segments, check_text
-from score.choices import FUSIONS, KERNEL_STREAMS, LABELS, NOTHING, ONE_LABEL, STREAMS
+from score.choices import KERNEL_STREAMS, LABELS, NOTHING, ONE_LABEL, STREAMS
+from score.common_parameters import check_sound, sound_of
 from score.errors import ScoreError
+from score.parameters import Parameters, describe
 from score.reading import Reading
-from score.rules.base import Makes, Part, Split
+from score.rules.base import Makes, Part, Rule, Split
 
 if TYPE_CHECKING:
     from score.logits import Logits
@@ -180,32 +182,89 @@ class SegmentSweep:
             workspaces.put(workspace)
 
 
-def _fusion_codes(names: Any) -> NDArray[np.float64]:
-    """Fusions as numbers."""
-    return np.array([FUSIONS.index(str(name)) for name in names], np.float64)
+def columns_from(
+    parameters: type[Parameters], names: tuple[str, ...]
+) -> Callable[[Mapping[str, Any]], NDArray[np.float64]]:
+    """What makes columns of parameters, float64 (S, P), in the order of ``names``; choices are their numbers.
+
+    One value stands for all settings.
+    """
+    known = describe(parameters)
+
+    def columns(values: Mapping[str, Any]) -> NDArray[np.float64]:
+        rows = []
+        for name in names:
+            column = values[name]
+            if known[name].kind == "choice":
+                column = [known[name].names.index(str(each)) for each in column]
+            rows.append(np.asarray(column, np.float64))
+        return np.column_stack(np.broadcast_arrays(*rows))
+
+    return columns
 
 
-def columns_of(values: Mapping[str, Any], names: tuple[str, ...]) -> NDArray[np.float64]:
-    """Parameters as columns, float64 (S, P), in the order of ``names``; one value stands for all settings."""
-    rows = [_fusion_codes(values[name]) if name == "fusion" else np.asarray(values[name], np.float64) for name in names]
-    return np.column_stack(np.broadcast_arrays(*rows))
+def fitting_cosines(rule: str) -> Callable[[FeatureCache, Any], Any]:
+    """Takes the settings of a rule of cosines as they are; refuses a cache that does not hold what they need."""
+
+    def fitting(cache: FeatureCache, config: Any) -> Any:
+        from score.cosines import check_embeddings
+
+        check_embeddings(cache, rule)
+        check_sound(cache, config.sound)
+        return config
+
+    return fitting
 
 
-def settings_of(
-    parameters: type[Any], usual: Callable[[FeatureCache], Mapping[str, Any]]
-) -> Callable[[FeatureCache, Mapping[str, Any]], Any]:
-    """Settings from parameters that are given, then what the cache's kind decides, then the defaults."""
+def segment_rule(
+    name: str,
+    kernel: Callable[[], Kernel],
+    parameters: type[Parameters],
+    fitting: Callable[[FeatureCache, Any], Any],
+    **facts: Any,
+) -> Rule:
+    """A rule of one kernel, ``score.kernels.<name>.<name>_clips``; its plain reading is ``score.reference.<name>``.
+
+    A parameter that is not given is as the cache's kind decides (its finest sound), else its default.
+
+    Args:
+        name: of the rule.
+        kernel: gives its kernel, when it is first needed.
+        parameters: their class.
+        fitting: as of :class:`Rule`; what is fixed in a space decides.
+        facts: the rest of a :class:`Rule`.
+    """
+    known = describe(parameters)
 
     def settings(cache: FeatureCache, given: Mapping[str, Any]) -> Any:
-        return parameters.from_dict({**usual(cache), **given})
-
-    return settings
-
-
-def check_start(fitting: Callable[[FeatureCache, Any], Any]) -> Callable[[FeatureCache, "Space"], None]:
-    """Refuses a space whose first setting does not fit a cache: what is fixed decides."""
+        usual = {"sound": sound_of(cache)} if "sound" in known else {}
+        return parameters.from_dict({**usual, **given})
 
     def check(cache: FeatureCache, space: "Space") -> None:
         fitting(cache, space.start)
 
-    return check
+    def scorer(config: Any, text: TextSet, cache: FeatureCache) -> SegmentScorer:
+        return SegmentScorer(kernel(), config, text, cache)
+
+    def inputs(config: Any, text: TextSet, cache: FeatureCache) -> Makes:
+        return kernel().inputs(config, text, cache)
+
+    def sweep(
+        settings: NDArray[Any], space: "Space", cache: FeatureCache, text: TextSet, reading: Reading
+    ) -> SegmentSweep:
+        return SegmentSweep(kernel(), settings, space, cache, text, reading)
+
+    return Rule(
+        name=name,
+        parameters=parameters,
+        fitting=fitting,
+        settings=settings,
+        check=check,
+        scorer=scorer,
+        inputs=inputs,
+        sweep=sweep,
+        kernel=lambda cache, reading: f"{name}.{name}_clips",
+        reference=f"score.reference.{name}",
+        carrier=scorer if "carry" in known else None,
+        **facts,
+    )

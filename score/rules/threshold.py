@@ -2,28 +2,18 @@
 
 from collections.abc import Mapping
 from functools import cache as kept
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
-from score.common_parameters import check_sound, sound_of
+from score.common_parameters import NO_CENTER, check_sound
 from score.errors import ScoreError
-from score.reading import Reading
-from score.rule_parameters import SMOOTHINGS, ThresholdConfig
-from score.rules.base import Makes, Rule, ScoresClips, SweepsSettings
-from score.rules.segmentwise import Kernel, SegmentScorer, SegmentSweep, check_start, columns_of, settings_of
-
-if TYPE_CHECKING:
-    from score.tuning.space import Space
+from score.rule_parameters import ThresholdConfig
+from score.rules.base import Makes
+from score.rules.segmentwise import Kernel, columns_from, segment_rule
 
 _NAMES = ("smoothing", "threshold", "run_penalty", "fusion", "alpha")
-
-
-def _columns(values: Mapping[str, Any]) -> NDArray[np.float64]:
-    numbers = [float(SMOOTHINGS.index(str(name))) for name in np.atleast_1d(values["smoothing"])]
-    return columns_of({**values, "smoothing": np.array(numbers)}, _NAMES)
 
 
 def _probabilities(config: ThresholdConfig, text: TextSet) -> Makes:
@@ -49,15 +39,13 @@ def _probabilities(config: ThresholdConfig, text: TextSet) -> Makes:
 @kept
 def threshold_kernel() -> Kernel:
     """The rule's kernel, compiled when it is first used."""
-    from score.centers import find_center
-    from score.cosines import cosines_of, label_sides
+    from score.cosines import cosine_inputs
     from score.kernels.threshold import threshold_clips, threshold_workspace
 
     def inputs(config: ThresholdConfig, text: TextSet, cache: FeatureCache) -> Makes:
         if config.compared == "probability":
             return _probabilities(config, text)
-        sides = label_sides(text, find_center(config.center, cache, text, config.sound), config.center_labels)
-        return cosines_of(sides, text, config.sound)
+        return cosine_inputs(config, text, cache)
 
     return Kernel(
         name="threshold",
@@ -66,7 +54,7 @@ def threshold_kernel() -> Kernel:
         workspace=threshold_workspace,
         constants=lambda config, text, cache: (config.median, 0.0 if config.compared == "probability" else -1.0),
         inputs=inputs,
-        columns=_columns,
+        columns=columns_from(ThresholdConfig, _NAMES),
         slope=0.0,
     )
 
@@ -83,20 +71,10 @@ def fitting(cache: FeatureCache, config: ThresholdConfig) -> ThresholdConfig:
         raise ScoreError(f"median must be odd, got {config.median}")
     if config.compared == "cosine":
         check_embeddings(cache, "threshold with `compared='cosine'`")
-    elif config.center != "none" or config.center_labels:
+    elif config.center != NO_CENTER or config.center_labels:
         raise ScoreError("`center` and `center_labels` are of cosines: leave them out, or use `compared='cosine'`")
     check_sound(cache, config.sound)
     return config
-
-
-def _scorer(config: ThresholdConfig, text: TextSet, cache: FeatureCache) -> ScoresClips:
-    return SegmentScorer(threshold_kernel(), config, text, cache)
-
-
-def _sweep(
-    settings: NDArray[Any], space: "Space", cache: FeatureCache, text: TextSet, reading: Reading
-) -> SweepsSettings:
-    return SegmentSweep(threshold_kernel(), settings, space, cache, text, reading)
 
 
 def _tuning(given: Mapping[str, Any]) -> Mapping[str, str]:
@@ -108,18 +86,12 @@ def _tuning(given: Mapping[str, Any]) -> Mapping[str, str]:
     return found
 
 
-THRESHOLD = Rule(
-    name="threshold",
+THRESHOLD = segment_rule(
+    "threshold",
+    threshold_kernel,
+    ThresholdConfig,
+    fitting,
     about="one threshold on probabilities or cosines of segments, a run penalty or a median filter",
-    parameters=ThresholdConfig,
     slowest_first=_NAMES,
-    fitting=fitting,
-    settings=settings_of(ThresholdConfig, lambda cache: {"sound": sound_of(cache)}),
-    check=check_start(fitting),
-    scorer=_scorer,
-    inputs=lambda config, text, cache: threshold_kernel().inputs(config, text, cache),
-    sweep=_sweep,
-    kernel=lambda cache, reading: "threshold.threshold_clips",
-    reference="score.reference.threshold",
     tuning=_tuning,
 )
