@@ -142,3 +142,9 @@ def test_the_public_face(package: str) -> None:
 def test_no_paths_of_a_machine() -> None:
     for name in modules():
         assert not re.search(r"/(home|root|work|Users)/\w", file_of(name).read_text(encoding="utf-8")), name
+
+
+def test_no_merge_is_left_half_done() -> None:
+    marks = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *map(file_of, modules()), *ROOT.glob("*.py")]
+    assert [str(file) for file in files if marks.search(file.read_text(encoding="utf-8"))] == []
