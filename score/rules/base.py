@@ -174,5 +174,6 @@ class Rule:
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
     tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
     carrier: Callable[[Any, TextSet, FeatureCache], CarriesClips] | None = None
+    explainer: Callable[[Any, TextSet, FeatureCache], Any] | None = None
     inferred: str = ""
     tuning: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda given: {}
