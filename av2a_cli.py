@@ -159,6 +159,7 @@ _KEPT = {
     "extract": "whole shards are kept",
     "reproduce": "whole shards are kept",
     "search": "whole batches are kept",
+    "tune": "what was saved is kept",
 }
 """Of commands that go on where they ended."""
 
@@ -1053,10 +1054,10 @@ def _cut(blocks: "Sequence[EventBlock]", facts: "EventFacts", videos: Any, folde
         sys.exit(EXIT_SOME_FAILED)
 
 
-def truth_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def truth_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
     """Which annotations are meant, taken together by :func:`_read_truth`."""
     options = (
-        click.option("--dataset", type=_Known(_datasets), required=True, help="Whose files and metrics."),
+        click.option("--dataset", type=_Known(_datasets), required=required, help="Whose files and metrics."),
         click.option(
             "--annotations",
             type=click.Path(path_type=Path),
@@ -1788,6 +1789,200 @@ def compare_command(
     _print_rules(found, tuned_here=known is aside)
     if drawn or output is not None:
         click.echo(f"written: {' '.join(str(file) for file in (*drawn, output) if file is not None)}")
+
+
+# --- looking ----------------------------------------------------------------------------------------------
+
+
+@main.command(short_help="Move thresholds on a page, and see events move.")
+@click.argument("cache", default="features.zarr", metavar="[CACHE]")
+@functools.partial(truth_options, required=False)
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="val", show_default=True, help="Whose figures."
+)
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder that was extracted.  [default: videos, beside the cache or here]",
+)
+@scoring_options
+@click.option("--text", metavar="NAME", help="Label set to begin with.  [default: the first]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("best.toml"),
+    show_default=True,
+    help="Where the page saves settings; events go beside it.",
+)
+@click.option("--partial", is_flag=True, help="Accept a cache of a part of the split's clips.")
+@click.option("--threads", type=click.IntRange(1), help="Threads; what is shown does not depend on them.")
+@checkpoint_options
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page in the browser.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Of the page; 0: any that is free."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Another one lets other machines in who know the token of the page's address.",
+)
+@examples(
+    "av2a tune",
+    "av2a tune llp.zarr --videos LLP/videos --annotations LLP/annotations --dataset llp --split val",
+    "av2a tune --config best.toml --no-browser --port 0",
+    "av2a tune --host 0.0.0.0   # for a tablet in the same network: the terminal shows the address",
+)
+def tune(
+    cache: str, annotations: Path | None, truth: Path | None, dataset: str | None, split: str, clips: Path | None,
+    stream: str | None, videos: Path | None, parameters: dict[str, Any], rule: str | None, config_file: Path | None,
+    text: str | None, output: Path, partial: bool, threads: int | None, checkpoint: Path | None,
+    clap_checkpoint: Path | None, browser: bool, port: int, host: str,
+) -> None:  # fmt: skip
+    """Open a page on which every threshold moves the events of a clip, and the figures of a split with annotations.
+
+    The page shows why a label is found or not, segment by segment, searches from where its sliders are, and takes new
+    words; it writes settings, events and the line of `av2a score` that finds the same. Ctrl-C ends it.
+    """
+    try:
+        from score.view.app import Tools, make_app
+        from score.view.serving import Server, listening
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"the page needs {error.name}: pip install 'av2a[view]'") from error
+    from score.settings import settings_for
+    from score.view.desk import Desk
+    from score.view.finder import Finder
+    from score.view.saving import Saving
+    from score.view.words import Words
+
+    known = None
+    if dataset is not None:
+        known = _read_truth(dataset, annotations, truth, clips, stream)
+    elif annotations is not None or truth is not None:
+        raise click.UsageError("--annotations and --truth need --dataset: whose they are")
+    texts = frozenset(value for value in parameters.values() if isinstance(value, str))
+    desk = Desk(cache, known, partial=partial, threads=threads, texts_allowed=texts)
+    opened = desk.opened
+    words = opened.text(text or opened.text_names[0])
+    decision = (
+        {} if config_file or known is None or rule not in (None, "av2a") else desk.usual("av2a", parameters).to_dict()
+    )
+    config = settings_for(opened.cache, config_file, rule, **{**decision, **parameters})
+    files, hint = _clip_videos(desk, videos, Path(cache))
+    tools = Tools(
+        desk=desk,
+        finder=Finder(desk),
+        saving=Saving(desk, output),
+        words=Words(desk, *_label_worker(cache, opened.cache.kind, checkpoint, clap_checkpoint)),
+        videos=files,
+        videos_hint=hint,
+        start=(config, words.name),
+        line=functools.partial(_score_line, cache, output.parent, several=lambda: len(desk.opened.text_names) > 1),
+        say=lambda message: in_options(message, "tune"),
+        notes=tuple(note for note in (hint if files is None else "",) if note),
+    )
+    with listening(host, port) as listener:
+        _look_once(desk, words.name, config)
+        server = Server(make_app(tools), host, listener)
+        server.start()
+        try:
+            click.echo(server.url)
+            click.echo(_what_is_shown(desk, len(words.labels), files), err=True)
+            if browser:
+                _open_in_browser(server.url)
+            server.wait(stopping.check)
+        finally:
+            tools.finder.stop()
+            tools.words.close()
+            server.stop()
+
+
+def _clip_videos(desk: Any, videos: Path | None, cache: Path) -> tuple[Any, str]:
+    """The videos of a cache's clips, and how to name them where there are none."""
+    from score.view.videos import ClipVideos
+
+    opened = desk.opened
+    usual = [folder for folder in (cache.parent / "videos", Path("videos")) if folder.is_dir()]
+    folder = videos or next(iter(usual), None)
+    hint = "no videos: name the folder that was extracted, --videos DIR"
+    if folder is None:
+        return None, hint
+    found = ClipVideos(folder, opened.clip_ids, opened.origins, opened.cache.attributes.get("files", {}))
+    if found.found:
+        return found, hint
+    if videos is not None:
+        raise click.ClickException(f"{videos} has none of the cache's files, such as {opened.clip_ids[0]}: {hint[11:]}")
+    return None, hint
+
+
+def _label_worker(
+    cache: str, kind: str, checkpoint: Path | None, clap_checkpoint: Path | None
+) -> tuple[list[str], str]:
+    """What embeds new labels beside the page, and why nothing can."""
+    from importlib.util import find_spec
+
+    command = [sys.executable, "-P", "-m", "extract.label_worker", cache]
+    for option, path in (("--checkpoint", checkpoint), ("--clap-checkpoint", clap_checkpoint)):
+        command += [] if path is None else [option, str(path)]
+    if kind == "probabilities":
+        return (
+            command,
+            "this cache holds a detector's probabilities of its own labels: there is nothing to embed others with",
+        )
+    lacking = next((name for name in ("torch", "transformers") if find_spec(name) is None), None)
+    return command, f"new words need {lacking}: pip install 'av2a[extract]'" if lacking else ""
+
+
+def _score_line(cache: str, folder: Path, config: Any, text: str, name: str, *, several: Callable[[], bool]) -> str:
+    """The command that finds what a setting on the page does."""
+    from score.rules import rule_of
+
+    rule = rule_of(config)
+    words = ["av2a", "score", cache, *(["--rule", rule.name] if rule.name != next(iter(PARAMETERS)) else [])]
+    words += ["--text", text] if several() else []
+    for each in describe(rule.parameters).values():
+        value, option = getattr(config, each.name), f"--{each.name.replace('_', '-')}"
+        if each.kind == "flag":
+            words.append(option if value else f"--{each.off}")
+        else:
+            words += [option, str(value)]
+    return shlex.join([*words, "-o", str(folder / name)])
+
+
+def _look_once(desk: Any, text: str, config: Any) -> None:
+    """Compile kernels and read the split before anybody waits for it."""
+    from score.rules import rule_of
+
+    _announce_compiling(rule_of(config).kernel(desk.opened.cache, None))
+    desk.clip(0, text, config)
+    if desk.annotations is not None:
+        note = desk.figures(text, config)["note"]
+        if note:
+            click.echo(f"note: no figures: {in_options(note, 'tune')}", err=True)
+
+
+def _what_is_shown(desk: Any, labels: int, videos: Any) -> str:
+    opened, known = desk.opened, desk.annotations
+    parts = [f"{opened.cache.path}: {len(opened)} clips, {labels} labels"]
+    parts.append("no videos (--videos DIR)" if videos is None else f"{videos.found} of them in {videos.name}")
+    if known is not None:
+        parts.append(f"figures of {_split_of(known)}, {desk.n_found} clips")
+    return f"{'; '.join(parts)}. Ctrl-C ends it."
+
+
+def _open_in_browser(url: str) -> None:
+    """Where there is a screen."""
+    import webbrowser
+
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return
+    try:
+        webbrowser.open(url)
+    except webbrowser.Error:
+        click.echo("no browser was found: open the address above", err=True)
 
 
 def _on_the_command_line(name: str) -> bool:

@@ -100,9 +100,25 @@ def _read_npz(path: Path) -> tuple[Center, str]:
 def mean_of(cache: FeatureCache, sound: str) -> Center:
     """Mean unit embeddings of a cache's clips that are done: of images, and of the rows of sound.
 
+    Of one cache they are taken once, as long as it stays what it is.
+
     Raises:
         ScoreError: it holds none.
     """
+    key = (str(cache.path), cache.identity, sound)
+    if key not in _MEANS:
+        while len(_MEANS) >= _MOST_MEANS:
+            del _MEANS[next(iter(_MEANS))]
+        _MEANS[key] = _taken(cache, sound)
+    return _MEANS[key]
+
+
+_MOST_MEANS = 8
+_MEANS: dict[tuple[str, str, str], Center] = {}
+"""By path, identity and sound."""
+
+
+def _taken(cache: FeatureCache, sound: str) -> Center:
     if cache.kind == "probabilities" or not cache.has_images:
         raise ScoreError(f"{cache.path} holds no embeddings whose mean could be subtracted: use `center='none'`")
     total: list[Any] = [0.0, 0.0]

@@ -82,6 +82,16 @@ def write_events(
     return [str(target) for target in files]
 
 
+def outputs_of(path: Path, format: str | None = None) -> list[Path]:
+    """The files, or the folder, that :func:`write_events` writes where a person named a path.
+
+    Raises:
+        ScoreError: no such format.
+    """
+    known = FORMATS[format_of(path, format)]
+    return [_folder(path)] if known.write_clip is not None else list(known.files(path))
+
+
 def _folder(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() in _BY_ENDING and not path.is_dir() else path
 

@@ -148,6 +148,7 @@ AV2A = Rule(
     check=_check,
     scorer=_scorer,
     inputs=_inputs,
+    inputs_by=("sound",),
     sweep=_sweep,
     kernel=_kernel,
     reference="score.reference.scoring",

@@ -144,6 +144,7 @@ class Rule:
         scorer: a setting that fits, a label set and a cache, ready to score its clips.
         tracer: the same, ready to say what is compared segment by segment; None where nothing is.
         inputs: what a search with such a setting, label set and cache keeps of each clip.
+        inputs_by: the parameters from which that follows; settings that differ in others share it.
         sweep: a batch of settings, structured (S,), of a space, with the cache, the label set and how predictions are
             read, ready.
         kernel: "file.name" of the kernel that scores a cache, or sweeps it where a code of ``READINGS`` is given.
@@ -169,8 +170,10 @@ class Rule:
     sweep: Callable[["NDArray[Any]", "Space", FeatureCache, TextSet, Reading], SweepsSettings]
     kernel: Callable[[FeatureCache, int | None], str]
     reference: str
+    inputs_by: Sequence[str] = ()
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
     tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
     carrier: Callable[[Any, TextSet, FeatureCache], CarriesClips] | None = None
+    explainer: Callable[[Any, TextSet, FeatureCache], Any] | None = None
     inferred: str = ""
     tuning: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda given: {}

@@ -265,6 +265,7 @@ def segment_rule(
         sweep=sweep,
         kernel=lambda cache, reading: f"{name}.{name}_clips",
         reference=f"score.reference.{name}",
+        inputs_by=tuple(each for each in ("compared", "sound", "center", "center_labels") if each in known),
         carrier=scorer if "carry" in known else None,
         **facts,
     )

@@ -190,7 +190,8 @@ class Sweeper(HeldSplit):
 
     def prepare(self, space: Space) -> None:
         """As :meth:`HeldSplit.prepare`."""
-        rule, wanted = find_rule(space.rule), (space.rule, space.fixed)
+        rule = find_rule(space.rule)
+        wanted = space.rule, {name: space.fixed[name] for name in rule.inputs_by}
         if wanted == self._prepared:
             return
         self._make = rule.inputs(rule.fitting(self._cache, space.start), self._text, self._cache)

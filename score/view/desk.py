@@ -1,0 +1,344 @@
+"""Desk: a cache in memory, ready to say what any setting finds in it; what the page of `tune` asks."""
+
+import os
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from feature_cache import Av2aError, TextSet
+from feature_cache.names import shortened
+from score.choices import STREAMS
+from score.datasets import Annotations, find_dataset
+from score.datasets.match import match_clips
+from score.errors import AnnotationError, ScoreError
+from score.evaluation import check_coverage, evaluate
+from score.parameters import Parameters, describe
+from score.rules import RULES, find_rule, rule_of
+from score.scoring import score
+from score.tuning.held import HeldSplit
+from score.tuning.rescorer import Rescorer
+from score.tuning.space import Space
+from score.tuning.sweeper import Sweeper
+from score.view.clip_rows import clip_rows, true_events
+from score.view.opened import OpenedCache
+
+_HELD = 3
+"""Splits whose logits stay in memory: of the rules and sounds that were looked at last."""
+WITH_CARRY = "figures are of clips on their own: none with `carry`"
+
+
+class Desk:
+    """A cache, annotations and settings on them; methods may be called from any thread.
+
+    Attributes:
+        opened: the cache as it was opened.
+        annotations: of the split whose figures are shown, or None.
+        session: tells one process from the next.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        annotations: Annotations | None = None,
+        *,
+        partial: bool = False,
+        threads: int | None = None,
+        texts_allowed: frozenset[str] = frozenset(),
+    ) -> None:
+        """Open a cache.
+
+        Args:
+            path: of the cache.
+            annotations: of a split, for figures.
+            partial: accept that clips of the split are missing from the cache.
+            threads: threads to use, by default one a core.
+            texts_allowed: values of parameters that are free texts, beside their defaults and "cache": a page cannot
+                name files.
+
+        Raises:
+            CacheError: the cache cannot be read.
+            ScoreError: it has no clip that is done.
+            AnnotationError: the annotations are of other clips.
+        """
+        self._path, self._partial = path, partial
+        self._threads = threads or os.cpu_count() or 1
+        self._texts_allowed = texts_allowed
+        self.annotations = annotations
+        self.session = uuid.uuid4().hex[:12]
+        self._held: OrderedDict[tuple[Any, ...], HeldSplit] = OrderedDict()
+        self._holding = threading.Lock()
+        self.opened = OpenedCache(path)
+        self._lay_annotations()
+
+    def reopen(self) -> None:
+        """Open the cache again, as it is now on the disk.
+
+        Raises:
+            As :meth:`__init__`.
+        """
+        opened = OpenedCache(self._path)
+        with self._holding:
+            self.opened = opened
+            self._held.clear()
+        self._lay_annotations()
+
+    def _lay_annotations(self) -> None:
+        """Which annotated clip each clip is."""
+        self._annotated: dict[int, str] = {}
+        if self.annotations is None:
+            return
+        names = self.files_or_clips()
+        found = match_clips(self.annotations.clip_ids, list(dict.fromkeys(names)))
+        missing = [clip for clip in self.annotations.clip_ids if clip not in found]
+        check_coverage(missing, self.annotations, self._partial)
+        order = list(dict.fromkeys(names))
+        by_name = {order[number]: clip for clip, number in found.items()}
+        self._annotated = {number: by_name[name] for number, name in enumerate(names) if name in by_name}
+
+    def files_or_clips(self) -> list[str]:
+        """What annotations name each clip by: its file, where whole files are annotated; else itself."""
+        opened = self.opened
+        whole = self.annotations is not None and find_dataset(self.annotations.kind).whole_files
+        if not whole:
+            return list(opened.clip_ids)
+        return [opened.origins[clip][0] if clip in opened.origins else clip for clip in opened.clip_ids]
+
+    @property
+    def n_found(self) -> int:
+        """Clips of the cache that are in the annotated split."""
+        return len(self._annotated)
+
+    def in_split(self, number: int) -> bool:
+        """Whether a clip is in the annotated split."""
+        return number in self._annotated
+
+    def usual(self, rule: str, given: Mapping[str, Any] | None = None) -> Parameters:
+        """A rule's settings of the cache where nothing else is given; the data set's decision goes first.
+
+        Raises:
+            ScoreError: the cache does not hold enough, or nothing is published for its backbone.
+        """
+        found, cache = find_rule(rule), self.opened.cache
+        first: dict[str, Any] = {}
+        if self.annotations is not None and "decision" in describe(found.parameters):
+            first["decision"] = find_dataset(self.annotations.kind).decision
+        settings: Parameters = found.settings(cache, {**first, **(given or {})})
+        found.fitting(cache, settings)
+        return settings
+
+    def usual_of_all(self) -> dict[str, Parameters | ScoreError]:
+        """The same of every rule, or why there are none."""
+        found: dict[str, Parameters | ScoreError] = {}
+        for name in RULES:
+            try:
+                found[name] = self.usual(name)
+            except ScoreError as error:
+                found[name] = error
+        return found
+
+    def config(self, setting: Any) -> Parameters:
+        """A setting as a page says it, ``{"rule": ..., "parameters": {...}}``, checked.
+
+        Raises:
+            ScoreError: it is something else, or a value is out of its range.
+        """
+        if not isinstance(setting, Mapping) or not isinstance(setting.get("parameters"), Mapping):
+            raise ScoreError("a setting is a rule and its parameters")
+        rule = find_rule(shortened(str(setting.get("rule")), 60))
+        known, given = describe(rule.parameters), setting["parameters"]
+        for name, value in given.items():
+            each = known.get(name)
+            if each is not None and each.kind == "text" and value not in {each.default, "cache", *self._texts_allowed}:
+                raise ScoreError(
+                    f"{name} is {shortened(repr(value), 60)}: here it is {each.default} or cache, or what was given "
+                    "when this was started"
+                )
+        found: Parameters = rule.parameters.from_dict(given)
+        return found
+
+    def clip(self, number: int, text: str | None, config: Parameters, label: int | None = None) -> dict[str, Any]:
+        """Events of a clip, what is annotated there, and why a label has its events.
+
+        Args:
+            number: of the clip.
+            text: name of the label set.
+            config: the setting.
+            label: number of the label that is asked about.
+
+        Returns:
+            JSON-able: events (stream, label, onset, offset, score), truth (without a score; None: not annotated), why.
+
+        Raises:
+            ScoreError: there is no such clip or label, or the cache does not hold enough for the setting.
+            CacheError: the cache cannot be read.
+        """
+        words = self.opened.text(text)
+        if label is not None and not 0 <= label < len(words.labels):
+            raise ScoreError(f"no label {label}: there are {len(words.labels)}, from 0 on")
+        return {
+            "clip": number,
+            "events": self.events(number, words, config),
+            "truth": self.truth(number, words),
+            "duration": self.opened.duration,
+            "why": None if label is None else self._why(number, words, config, label),
+        }
+
+    def events(self, number: int, words: TextSet, config: Parameters) -> list[list[Any]]:
+        """Events of a clip: stream, label, onset, offset, score; those that :func:`score.score` finds."""
+        opened, rule = self.opened, rule_of(config)
+        features = opened.features(number)
+        config = rule.fitting(opened.cache, config)
+        if config.to_dict().get("carry") and rule.carrier is not None:
+            carrier = rule.carrier(config, words, opened.cache)
+            carrier.begin_file()
+            for earlier in opened.before(number):
+                carrier.score(opened.features(earlier))
+            _, table, scores = carrier.score(features)
+        else:
+            _, table, scores = rule.scorer(config, words, opened.cache).score(features)
+        seconds = opened.cache.segment_seconds
+        spans = table[:, 3:5].astype(np.float64) * seconds
+        columns = table[:, 1].tolist(), table[:, 2].tolist(), *spans.T.tolist(), scores.tolist()
+        return [list(event) for event in zip(*columns, strict=True)]
+
+    def truth(self, number: int, words: TextSet) -> list[list[Any]] | None:
+        """What is annotated in a clip: stream, label, onset, offset; None where it is not annotated."""
+        if self.annotations is None or number not in self._annotated:
+            return None
+        begins = 0.0
+        if find_dataset(self.annotations.kind).whole_files:
+            _, begins, _ = self.opened.origins.get(self.opened.clip_ids[number], ("", 0.0, None))
+        return true_events(self.annotations, self._annotated[number], words.labels, begins, self.opened.duration)
+
+    def _why(self, number: int, words: TextSet, config: Parameters, label: int) -> dict[str, Any] | None:
+        opened, rule = self.opened, rule_of(config)
+        if rule.explainer is None:
+            return None
+        try:
+            explains = rule.explainer(rule.fitting(opened.cache, config), words, opened.cache)
+            found = explains.explain(opened.features(number), label)
+        except ScoreError as error:
+            return {"label": label, "unit": "", "streams": [None] * len(STREAMS), "note": str(error)}
+        streams = [found.streams.get(stream) for stream in STREAMS]
+        return {
+            "label": label,
+            "unit": found.unit,
+            "note": "",
+            "streams": [
+                each
+                and {
+                    "value": _numbers(each.value),
+                    "limit": _numbers(each.limit),
+                    "on": each.on.tolist(),
+                    "steps": list(each.steps),
+                }
+                for each in streams
+            ],
+        }
+
+    def figures(self, text: str | None, config: Parameters) -> dict[str, Any]:
+        """Figures of a setting over the annotated split: ``{"figures": {name: value or None}, "note": why none}``."""
+        if self.annotations is None:
+            return {"figures": {}, "note": "nothing is annotated"}
+        if config.to_dict().get("carry"):
+            return {"figures": {}, "note": WITH_CARRY}
+        try:
+            held, space = self.held(text, config)
+            values = held.metrics(space.settings([config]), space)[0].tolist()
+        except (AnnotationError, ScoreError) as error:
+            return {"figures": {}, "note": str(error)}
+        return {"figures": dict(zip(held.metric_names, map(_number, values), strict=True)), "note": None}
+
+    def held(self, text: str | None, config: Parameters, **varied: Any) -> tuple[HeldSplit, Space]:
+        """The annotated split in memory, and the space of a setting, or of more values of some parameters.
+
+        Raises:
+            ScoreError: nothing is annotated, or the cache does not hold enough.
+            AnnotationError: the labels do not fit.
+        """
+        if self.annotations is None:
+            raise ScoreError("nothing is annotated: there are no figures")
+        rule = rule_of(config)
+        values = {**config.to_dict(), **varied}
+        space = Space(rule=rule.name, **values)
+        words = self.opened.text(text)
+        key = (words.name, rule.name, *(values[name] for name in rule.inputs_by))
+        with self._holding:
+            found = self._held.get(key)
+            if found is None:
+                kind = Rescorer if find_dataset(self.annotations.kind).from_sums is None else Sweeper
+                how: dict[str, Any] = {"partial": self._partial, "threads": self._threads}
+                found = kind(self.opened.cache, self.annotations, words.name, **how)
+                found.check(space)
+                found.prepare(space)
+                self._held[key] = found
+                while len(self._held) > _HELD:
+                    self._held.popitem(last=False)
+            self._held.move_to_end(key)
+        return found, space
+
+    def rows(self, text: str | None, config: Parameters) -> list[dict[str, Any]]:
+        """What a list says of each clip under a setting: counts, score, labels, wrong; all clips are scored."""
+        found = score(self.opened.cache, config, self.opened.text(text).name, self._threads, stitched=False)
+        return clip_rows(found, self._wrong(text, config))
+
+    def _wrong(self, text: str | None, config: Parameters) -> dict[str, float]:
+        """How far each annotated clip is from its annotations, 0 to 100, by clip id."""
+        if self.annotations is None:
+            return {}
+        dataset = find_dataset(self.annotations.kind)
+        found = score(self.opened.cache, config, self.opened.text(text).name, self._threads)
+        try:
+            report = evaluate(found, self.annotations, partial=self._partial)
+        except Av2aError:
+            return {}  # of other labels, as the figures say
+        values = report.by_clip.get(dataset.objective)
+        if values is None:
+            return {}
+        by_name = {clip: 100.0 - value for clip, value in zip(report.clips, values.tolist(), strict=True)}
+        ids = self.opened.clip_ids
+        return {ids[number]: by_name[name] for number, name in self._annotated.items() if name in by_name}
+
+
+class Newest:
+    """Which request of a page is the newest, by channel: what it has overtaken need not be answered."""
+
+    _MOST = 1000
+
+    def __init__(self) -> None:
+        """No request yet."""
+        self._newest: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def note(self, page: str, channel: str, seq: int) -> Callable[[], bool]:
+        """Take a request; what says whether a newer one has come since."""
+        key = page, channel
+        with self._lock:
+            self._newest[key] = max(seq, self._newest.pop(key, seq))
+            while len(self._newest) > self._MOST:
+                self._newest.popitem(last=False)
+        return partial(self._overtaken, key, seq)
+
+    def _overtaken(self, key: tuple[str, str], seq: int) -> bool:
+        with self._lock:
+            return self._newest.get(key, seq) > seq
+
+
+def _numbers(values: Any) -> list[float | None]:
+    return [_number(value) for value in values.tolist()]
+
+
+def _number(value: float) -> float | None:
+    """JSON-able: what is not defined is null."""
+    return None if value != value else value
+
+
+def milliseconds(began: float) -> float:
+    """Since a moment of ``time.perf_counter``."""
+    return round(1e3 * (time.perf_counter() - began), 2)

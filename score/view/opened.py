@@ -1,0 +1,138 @@
+"""A cache as it was when it was opened: its clips, its label sets, and whether it has changed on the disk since."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from feature_cache import DONE, MISSING_NAMES, CacheError, FeatureCache, Features, TextSet
+from score.errors import ScoreError
+from score.event_facts import origins_in
+
+_KEPT_CLIPS = 32
+_ROOT = "zarr.json"
+
+
+class OpenedCache:
+    """The clips of a cache that are done, numbered in its order.
+
+    Attributes:
+        cache: the open cache.
+        clip_ids: of the clips that are done.
+        rows: int64 (n,), their rows in the cache.
+        origins: by clip id, where clips were cut from longer files.
+        missing: by clip id, "picture" or "sound": what a clip does not have.
+        identity: of what it held when it was opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open it.
+
+        Raises:
+            CacheError: it cannot be read.
+            ScoreError: no clip is done.
+        """
+        self._stamp = _stamp_of(path)
+        self.cache = cache = FeatureCache.open(path)
+        state, ids = cache.progress(), cache.clip_ids
+        self.identity = state.identity
+        self.rows = np.flatnonzero(state.status == DONE)
+        if not len(self.rows):
+            raise ScoreError(f"{path} has no clip that is done: there is nothing to look at")
+        self.clip_ids = tuple(ids[row] for row in self.rows.tolist())
+        self.origins = origins_in(cache)
+        lacking = state.missing[self.rows].tolist()
+        self.missing = {clip: MISSING_NAMES[what] for clip, what in zip(self.clip_ids, lacking, strict=True) if what}
+        self.text_names = list(cache.text_names)
+        self._texts: dict[str, TextSet] = {}
+        self._features: OrderedDict[int, Features] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """Number of clips that are done."""
+        return len(self.rows)
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds of a clip."""
+        return float(self.cache.segments * self.cache.segment_seconds)
+
+    def text(self, name: str | None) -> TextSet:
+        """A label set, read once.
+
+        Raises:
+            CacheError: the cache holds no such set.
+        """
+        if name is None:
+            name = self.cache.text(None).name
+        with self._lock:
+            if name not in self._texts:
+                self._texts[name] = self.cache.text(name)
+            return self._texts[name]
+
+    def features(self, number: int) -> Features:
+        """Embeddings of a clip, (1, ...) each; the last ones are kept.
+
+        Raises:
+            ScoreError: there is no such clip, or the cache has changed.
+            CacheError: it cannot be read.
+        """
+        if not 0 <= number < len(self):
+            raise ScoreError(f"no clip {number}: there are {len(self)}, from 0 on")
+        with self._lock:
+            found = self._features.pop(number, None)
+        if found is None:
+            found = self.cache.read([int(self.rows[number])])
+            if len(found) != 1:
+                raise ScoreError(f"{self.cache.path} was changed while it was open: open it again")
+        with self._lock:
+            self._features[number] = found
+            while len(self._features) > _KEPT_CLIPS:
+                self._features.popitem(last=False)
+        return found
+
+    def before(self, number: int) -> Sequence[int]:
+        """The clips of the same file that begin before a clip, in order."""
+        file, begins, _ = self.origins.get(self.clip_ids[number], (self.clip_ids[number], 0.0, None))
+        return [clip for begin, clip in self._files.get(file, []) if (begin, clip) < (begins, number)]
+
+    @cached_property
+    def _files(self) -> dict[str, list[tuple[float, int]]]:
+        found: dict[str, list[tuple[float, int]]] = {}
+        for number, clip in enumerate(self.clip_ids):
+            file, begins, _ = self.origins.get(clip, (clip, 0.0, None))
+            found.setdefault(file, []).append((begins, number))
+        return {file: sorted(clips) for file, clips in found.items()}
+
+    def what_changed(self) -> str:
+        """What of the cache is other than when it was opened, a line; empty: nothing.
+
+        A store that is no folder of this machine is not looked at.
+        """
+        stamp = _stamp_of(str(self.cache.path))
+        if stamp == self._stamp:
+            return ""
+        try:
+            now = FeatureCache.open(str(self.cache.path))
+            identity, texts = now.identity, list(now.text_names)
+        except CacheError as error:
+            return f"the cache cannot be read any more: {error}"
+        if identity != self.identity:
+            return f"{self.cache.path} has other clips now than when it was opened"
+        if texts != self.text_names:
+            return f"{self.cache.path} has other label sets now: {', '.join(texts)}"
+        self._stamp = stamp
+        return ""
+
+
+def _stamp_of(path: str) -> tuple[int, int, int] | None:
+    """What tells one state of the root's metadata from the next."""
+    try:
+        found = os.stat(Path(path) / _ROOT)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
