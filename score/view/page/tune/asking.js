@@ -45,13 +45,13 @@ export class Asking {
     this.rest(false);
   }
 
-  /** Ask for all that other settings change. */
-  askAll(seq, what, figures) {
+  /** Ask for all that other settings change: the clip, and the figures and the list where there are any. */
+  askAll(seq, what, { figures, rows }) {
     this.askClip(seq, what);
     const { text, setting } = what;
     if (figures) this.figures.send({ seq, text, setting });
     this.wanted = { text, setting };
-    this.rest(true);
+    this.rest(rows);
   }
 
   /** Ask again what nobody answered. */

@@ -123,7 +123,7 @@ class Control {
   }
 
   make_choice() {
-    this.select = el("select", { id: this.id }, ...makeOptions(this.parameter.names));
+    this.select = el("select", { id: this.id }, ...makeOptions(this.parameter.names, this.parameter.refused));
     this.select.addEventListener("change", () => this.put(this.select.value, "typed"));
     this.inputs.push(this.select);
     return { beside: this.select };

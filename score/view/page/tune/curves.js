@@ -202,9 +202,9 @@ class Sentences {
 }
 
 function captionOf(why) {
-  if (why === null) return "Choose a label: here stands why its events are there.";
+  if (why === null) return "This rule does not say why events are there.";
   if (why.note) return why.note;
-  return `Solid: ${why.unit} of the label; dashed: what it has to exceed; shaded: its events. Below: here, at the playhead.`;
+  return `Solid: ${why.unit} of the label; dashed: what it has to exceed; shaded: its events.`;
 }
 
 function stepsOf(values) {

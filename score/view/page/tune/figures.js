@@ -20,8 +20,8 @@ export class Figures {
       "aria-pressed": "false",
     });
     this.since = el("th", { attributes: { scope: "col" } });
-    const head = el("tr", {}, el("th", { class: "visually-hidden", text: "figure", attributes: { scope: "col" } }));
-    head.append(el("th", { class: "visually-hidden", text: "value", attributes: { scope: "col" } }), this.since);
+    const named = (text) => el("th", { attributes: { scope: "col" } }, el("span", { class: "visually-hidden", text }));
+    const head = el("tr", {}, named("figure"), named("value"), this.since);
     this.body = el("tbody", {});
     this.table = el("table", { class: "figures" }, el("thead", {}, head), this.body);
     this.note = el("p", { class: "hint" });
@@ -51,7 +51,7 @@ export class Figures {
       return;
     }
     const found = dataset.found < dataset.clips ? `${dataset.found} of ${dataset.clips}` : `${dataset.clips}`;
-    this.about.textContent = `${dataset.name}${dataset.split ? ` ${dataset.split}` : ""}, ${found} clips`;
+    this.about.textContent = `${dataset.title ?? dataset.name}${dataset.split ? ` ${dataset.split}` : ""}, ${found} clips`;
     for (const name of new Set([...dataset.shown, ...dataset.figures])) this.addRow(name);
     this.showAll(false);
   }
@@ -89,12 +89,12 @@ export class Figures {
   /** Show figures; those are the base if there is none yet. */
   show(figures, note) {
     this.figures = figures;
-    this.base ??= figures;
+    if (this.base === null && Object.keys(figures).length > 0) this.base = figures;
     for (const [name, row] of this.rows) {
       const value = figures[name];
       const text = figureCell(value);
       if (row.value.textContent !== text) row.value.textContent = text;
-      this.showChange(row.change, name, value, this.base[name]);
+      this.showChange(row.change, name, value, this.base?.[name]);
     }
     if (this.dataset) this.note.textContent = note ?? "";
   }

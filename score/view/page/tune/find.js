@@ -36,10 +36,7 @@ export class Find {
     host.append(set, fields, el("div", { class: "line-row" }, this.start, this.bar), this.line);
     this.map = new FindMap(host, {
       onChoose: (values, figure) =>
-        this.page.onFound(
-          { ...this.found.best.parameters, ...values },
-          `a setting of the search: ${figure.toFixed(2)}`,
-        ),
+        this.page.onFound({ ...this.found.best.parameters, ...values }, `a setting of the search, ${figureOf(figure)}`),
     });
     this.running = false;
     this.found = null;
@@ -47,6 +44,7 @@ export class Find {
 
   /** Take what is measured; null: nothing can be looked for. */
   setDataset(dataset) {
+    this.rule = null;
     clear(this.objective);
     const names = dataset?.figures ?? [];
     this.objective.append(...makeOptions(names));
@@ -56,14 +54,16 @@ export class Find {
     if (!this.can) this.line.textContent = "A search needs annotations: --annotations DIR --dataset NAME --split val";
   }
 
-  /** Take the parameters of a rule: numbers are varied until others are chosen. */
+  /** Take the parameters of a rule: those that are usually tuned are varied until others are chosen. */
   setParameters(rule, parameters) {
     if (this.rule === rule) return;
     this.rule = rule;
     clear(this.names);
     this.boxes.clear();
     const known = parameters.filter((each) => each.searched && !each.why_not);
-    this.vary = new Set(known.filter((each) => each.kind === "number").map((each) => each.name));
+    const tuned = known.filter((each) => each.tuned);
+    const numbers = known.filter((each) => each.kind === "number");
+    this.vary = new Set((tuned.length > 0 ? tuned : numbers).map((each) => each.name));
     for (const each of known) {
       const box = el("input", { id: `vary-${each.name}`, attributes: { type: "checkbox" } });
       box.addEventListener("change", () => this.setVary(each.name, box.checked));
@@ -141,7 +141,7 @@ export class Find {
   show(found) {
     this.found = found;
     this.bar.value = found.limit > 0 ? Math.min(found.seconds / found.limit, 1) : 0;
-    if (found.best === null) return;
+    if (found.best === null || found.best.value === null) return;
     const change = found.begun === null ? "" : `, ${signed(found.best.value - found.begun)}`;
     const tried = found.tried.toLocaleString("en");
     this.line.textContent = `${tried} settings tried: ${found.objective} ${found.best.value.toFixed(2)}${change}`;
@@ -154,7 +154,7 @@ export class Find {
       this.line.textContent = error;
       return;
     }
-    if (best === null || this.asked === null) return;
+    if (best === null || best.value === null || this.asked === null) return;
     if (begun !== null && best.value <= begun) {
       this.line.textContent += ": nothing is better than where it began";
       return;
@@ -163,6 +163,10 @@ export class Find {
       this.page.onFound(best.parameters, `the best found: ${best.value.toFixed(2)}`);
     }
   }
+}
+
+function figureOf(value) {
+  return value === null ? "without a figure" : value.toFixed(2);
 }
 
 function signed(change) {

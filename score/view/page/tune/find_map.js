@@ -94,7 +94,7 @@ export class FindMap {
   tell() {
     const point = this.points[this.at];
     if (!point) return;
-    const text = this.names.map((name, place) => `${name} ${valueText(point[place])}`).join(", ");
+    const text = this.names.map((name, place) => `${name} ${valueText(point[place] ?? "–")}`).join(", ");
     this.said.textContent = `${this.at + 1}. of ${this.points.length}: ${text}`;
     this.place.setAttribute("aria-valuemin", "1");
     this.place.setAttribute("aria-valuemax", String(this.points.length));
@@ -104,7 +104,7 @@ export class FindMap {
 
   scale(axis) {
     const place = Number(this.axes[axis].value);
-    const values = this.points.map((point) => point[place]);
+    const values = this.points.map((point) => point[place] ?? 0);
     if (typeof values[0] === "string") {
       const names = [...new Set(values)].sort();
       const part = (value) => (names.indexOf(value) + 0.5) / names.length;
@@ -121,8 +121,8 @@ export class FindMap {
     const height = HEIGHT - ROOM.top - ROOM.bottom;
     const [x, y] = [this.scale(0), this.scale(1)];
     const at = (point) => [
-      ROOM.left + x.part(point[x.place]) * width,
-      ROOM.top + (1 - y.part(point[y.place])) * height,
+      ROOM.left + x.part(point[x.place] ?? 0) * width,
+      ROOM.top + (1 - y.part(point[y.place] ?? 0)) * height,
     ];
     return { x, y, at };
   }
@@ -151,7 +151,7 @@ export class FindMap {
     const ink = (name) => style.getPropertyValue(name).trim();
     const { x, y, at } = this.spots();
     this.drawAxes(ctx, ink, width, x, y);
-    const values = this.points.map((point) => point[point.length - 1]);
+    const values = this.points.map((point) => point[point.length - 1] ?? 0);
     const [best, worst] = [Math.max(...values), Math.min(...values)];
     ctx.fillStyle = ink("--accent");
     for (let index = this.points.length - 1; index >= 0; index -= 1) {

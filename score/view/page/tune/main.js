@@ -194,7 +194,8 @@ class TunePage {
   }
 
   askAll(seq = this.api.next()) {
-    this.asking.askAll(seq, this.what, this.state.dataset !== null);
+    const { dataset, clips, limits } = this.state;
+    this.asking.askAll(seq, this.what, { figures: dataset !== null, rows: clips.length <= limits.list });
   }
 
   settled(text_before, seq) {

@@ -8,9 +8,12 @@ export function makeButton(word, act, kind = "", attributes = {}) {
   return el("button", { class: kind, text: word, on, attributes: { type: "button", ...attributes } });
 }
 
-/** Options of a select. */
-export function makeOptions(names) {
-  return names.map((name) => el("option", { text: name, attributes: { value: name } }));
+/** Options of a select; those that are refused say why. */
+export function makeOptions(names, refused = {}) {
+  return names.map((name) => {
+    const why = refused[name] ?? null;
+    return el("option", { text: name, attributes: { value: name, disabled: why !== null, title: why } });
+  });
 }
 
 /** A word that names a control. */

@@ -1,7 +1,8 @@
 // What the page shows: rule, each rule's values, label set; as a state to go back to, and in the address.
 
-/** Whether a parameter can have a value. */
+/** Whether a parameter can have a value, with this cache too. */
 export function fits(parameter, value) {
+  if (String(value) in (parameter.refused ?? {})) return false;
   switch (parameter.kind) {
     case "number":
     case "count":
@@ -42,7 +43,8 @@ export class Settings {
     this.rules = new Map(state.rules.map((rule) => [rule.name, rule]));
     this.texts = state.texts.map((text) => text.name);
     this.usual = Object.fromEntries(state.rules.map((rule) => [rule.name, { ...state.usual[rule.name] }]));
-    if (!this.rules.has(this.rule)) this.rule = state.setting.rule;
+    this.refused = new Set(state.rules.filter((rule) => rule.why_not).map((rule) => rule.name));
+    if (!this.can(this.rule)) this.rule = state.setting.rule;
     if (!this.texts.includes(this.text)) this.text = state.text;
     const before = this.own;
     this.own = {};
@@ -54,6 +56,11 @@ export class Settings {
       }
       this.own[rule.name] = values;
     }
+  }
+
+  /** Whether there is such a rule, and the cache holds enough for it. */
+  can(rule) {
+    return this.rules.has(rule) && !this.refused.has(rule);
   }
 
   /** As the server takes it. */
@@ -112,7 +119,7 @@ export class Settings {
    */
   fromHash(hash) {
     const said = new URLSearchParams(hash.replace(/^#/, ""));
-    if (this.rules.has(said.get("rule"))) {
+    if (this.can(said.get("rule"))) {
       this.rule = said.get("rule");
       const values = { ...this.usual_values };
       for (const each of this.parameters) {

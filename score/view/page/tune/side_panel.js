@@ -55,7 +55,15 @@ export class SidePanel {
   /** Take the server's state, the first or a newer one. */
   setState(state) {
     this.rules = state.rules;
-    clear(this.rule).append(...makeOptions(state.rules.map((rule) => rule.name)));
+    const refused = Object.fromEntries(
+      state.rules.filter((rule) => rule.why_not).map((rule) => [rule.name, rule.why_not]),
+    );
+    clear(this.rule).append(
+      ...makeOptions(
+        state.rules.map((rule) => rule.name),
+        refused,
+      ),
+    );
     this.setTexts(state.texts);
     this.figures.setDataset(state.dataset);
     this.find.setDataset(state.dataset);

@@ -97,7 +97,7 @@ export class Sound {
       height: spectrogram ? 0 : HEIGHT,
       waveColor: ink("--heard"),
       progressColor: ink("--heard"),
-      cursorColor: ink("--bad"),
+      cursorColor: ink("--accent"),
       cursorWidth: spectrogram ? 0 : 2,
       normalize: true,
       interact: true,
@@ -107,11 +107,11 @@ export class Sound {
       duration: this.duration,
     });
     this.wave.on("interaction", (time) => this.onSeek(time));
-    if (spectrogram) this.addSpectrogram(ink);
+    if (spectrogram) this.addSpectrogram();
     this.setTime(this.time ?? 0);
   }
 
-  addSpectrogram(ink) {
+  addSpectrogram() {
     const plugin = Spectrogram.create({
       height: HEIGHT,
       labels: false,
@@ -124,7 +124,6 @@ export class Sound {
     this.wave.registerPlugin(plugin);
     plugin.on("click", (part) => this.onSeek(part * this.duration));
     this.mark = el("div", { class: "curve-playhead" });
-    this.mark.style.background = ink("--bad");
     this.canvas.append(this.mark);
   }
 
