@@ -115,7 +115,7 @@ class SegmentScores:
     @property
     def positive(self) -> NDArray[np.bool_]:
         """Bool (n, 3, T, C), whether the probability exceeds the threshold."""
-        return _unpacked(self.words, self.facts.segments)
+        return unpacked(self.words, self.facts.segments)
 
     def __iter__(self) -> Iterator[ClipScores]:
         """Each clip."""
@@ -139,7 +139,7 @@ class SegmentScores:
             self.edges,
             self.probability[row],
             self.threshold[row],
-            _unpacked(self.words[row], self.facts.segments),
+            unpacked(self.words[row], self.facts.segments),
         )
 
 
@@ -166,7 +166,7 @@ def _stream(name: str) -> int:
     return STREAMS.index(name)
 
 
-def _unpacked(words: NDArray[np.uint64], segments: int) -> NDArray[np.bool_]:
+def unpacked(words: NDArray[np.uint64], segments: int) -> NDArray[np.bool_]:
     """Bits of (..., C) as (..., T, C)."""
     bits = np.arange(segments, dtype=np.uint64)[:, None]
     found: NDArray[np.bool_] = (words[..., None, :] >> bits & np.uint64(1)).astype(np.bool_)
