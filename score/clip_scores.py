@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.names import shortened
+from score.bitmasks import unpacked
 from score.choices import STREAMS
 from score.errors import ScoreError
 from score.event_facts import EventFacts
@@ -164,10 +165,3 @@ def _stream(name: str) -> int:
     if name not in STREAMS:
         raise ScoreError(f"no stream {name!r}: there are {', '.join(STREAMS)}")
     return STREAMS.index(name)
-
-
-def unpacked(words: NDArray[np.uint64], segments: int) -> NDArray[np.bool_]:
-    """Bits of (..., C) as (..., T, C)."""
-    bits = np.arange(segments, dtype=np.uint64)[:, None]
-    found: NDArray[np.bool_] = (words[..., None, :] >> bits & np.uint64(1)).astype(np.bool_)
-    return found

@@ -1,15 +1,16 @@
 """What an explanation is, and what all rules' explanations are made by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache import FeatureCache, Features, TextSet
+from feature_cache import NO_PICTURE, FeatureCache, Features, TextSet
 from score.checks import check_segments, check_text
+from score.choices import STREAMS
 from score.errors import ScoreError
-from score.explaining.words import Clock
+from score.explaining.words import Clock, both_at_once, stands_in
 from score.logits import Logits
 from score.rules.base import Makes
 
@@ -112,3 +113,37 @@ class Explainer:
             label: its number.
         """
         raise NotImplementedError
+
+
+def nothing(clock: Clock, *steps: str) -> StreamWhy:
+    """Of a stream that compares nothing of a label: why, and that there is no event."""
+    none, off = np.full(clock.segments, np.nan), np.zeros(clock.segments, bool)
+    return StreamWhy(none, none, off, (*steps, clock.events(off.tolist())))
+
+
+def standing_in(missing: int, found: dict[str, StreamWhy]) -> StreamWhy:
+    """The audiovisual stream of a clip without picture or sound: that of what is there."""
+    there = found["audio" if missing & NO_PICTURE else "visual"]
+    return replace(there, steps=(stands_in(missing), *there.steps))
+
+
+def late_fusion(clock: Clock, visual: StreamWhy, audio: StreamWhy) -> StreamWhy:
+    """The audiovisual stream of late fusion: both at once; value and limit are those of what has less to spare."""
+    on = visual.on & audio.on
+    spare = np.array([each.value - each.limit for each in (visual, audio)])
+    tighter = (spare[1] < spare[0]).astype(int)
+    value, limit = (
+        np.choose(tighter, [getattr(each, name) for each in (visual, audio)]) for name in ("value", "limit")
+    )
+    known = ~np.isnan(spare).any(axis=0)
+    return StreamWhy(
+        np.where(known, value, np.nan),
+        np.where(known, limit, np.nan),
+        on,
+        (*both_at_once(clock, visual.on.tolist(), audio.on.tolist()), clock.events(on.tolist())),
+    )
+
+
+def in_order(found: dict[str, StreamWhy]) -> dict[str, StreamWhy]:
+    """By stream, in the order of ``STREAMS``."""
+    return {stream: found[stream] for stream in STREAMS}

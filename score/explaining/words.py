@@ -9,6 +9,7 @@ from feature_cache.names import shortened
 from score.reference.runs import Segments, runs_of
 
 _DIGITS, _MOST_DIGITS = 3, 17
+ONE_SOUND = "the sound of the whole clip stands for every segment"
 
 
 def figure(value: float, digits: int = _DIGITS) -> str:
@@ -86,6 +87,21 @@ def both_at_once(clock: Clock, visual: Sequence[bool], audio: Sequence[bool]) ->
         f"events heard: {clock.spans(audio)}",
         "late fusion: both at once",
     )
+
+
+def selection(kept: bool, what: str, whole: float, least: float) -> str:
+    """Whether a label is in play, by ``what`` it has of the whole clip."""
+    if math.isnan(whole):
+        return "not in play: logits of the whole clip are all equal, so that there is no probability"
+    told, threshold = figures(whole, least)
+    if kept:
+        return f"kept: {what} {told} > filter threshold {threshold}"
+    return f"not in play: {what} {told} does not exceed filter threshold {threshold}"
+
+
+def mixed(alpha: float) -> str:
+    """Early fusion."""
+    return f"early fusion: {figure(1 - alpha)} of what is seen, {figure(alpha)} of what is heard"
 
 
 def above(clock: Clock, what: str, values: Sequence[float], limits: Sequence[float], path: Sequence[bool]) -> str:

@@ -55,7 +55,7 @@ def best_by_trying(p: Sequence[float], segments: int, threshold: float, penalty:
 
 def whole_clip(stream: str, video: Floats, audio: Floats, config: IntervalsConfig) -> Floats:
     """Whole-clip probabilities, (C,), by which a stream keeps labels."""
-    return _of_windows(stream, video[:1], audio[:1], config)[0]
+    return np.asarray(_of_windows(stream, video[:1], audio[:1], config)[0])
 
 
 def window_table(stream: str, video: Floats, audio: Floats, config: IntervalsConfig) -> Floats:
