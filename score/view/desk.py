@@ -18,9 +18,11 @@ from score.datasets import Annotations, find_dataset
 from score.datasets.match import match_clips
 from score.errors import AnnotationError, ScoreError
 from score.evaluation import check_coverage, evaluate
+from score.events import Events
 from score.parameters import Parameters, describe
 from score.rules import RULES, find_rule, rule_of
 from score.scoring import score
+from score.stitching import cut_from_longer, stitch
 from score.tuning.held import HeldSplit
 from score.tuning.rescorer import Rescorer
 from score.tuning.space import Space
@@ -285,15 +287,17 @@ class Desk:
 
     def rows(self, text: str | None, config: Parameters) -> list[dict[str, Any]]:
         """What a list says of each clip under a setting: counts, score, labels, wrong; all clips are scored."""
-        found = score(self.opened.cache, config, self.opened.text(text).name, self._threads, stitched=False)
-        return clip_rows(found, self._wrong(text, config))
-
-    def _wrong(self, text: str | None, config: Parameters) -> dict[str, float]:
-        """How far each annotated clip is from its annotations, 0 to 100, by clip id."""
+        how: dict[str, Any] = {"text": self.opened.text(text).name, "threads": self._threads}
+        found = score(self.opened.cache, config, stitched=False, **how)
         if self.annotations is None:
-            return {}
+            return clip_rows(found, {})
+        whole = cut_from_longer(found.clips_from) and find_dataset(self.annotations.kind).whole_files
+        return clip_rows(found, self._wrong(stitch(found) if whole else found))
+
+    def _wrong(self, found: Events) -> dict[str, float]:
+        """How far each annotated clip is from its annotations, 0 to 100, by clip id."""
+        assert self.annotations is not None
         dataset = find_dataset(self.annotations.kind)
-        found = score(self.opened.cache, config, self.opened.text(text).name, self._threads)
         try:
             report = evaluate(found, self.annotations, partial=self._partial)
         except Av2aError:

@@ -32,7 +32,8 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         raise ScoreError(
             f"{host!r} is no address of this machine: `host='127.0.0.1'` is for this machine alone"
         ) from error
-    with socket.socket(found[0], socket.SOCK_STREAM) as listener:
+    # named as TCP, or asyncio leaves small answers waiting for others to be sent with
+    with socket.socket(found[0], socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(found[4])
