@@ -97,13 +97,13 @@ export class Channel {
   /**
    * @param {Api} api
    * @param {string} path
-   * @param {{onAnswer: function(object, object), onError: function(Error), onLate: function(boolean)}} hear
-   *   onAnswer gets the answer and what was asked.
+   * @param {{onAnswer: function(object, object), onError: function(Error), onLate: function(boolean),
+   *   onBusy: function()}} hear onAnswer gets the answer and what was asked; onBusy that it begins to ask, or ends.
    */
-  constructor(api, path, { onAnswer, onError, onLate = () => {} }) {
+  constructor(api, path, { onAnswer, onError, onLate = () => {}, onBusy = () => {} }) {
     this.api = api;
     this.path = path;
-    this.hear = { onAnswer, onError, onLate };
+    this.hear = { onAnswer, onError, onLate, onBusy };
     this.waiting = null;
     this.busy = false;
     this.shown = 0;
@@ -124,6 +124,7 @@ export class Channel {
 
   async run() {
     this.busy = true;
+    this.hear.onBusy();
     while (this.waiting) {
       const body = this.waiting;
       this.waiting = null;
@@ -138,6 +139,7 @@ export class Channel {
       }
     }
     this.busy = false;
+    this.hear.onBusy();
   }
 
   take(answer, body) {

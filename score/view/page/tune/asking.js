@@ -18,11 +18,17 @@ export class Asking {
     this.hear = hear;
     this.timer = null;
     this.rows_wanted = false;
+    const onBusy = () => this.showBusy();
     const channel = (name, onAnswer, onLate) =>
-      new Channel(api, `/api/${name}`, { onAnswer, onLate, onError: hear.error });
+      new Channel(api, `/api/${name}`, { onAnswer, onLate, onBusy, onError: hear.error });
     this.clip = channel("clip", (answer, asked) => this.shown("clip", answer, asked), hear.clipLate);
     this.figures = channel("figures", (answer, asked) => this.shown("figures", answer, asked), hear.figuresLate);
     this.rows = channel("clips", hear.rows);
+  }
+
+  showBusy() {
+    const busy = [this.clip, this.figures, this.rows].some((channel) => channel?.busy || channel?.waiting);
+    document.querySelector("main").setAttribute("aria-busy", String(busy));
   }
 
   /** Number a change at the moment of it. */

@@ -222,6 +222,7 @@ class TunePage {
   }
 
   showClip(answer, { clip, text }) {
+    this.status.right();
     if (clip !== this.clip || text !== this.settings.text) return;
     const row = this.state.clips[clip];
     if (this.fresh || this.label === null) {

@@ -21,6 +21,11 @@ export class Status {
     this.line.classList.toggle("wrong", wrong);
   }
 
+  /** What was wrong is so no more. */
+  right() {
+    if (this.line.classList.contains("wrong")) this.say("");
+  }
+
   /**
    * Show a banner, or take it away where there is no text.
    * @param {string} name of it.
