@@ -79,15 +79,16 @@ class Desk:
         self._lay_annotations()
 
     def reopen(self) -> None:
-        """Open the cache again, as it is now on the disk.
+        """Open the cache again, as it is now on the disk; splits stay in memory where its clips are what they were.
 
         Raises:
             As :meth:`__init__`.
         """
         opened = OpenedCache(self._path)
         with self._holding:
+            if opened.identity != self.opened.identity:
+                self._held.clear()
             self.opened = opened
-            self._held.clear()
         self._lay_annotations()
 
     def _lay_annotations(self) -> None:

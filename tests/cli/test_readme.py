@@ -24,6 +24,12 @@ STAND_INS = (
     (r"^(make|pip) .*$", ""),  # looked at, not run
     (r"av2a (extract|text) ([^#\n]*)", r'av2a \1 \2 --checkpoint "$CHECKPOINT" '),  # no model hub
     (r"s3://bucket/talks\.zarr", "elsewhere.zarr"),
+    (
+        r"^av2a tune ([^#\n]*)",
+        r"""av2a tune \1 --no-browser --port 0 > url & page=$!
+until [ -s url ] || ! kill -0 $page; do sleep 0.1; done
+[ -s url ] && kill $page #""",
+    ),  # until it shows its address: a page ends when somebody ends it
 )
 """What stands for what a test cannot have."""
 
@@ -76,9 +82,19 @@ def settings(place: Path) -> None:
     shutil.copyfile(place / "LLP/annotations/AVVP_test_pd.csv", place / "LLP/annotations/AVVP_val_pd.csv")
 
 
+def looked_at(place: Path) -> None:
+    other_labels(place)
+    run("av2a score", place)
+
+
 def data_sets(place: Path) -> None:
     videos(place / "LLP" / "videos")
     videos(place / "AVE" / "videos")
+    run(
+        "av2a extract AVE/videos --labels ave -o ave.zarr --checkpoint $CHECKPOINT; "
+        "av2a score ave.zarr --decision argmax -o ave.json",
+        place,
+    )
     folder = place / "LLP" / "annotations"
     folder.mkdir()
     events = "filename\tonset\toffset\tevent_labels\na_0_10\t0\t4\tSpeech\n"
@@ -110,9 +126,10 @@ def run(text: str, place: Path) -> None:
         ("av2a text", other_labels, ("events.json",)),
         ("av2a extract talks", large, ("talks.zarr", "elsewhere.zarr", "features.zarr")),
         ("av2a score --merge-gap", other_labels, ("events.json", "scores", "cuts/cuts.csv")),
+        ("pip install '.[view]'", looked_at, ("url", "report.html")),
         ("pip install '.[search]'", settings, ("search.zarr", "best.toml", "llp.json", "pictures")),
         ("from feature_cache import", settings, ()),
-        ("av2a extract LLP/videos", data_sets, ("llp.json", "ave.json")),
+        ("av2a extract LLP/videos", data_sets, ("llp.json",)),
     ],
 )
 def test_a_block(
@@ -137,6 +154,6 @@ def test_a_block(
 
 def test_every_block_is_run() -> None:
     known = ("make demo", "pip install '.[extract]'", "av2a text", "av2a extract talks", "av2a score --merge-gap",
-             "pip install '.[search]'", "from feature_cache import", "av2a extract LLP/videos")  # fmt: skip
+             "pip install '.[view]'", "pip install '.[search]'", "from feature_cache import", "av2a extract LLP/videos")  # fmt: skip
     assert all(text.startswith(known) for _, text in BLOCKS)
     assert len(BLOCKS) == len(known)

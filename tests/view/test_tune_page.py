@@ -523,7 +523,9 @@ def test_axe_finds_nothing_serious(browser: "Browser", server: Served, size: str
             summary.click()
         page.evaluate(AXE.read_text("utf-8"))
         violations = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-        found = [(each["id"], each["nodes"][0]["html"]) for each in violations if each["impact"] in ("serious", "critical")]
+        found = [
+            (each["id"], each["nodes"][0]["html"]) for each in violations if each["impact"] in ("serious", "critical")
+        ]
         assert found == []
     finally:
         context.close()
