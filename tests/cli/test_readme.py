@@ -154,6 +154,7 @@ def test_a_block(
 
 def test_every_block_is_run() -> None:
     known = ("make demo", "pip install '.[extract]'", "av2a text", "av2a extract talks", "av2a score --merge-gap",
-             "pip install '.[view]'", "pip install '.[search]'", "from feature_cache import", "av2a extract LLP/videos")  # fmt: skip
+             "pip install '.[view]'", "pip install '.[search]'", "from feature_cache import",
+             "av2a extract LLP/videos")  # fmt: skip
     assert all(text.startswith(known) for _, text in BLOCKS)
     assert len(BLOCKS) == len(known)
