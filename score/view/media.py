@@ -10,8 +10,6 @@ from urllib.parse import quote
 
 from score.view.videos import ClipVideos, is_sound, media_type
 
-USUAL_SIZE = 2_000_000
-"""Bytes up to which a file is put in where nobody says how many."""
 _PIECE = 3 << 18
 """Bytes that are encoded at once: a multiple of 3."""
 

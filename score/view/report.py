@@ -21,7 +21,9 @@ from score.errors import ScoreError
 from score.evaluation import Report, evaluate
 from score.event_blocks import EventBlocks
 from score.events import Events
+from score.formats import FORMATS, kind_of
 from score.formats.base import joined
+from score.predictions import read_predictions
 from score.view.about import Words, about_cache, about_comparison, about_report, about_system
 from score.view.bundle import PAGE, bundle, source_hash, styles
 from score.view.clip_rows import clip_columns, differences, disagreement, flat_events, labels_by_clip, percents
@@ -58,6 +60,28 @@ class Written:
     linked: int
 
 
+def read_system(path: str | PathLike[str], annotations: Annotations | None, **how: Any) -> EventBlocks:
+    """Events of a file, for a report.
+
+    Args:
+        path: a file of av2a's; with annotations, of any system.
+        annotations: what the events will be compared with.
+        how: what :func:`score.read_predictions` takes beside them.
+
+    Raises:
+        ScoreError: the file is missing, damaged or something else, or a list, beside which annotations are needed.
+        AnnotationError: it does not fit the annotations.
+    """
+    if annotations is not None:
+        return read_predictions(path, annotations, **how)
+    if Path(path).exists() and ((known := FORMATS.get(kind_of(path))) is None or known.read is None):
+        raise ScoreError(
+            f"{path} is a list of events that does not say which clips were looked at: name what is true, too: "
+            "`annotations`"
+        )
+    return EventBlocks.read(path, how.get("progress", lambda done, size: None))
+
+
 def write_report(
     path: str | PathLike[str],
     events: Mapping[str, Events | EventBlocks],
@@ -86,9 +110,9 @@ def write_report(
         progress: called with how many of the videos that are put in are written, and of how many.
 
     Raises:
-        ScoreError: no events, too many systems, events of clips beside events of whole files, or no such folder.
+        ScoreError: no events, too many systems, events of clips beside events of whole files, no such folder of videos,
+            or a file that cannot be read or written.
         AnnotationError: annotations do not fit the events.
-        OSError: the file cannot be written.
 
     Example:
         >>> written = write_report("report.html", {"mine": Events.read("events.json")}, videos="videos")
@@ -244,11 +268,15 @@ def _about(
 
 def _write(path: Path, title: str, data: Any, media: Media, progress: Callable[[int, int], None]) -> int:
     size = 0
-    with whole_outputs([path]) as (file,):
-        for text in _pieces(title, data, media, progress):
-            raw = text.encode()
-            file.write(raw)
-            size += len(raw)
+    try:
+        with whole_outputs([path]) as (file,):
+            for text in _pieces(title, data, media, progress):
+                raw = text.encode()
+                file.write(raw)
+                size += len(raw)
+    except OSError as error:
+        of_video = error.filename in {str(video) for video, _ in media.embedded.values()}
+        raise ScoreError(f"{error.filename if of_video else path}: {error.strerror or error}") from error
     return size
 
 
