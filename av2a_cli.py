@@ -1307,6 +1307,126 @@ def _between(ends: Sequence[float | None]) -> str:
     return "-" if low is None or high is None else f"{low:.1f} to {high:.1f}"
 
 
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A number of bytes: 500k, 2M, 1.5 GB."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?) ?([kMG]?)B?", value)
+    if found is None:
+        raise click.BadParameter(
+            f"{value!r} is no size, as 500k or 2M; files of events come before --embed", ctx, param
+        )
+    return int(float(found[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found[2]])
+
+
+@main.command("report", short_help="Write events as a page to look at and listen to.")
+@click.argument("events", type=click.Path(path_type=Path), nargs=-1, metavar="[EVENTS]...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The HTML file; one that is there is replaced.",
+)
+@click.option(
+    "--videos",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of the videos, or the video: the page links to them.  [default: videos beside the first file of "
+    "events or in the working folder, if there]",
+)
+@click.option(
+    "--cache",
+    metavar="CACHE",
+    help="The cache that was scored: names the clips that failed, with their reasons, and where files lie in --videos.",
+)
+@click.option(
+    "--embed",
+    callback=_size,
+    is_flag=False,
+    flag_value="2M",
+    metavar="[SIZE]",
+    help="Put videos up to a size into the file, so that it can be sent alone.  [2M where no size is given]",
+)
+@functools.partial(truth_options, required=False)
+@click.option(
+    "--split", type=click.Choice(["train", "val", "test"]), default="test", show_default=True, help="Whose clips."
+)
+@click.option("--partial", is_flag=True, help="Accept events of a part of the split's clips.")
+@click.option("--title", metavar="TEXT", help="Title of the page.  [default: av2a report]")
+@examples(
+    "av2a report",
+    "av2a report events.json --videos videos --annotations annotations --dataset llp --split test",
+    "av2a report a.json b.json -o both.html --title 'two settings'",
+    "av2a report events.json --cache features.zarr --embed 500k",
+    "av2a report theirs.csv --dataset events --truth mine.tsv",
+)
+def report_command(
+    events: tuple[Path, ...], output: Path, videos: Path | None, cache: str | None, embed: int | None,
+    annotations: Path | None, truth: Path | None, dataset: str | None, split: str, clips: Path | None,
+    stream: str | None, partial: bool, title: str | None,
+) -> None:  # fmt: skip
+    """Write events as one HTML file that opens from disk without a network.
+
+    It holds settings, cache, counts and failures, a list of clips to search and order and, for each clip, its video and
+    three timelines: seen, heard, both. With annotations, figures with 95 % intervals and the truth beside the events.
+    EVENTS are files of events, by default ./events.json; several stand above each other, with their differences marked.
+    """
+    from feature_cache import FeatureCache
+    from score.comparison import short_names
+    from score.view.report import USUAL_TITLE, read_system, write_report
+
+    files = events or (Path("events.json"),)
+    _check_report(files, output, dataset, {"--annotations": annotations, "--truth": truth, "--clips": clips})
+    known = None if dataset is None else _read_truth(dataset, annotations, truth, clips, stream)
+    looked_at: dict[str, Any] = {"clips": clips, "partial": partial, "stream": stream}
+    folder = _videos_beside(files[0]) if videos is None else videos
+    with _progress("making the report") as progress:
+        systems = {
+            name: read_system(file, known, progress=progress, **looked_at)
+            for name, file in zip(short_names(files), files, strict=True)
+        }
+        written = write_report(
+            output,
+            systems,
+            annotations=known,
+            videos=folder,
+            cache=None if cache is None else FeatureCache.open(cache),
+            embed=embed,
+            partial=partial,
+            title=title or USUAL_TITLE,
+            words=lambda text: in_options(text, "evaluate"),
+            progress=progress,
+        )
+    for name, each in systems.items():
+        _say_notes(each, f"{name}: " if len(systems) > 1 else "")
+    if folder is None:
+        click.echo("no videos: name their folder with --videos DIR to see and hear the clips", err=True)
+    else:
+        left = f"{written.embedded} files put in, {written.linked} left as links" if embed is not None else "as links"
+        click.echo(f"videos of {written.with_video} of {written.clips} clips in {folder}: {left}", err=True)
+    click.echo(f"{written.events} events in {written.clips} clips -> {output} ({_megabytes(written.bytes)})")
+
+
+def _check_report(
+    files: Sequence[Path], output: Path, dataset: str | None, given: Mapping[str, Path | None]
+) -> None:  # fmt: skip
+    if dataset is None and (named := [option for option, value in given.items() if value is not None]):
+        raise click.UsageError(f"Missing option '--dataset': whose annotations {named[0]} means.")
+    if any(file.exists() and output.exists() and file.samefile(output) for file in files):
+        raise click.UsageError(f"{output} is a file of events: name another --output")
+
+
+def _videos_beside(file: Path) -> Path | None:
+    """The folder in which videos are looked for where nobody names one."""
+    return next((found for found in (file.parent / "videos", Path("videos")) if found.is_dir()), None)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
 # --- published experiments ------------------------------------------------------------------------------
 
 
@@ -1905,12 +2025,12 @@ def _clip_videos(desk: Any, videos: Path | None, cache: Path) -> tuple[Any, str]
     from score.view.videos import ClipVideos
 
     opened = desk.opened
-    usual = [folder for folder in (cache.parent / "videos", Path("videos")) if folder.is_dir()]
-    folder = videos or next(iter(usual), None)
+    folder = videos or _videos_beside(cache)
     hint = "no videos: name the folder that was extracted, --videos DIR"
     if folder is None:
         return None, hint
-    found = ClipVideos(folder, opened.clip_ids, opened.origins, opened.cache.attributes.get("files", {}))
+    files = opened.cache.attributes.get("files", {})
+    found = ClipVideos(folder, opened.clip_ids, opened.origins, files, opened.duration)
     if found.found:
         return found, hint
     if videos is not None:
@@ -1967,7 +2087,7 @@ def _look_once(desk: Any, text: str, config: Any) -> None:
 def _what_is_shown(desk: Any, labels: int, videos: Any) -> str:
     opened, known = desk.opened, desk.annotations
     parts = [f"{opened.cache.path}: {len(opened)} clips, {labels} labels"]
-    parts.append("no videos (--videos DIR)" if videos is None else f"{videos.found} of them in {videos.name}")
+    parts.append("no videos (--videos DIR)" if videos is None else f"{videos.found} of them in {videos.folder}")
     if known is not None:
         parts.append(f"figures of {_split_of(known)}, {desk.n_found} clips")
     return f"{'; '.join(parts)}. Ctrl-C ends it."
@@ -2048,6 +2168,7 @@ _COMMAND_OF = {
     "search": "search",
     "upgrade": "upgrade",
     "verify": "verify",
+    "write_report": "report",
 }
 """Commands by the function that each of them calls."""
 _OTHER_NAMES = {"stitched": "stitch", "report_on": "report_split", "format": "file_format"}

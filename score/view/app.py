@@ -18,7 +18,6 @@ from score.datasets import find_dataset
 from score.errors import ScoreError
 from score.parameters import Parameters
 from score.rules import rule_of
-from score.view.clip_rows import empty_rows
 from score.view.controls import described_rules
 from score.view.desk import Desk, Newest, milliseconds
 from score.view.finder import Finder
@@ -29,6 +28,7 @@ from score.view.words import Words
 
 _HERE = Path(__file__).parent
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
+_UNKNOWN = "application/octet-stream"
 LIST_AT_ONCE = 20_000
 """Clips whose rows are counted anew as settings change."""
 Answer = Callable[[Mapping[str, Any]], Any]
@@ -118,11 +118,14 @@ class Calls:
             "setting": {"rule": rule_of(config).name, "parameters": config.to_dict()},
             "usual": {rule: found.to_dict() for rule, found in usual.items() if isinstance(found, Parameters)},
             "clips": [
-                {**row, "split": desk.in_split(number)}
-                for number, row in enumerate(empty_rows(opened.clip_ids, opened.missing))
+                {
+                    "id": clip, "counts": None, "score": None, "labels": [], "wrong": None,
+                    "missing": opened.missing.get(clip), "split": desk.in_split(number),
+                }
+                for number, clip in enumerate(opened.clip_ids)
             ],
             "dataset": self._dataset(),
-            "videos": None if tools.videos is None else {"folder": tools.videos.name, "found": tools.videos.found},
+            "videos": tools.videos and {"folder": str(tools.videos.folder), "found": tools.videos.found},
             "videos_hint": tools.videos_hint,
             "formats": formats(),
             "output": tools.saving.settings_file.name,
@@ -161,7 +164,6 @@ class Calls:
         if videos is None or path is None:
             return None
         start, end = videos.place(clip)
-        end = end if end is not None else start + self._tools.desk.opened.duration
         lacks = self._tools.desk.opened.missing.get(clip)
         return {"url": f"media/{number}", "start": start, "end": end, "sound_only": lacks == "picture"}
 
@@ -327,7 +329,7 @@ def _media(tools: Tools) -> Callable[[Request], Awaitable[Response]]:
         path = tools.videos.path(ids[number]) if tools.videos is not None and number < len(ids) else None
         if path is None or not path.is_file():
             return await _missing(request, None)
-        return FileResponse(path, media_type=media_type(path), content_disposition_type="inline")
+        return FileResponse(path, media_type=media_type(path) or _UNKNOWN, content_disposition_type="inline")
 
     return media
 

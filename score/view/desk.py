@@ -15,7 +15,7 @@ from feature_cache import Av2aError, TextSet
 from feature_cache.names import shortened
 from score.choices import STREAMS
 from score.datasets import Annotations, find_dataset
-from score.datasets.match import match_clips
+from score.datasets.match import LabelNumbers, match_clips
 from score.errors import AnnotationError, ScoreError
 from score.evaluation import check_coverage, evaluate
 from score.events import Events
@@ -27,8 +27,9 @@ from score.tuning.held import HeldSplit
 from score.tuning.rescorer import Rescorer
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
-from score.view.clip_rows import clip_rows, true_events
+from score.view.clip_rows import clip_columns, disagreement, percents
 from score.view.opened import OpenedCache
+from score.view.true_events import annotated_labels, true_events
 
 _HELD = 3
 """Splits whose logits stay in memory: of the rules and sounds that were looked at last."""
@@ -214,10 +215,22 @@ class Desk:
         """What is annotated in a clip: stream, label, onset, offset; None where it is not annotated."""
         if self.annotations is None or number not in self._annotated:
             return None
-        begins = 0.0
+        begins, duration = 0.0, self.opened.duration
         if find_dataset(self.annotations.kind).whole_files:
             _, begins, _ = self.opened.origins.get(self.opened.clip_ids[number], ("", 0.0, None))
-        return true_events(self.annotations, self._annotated[number], words.labels, begins, self.opened.duration)
+        clip, numbers = self._annotated[number], LabelNumbers(words.labels, self.annotations.origin)
+        like = {label: numbers.like(label) for label in annotated_labels(self.annotations, [clip])}
+        known = {label: found[0] for label, found in like.items() if len(found) == 1}
+        block = true_events(self.annotations, {clip: 0}, known)
+        spans = zip(
+            block.stream.tolist(), block.label.tolist(), block.onset.tolist(), block.offset.tolist(), strict=True
+        )
+        shown = ((stream, label, onset - begins, offset - begins) for stream, label, onset, offset in spans)
+        return [
+            [stream, label, max(0.0, onset), min(duration, offset)]
+            for stream, label, onset, offset in shown
+            if onset < duration and offset > 0
+        ]
 
     def _why(self, number: int, words: TextSet, config: Parameters, label: int) -> dict[str, Any] | None:
         opened, rule = self.opened, rule_of(config)
@@ -290,23 +303,28 @@ class Desk:
         """What a list says of each clip under a setting: counts, score, labels, wrong; all clips are scored."""
         how: dict[str, Any] = {"text": self.opened.text(text).name, "threads": self._threads}
         found = score(self.opened.cache, config, stitched=False, **how)
-        if self.annotations is None:
-            return clip_rows(found, {})
-        whole = cut_from_longer(found.clips_from) and find_dataset(self.annotations.kind).whole_files
-        return clip_rows(found, self._wrong(stitch(found) if whole else found))
+        columns = clip_columns(found.block, len(found.clip_ids))
+        counts = np.reshape(columns["counts"], (-1, len(STREAMS))).tolist()
+        wrong = self._wrong(found)
+        rows = zip(found.clip_ids, counts, columns["score"], columns["labels"], strict=True)
+        return [
+            {"counts": count, "score": best, "labels": labels, "wrong": wrong.get(clip)}
+            for clip, count, best, labels in rows
+        ]
 
-    def _wrong(self, found: Events) -> dict[str, float]:
-        """How far each annotated clip is from its annotations, 0 to 100, by clip id."""
-        assert self.annotations is not None
+    def _wrong(self, found: Events) -> dict[str, float | None]:
+        """How far each annotated clip is from its annotations, in percent, by clip id."""
+        if self.annotations is None:
+            return {}
         dataset = find_dataset(self.annotations.kind)
+        if cut_from_longer(found.clips_from) and dataset.whole_files:
+            found = stitch(found)
         try:
             report = evaluate(found, self.annotations, partial=self._partial)
         except Av2aError:
             return {}  # of other labels, as the figures say
-        values = report.by_clip.get(dataset.objective)
-        if values is None:
-            return {}
-        by_name = {clip: 100.0 - value for clip, value in zip(report.clips, values.tolist(), strict=True)}
+        known = disagreement(report.by_clip, dataset.objective, dataset.figures)
+        by_name = {} if known is None else dict(zip(report.clips, percents(known[1]), strict=True))
         ids = self.opened.clip_ids
         return {ids[number]: by_name[name] for number, name in self._annotated.items() if name in by_name}
 

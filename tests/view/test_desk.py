@@ -92,7 +92,7 @@ def test_rows_of_the_list(desk: Desk, world: tuple[Path, Annotations]) -> None:
         assert row["counts"] == [len(events[stream]) for stream in STREAMS]
         best = max((event[3] for each in events.values() for event in each), default=None)
         assert row["score"] == (None if best is None else pytest.approx(best, abs=1e-4))
-        assert row["wrong"] == pytest.approx(wrong[name[clip]], abs=0.01)
+        assert row["wrong"] == pytest.approx(wrong[name[clip]], abs=0.051)  # one digit
     assert any(row["wrong"] for row in found)
 
 

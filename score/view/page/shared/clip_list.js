@@ -8,18 +8,23 @@ const CLIP_ROW_HEIGHT = 54;
 const CLIP_ROWS_ASIDE = 6;
 let clipLists = 0;
 
-/** The list; a row is `{id, counts, score, labels, wrong, missing, split}`, of which most may be null. */
+/**
+ * The list; a row is `{id, counts, score, labels, wrong, missing, split}`, of which most may be null, and may have
+ * `also`, all labels by which it is found, and `differs`, how far layers are apart in percent.
+ */
 export class ClipList {
   /**
    * @param {HTMLElement} host
-   * @param {{labels: string[], onSelect?: function(number), truth?: boolean}} options
-   *   onSelect: called with a row's number whenever another one is selected; truth: whether there are annotations
+   * @param {{labels: string[], onSelect?: function(number), truth?: boolean, several?: boolean}} options
+   *   onSelect: called with a row's number whenever another one is selected; truth: whether there are annotations;
+   *   several: whether rows have `differs`
    */
-  constructor(host, { labels, onSelect = () => {}, truth = false }) {
+  constructor(host, { labels, onSelect = () => {}, truth = false, several = false }) {
     this.name = `clips-${++clipLists}`;
     this.labels = labels;
     this.onSelect = onSelect;
     this.truth = truth;
+    this.several = several;
     this.rows = [];
     this.order = [];
     this.places = new Map();
@@ -33,7 +38,8 @@ export class ClipList {
   }
 
   build(host) {
-    const orders = Object.keys(CLIP_ORDERS).filter((name) => this.truth || name !== "disagreement");
+    const without = [this.truth ? "" : "disagreement", this.several ? "" : "difference"];
+    const orders = Object.keys(CLIP_ORDERS).filter((name) => !without.includes(name));
     this.search = el("input", { attributes: { type: "search", placeholder: "names and labels", spellcheck: "false" } });
     this.byLabel = el("select");
     this.byStream = el(

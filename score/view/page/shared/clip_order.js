@@ -8,6 +8,7 @@ export const CLIP_ORDERS = {
   score: { falling: true, value: (row) => row.score },
   events: { falling: true, value: (row) => row.counts && row.counts[0] + row.counts[1] + row.counts[2] },
   disagreement: { falling: true, value: (row) => row.wrong },
+  difference: { falling: true, value: (row) => row.differs },
 };
 
 const byNumbersInNames = new Intl.Collator("en", { numeric: true });
@@ -41,7 +42,7 @@ export class ClipIndex {
     const found = [];
     for (let at = 0; at < this.rows.length; at++) {
       const row = this.rows[at];
-      if (wanted.label !== null && !row.labels.includes(wanted.label)) continue;
+      if (wanted.label !== null && !(row.also ?? row.labels).includes(wanted.label)) continue;
       if (wanted.stream !== null && !row.counts?.[wanted.stream]) continue;
       if (words.length && !words.every((word) => this.texts[at].includes(word))) continue;
       found.push(at);
@@ -66,7 +67,7 @@ export class ClipIndex {
   }
 
   textOf(row) {
-    return searchable(`${row.id}\n${row.labels.map((label) => this.labels[label]).join("\n")}`);
+    return searchable(`${row.id}\n${(row.also ?? row.labels).map((label) => this.labels[label]).join("\n")}`);
   }
 }
 
