@@ -16,7 +16,7 @@ from extract.backbones import load_backbone
 from extract.backbones.base import Backbone
 from extract.errors import ExtractError
 from extract.label_notes import text_notes
-from extract.label_sets import find_label_set
+from extract.label_sets import LabelSet, find_label_set
 from extract.provenance import differences
 from feature_cache import CacheError, FeatureCache
 
@@ -169,16 +169,53 @@ def add_label_set(
     cache = FeatureCache.open(path, "r+")
     found = find_label_set(labels)
     backbone = load_backbone(cache.backbone, checkpoint, clap_checkpoint=clap_checkpoint)
+    return add_found_set(cache, found, backbone, name, visual_prompts, audio_prompts, overwrite=overwrite)
+
+
+def add_found_set(
+    cache: FeatureCache,
+    found: LabelSet,
+    backbone: Backbone,
+    name: str | None = None,
+    visual_prompts: Sequence[str] = (),
+    audio_prompts: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+) -> AddedLabels:
+    """Add a label set to a cache whose encoders are loaded.
+
+    Args:
+        cache: open for writing.
+        found: the set.
+        backbone: the encoders.
+        name: as of :func:`add_label_set`.
+        visual_prompts: likewise.
+        audio_prompts: likewise.
+        overwrite: likewise.
+
+    Raises:
+        ExtractError: as :func:`add_label_set`.
+        CacheError: a name or labels that it cannot hold.
+    """
+    check_weights(cache, backbone)
+    prompts = visual_prompts or found.visual_prompts, audio_prompts or found.audio_prompts
+    set_name = name or found.name
+    new = add_labels(cache, set_name, found.labels, backbone, *prompts, overwrite=overwrite)
+    return AddedLabels(set_name, len(found.labels), new, text_notes(backbone, cache.text(set_name)))
+
+
+def check_weights(cache: FeatureCache, backbone: Backbone) -> None:
+    """Refuse encoders that did not make a cache.
+
+    Raises:
+        ExtractError: their weights or rules are others.
+    """
     differing = differences(cache.attributes, backbone.attributes(), only_new=True)
     if differing:
         raise ExtractError(
             f"{cache.path} was made with other weights ({'; '.join(differing)}): "
             "give the same `checkpoint` as for extraction"
         )
-    prompts = visual_prompts or found.visual_prompts, audio_prompts or found.audio_prompts
-    set_name = name or found.name
-    new = add_labels(cache, set_name, found.labels, backbone, *prompts, overwrite=overwrite)
-    return AddedLabels(set_name, len(found.labels), new, text_notes(backbone, cache.text(set_name)))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A packaged set may bring prompts of its own, the ones its data set is used with:
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -36,25 +37,38 @@ def read_labels(path: Path) -> list[str]:
         found = list(read_lines(path, MOST_BYTES, MOST_LINES))
     except TextFileError as error:
         raise ExtractError(f"label file {error}") from error
+    return labels_in(found, f"label file {path}")
+
+
+def labels_in(lines: Iterable[str], source: str) -> list[str]:
+    """Labels of lines, as :func:`read_labels` takes those of a file.
+
+    Args:
+        lines: the lines.
+        source: where they are from, as errors begin.
+
+    Raises:
+        ExtractError: as :func:`read_labels`, of what is read.
+    """
     labels: list[str] = []
-    lines: dict[str, int] = {}
-    for number, line in enumerate(found, 1):
+    numbers: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
         label = line.strip()
         if not label or label.startswith("#"):
             continue
         why = why_not_a_name(label)
         if why is not None:
             raise ExtractError(
-                f"label file {path}, line {number}: '{escaped(shortened(label, 60))}' is no label: {why}; write another"
+                f"{source}, line {number}: '{escaped(shortened(label, 60))}' is no label: {why}; write another"
             )
-        before = lines.setdefault(folded(label), number)
+        before = numbers.setdefault(folded(label), number)
         if before != number:
             raise ExtractError(
-                f"label file {path}, line {number}: {shortened(label, 60)!r} is on line {before} already: remove one"
+                f"{source}, line {number}: {shortened(label, 60)!r} is on line {before} already: remove one"
             )
         labels.append(label)
     if len(labels) < 2:
-        raise ExtractError(f"label file {path} has {len(labels)} label(s): at least 2, one a line, are needed")
+        raise ExtractError(f"{source} has {len(labels)} label(s): at least 2, one a line, are needed")
     return labels
 
 
@@ -117,9 +131,13 @@ def find_label_set(spec: str | Path) -> LabelSet:
         raise ExtractError(
             f"no label set {shortened(str(spec), 100)!r} ({', '.join(label_set_names())}) and no file of that name"
         )
-    labels = read_labels(path)
+    return label_set_of(read_labels(path), portable_name(path.stem))
+
+
+def label_set_of(labels: list[str], otherwise: str) -> LabelSet:
+    """The packaged set that has these labels, in this order; a set of the name ``otherwise`` where there is none."""
     for name in label_set_names():
         packaged = _packaged(name)
         if packaged.labels == labels:
             return packaged
-    return LabelSet(portable_name(path.stem), labels)
+    return LabelSet(otherwise, labels)
