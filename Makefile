@@ -34,6 +34,7 @@ demo: setup  ## make clips with sound, extract, score and evaluate them, in ./de
 	cd demo && $(BIN)/av2a score --alpha 0.5
 	cd demo && $(BIN)/av2a evaluate events.json --annotations annotations --dataset llp --split test
 	@echo "left in demo/: videos/ annotations/ features.zarr events.json"
+	@echo "now move thresholds and see events move: $(VENV)/bin/av2a tune demo/features.zarr --annotations demo/annotations --dataset llp"
 
 test: lint  ## lint, types and the tests: 5 minutes at most on 2 cores
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
@@ -73,6 +74,7 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.score
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.rules
+	$(BIN)/python -m benchmarks.tune
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.resume

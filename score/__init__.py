@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from score.evaluation import Report, evaluate
     from score.event_blocks import EventBlocks
     from score.events import Events
+    from score.explaining.explain import explain
+    from score.explaining.why import StreamWhy, Why
     from score.predictions import read_predictions
     from score.psds import psds
     from score.scoring import score, score_blocks
@@ -42,9 +44,12 @@ _HOMES = {
     "SearchResult": "score.tuning.result",
     "SegmentScores": "score.clip_scores",
     "Space": "score.tuning.space",
+    "StreamWhy": "score.explaining.why",
+    "Why": "score.explaining.why",
     "compare": "score.comparison",
     "compare_rules": "score.tuning.rules_compared",
     "evaluate": "score.evaluation",
+    "explain": "score.explaining.explain",
     "psds": "score.psds",
     "read_annotations": "score.datasets",
     "read_predictions": "score.predictions",
@@ -70,9 +75,12 @@ __all__ = [
     "SearchResult",
     "SegmentScores",
     "Space",
+    "StreamWhy",
+    "Why",
     "compare",
     "compare_rules",
     "evaluate",
+    "explain",
     "psds",
     "read_annotations",
     "read_predictions",

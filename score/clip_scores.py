@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache.names import shortened
+from score.bitmasks import unpacked
 from score.choices import STREAMS
 from score.errors import ScoreError
 from score.event_facts import EventFacts
@@ -115,7 +116,7 @@ class SegmentScores:
     @property
     def positive(self) -> NDArray[np.bool_]:
         """Bool (n, 3, T, C), whether the probability exceeds the threshold."""
-        return _unpacked(self.words, self.facts.segments)
+        return unpacked(self.words, self.facts.segments)
 
     def __iter__(self) -> Iterator[ClipScores]:
         """Each clip."""
@@ -139,7 +140,7 @@ class SegmentScores:
             self.edges,
             self.probability[row],
             self.threshold[row],
-            _unpacked(self.words[row], self.facts.segments),
+            unpacked(self.words[row], self.facts.segments),
         )
 
 
@@ -164,10 +165,3 @@ def _stream(name: str) -> int:
     if name not in STREAMS:
         raise ScoreError(f"no stream {name!r}: there are {', '.join(STREAMS)}")
     return STREAMS.index(name)
-
-
-def _unpacked(words: NDArray[np.uint64], segments: int) -> NDArray[np.bool_]:
-    """Bits of (..., C) as (..., T, C)."""
-    bits = np.arange(segments, dtype=np.uint64)[:, None]
-    found: NDArray[np.bool_] = (words[..., None, :] >> bits & np.uint64(1)).astype(np.bool_)
-    return found

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import DONE, FAILED, MISSING_NAMES, PENDING, FeatureCache, Features, TextSet, stopping
+from feature_cache.names import shortened
 from score.errors import ScoreError
 from score.event_facts import EventFacts, origins_in
 from score.parameters import Parameters
@@ -79,6 +80,18 @@ class Pass:
         rows = np.flatnonzero(self.done)[np.asarray(numbers, dtype=np.int64)]
         for at in range(0, len(rows), self.cache.shard_size):
             yield make(self.cache.read(rows[at : at + self.cache.shard_size]))
+
+    def numbers(self, clips: Sequence[str]) -> list[int]:
+        """Numbers of clips in the facts, by name.
+
+        Raises:
+            ScoreError: a name is none of a clip that is done.
+        """
+        known = {clip: number for number, clip in enumerate(self.facts.clip_ids)}
+        for clip in clips:
+            if clip not in known:
+                raise ScoreError(f"{self.cache.path}: no clip {shortened(clip, 60)!r} that is done")
+        return [known[clip] for clip in clips]
 
     def _made(self, make: Callable[[Features], Made]) -> Iterator[tuple[NDArray[np.int64], Made]]:
         def of(features: Features) -> tuple[NDArray[np.int64], Made]:

@@ -7,7 +7,6 @@ from os import PathLike
 import numpy as np
 
 from feature_cache import FeatureCache
-from feature_cache.names import shortened
 from score.carrying import carries
 from score.clip_scores import SegmentScores, numbered
 from score.errors import ScoreError
@@ -92,14 +91,11 @@ def segment_scores(
     if clips is None:
         made = begun.shards(tracer.trace, progress)
         return SegmentScoreBlocks(begun.facts, (numbered(begun.facts, clip, traced) for clip, traced in made))
-    known = {clip: number for number, clip in enumerate(begun.facts.clip_ids)}
-    for clip in clips:
-        if clip not in known:
-            raise ScoreError(f"{cache.path}: no clip {shortened(clip, 60)!r} that is done")
     names = tuple(dict.fromkeys(clips))
+    numbers = begun.numbers(names)
     lacking = {clip: what for clip, what in begun.facts.missing.items() if clip in names}
     facts = replace(begun.facts, clip_ids=names, missing=lacking)
-    return SegmentScoreBlocks(facts, _of_clips(begun, facts, tracer, [known[clip] for clip in names]))
+    return SegmentScoreBlocks(facts, _of_clips(begun, facts, tracer, numbers))
 
 
 def _of_clips(begun: Pass, facts: EventFacts, tracer: TracesClips, numbers: list[int]) -> Iterator[SegmentScores]:

@@ -31,12 +31,7 @@ class PlainCarrier:
         table: list[tuple[int, ...]] = []
         scores: list[float] = []
         for i in range(len(features)):
-            own = batch.given or batch.sound.shape[1] > 1
-            clip = ClipLogits(
-                image=batch.image[i], video=batch.video[i], audio=batch.audio[i], cosine=batch.cosine[i],
-                missing=int(batch.missing[i]), sound=batch.sound[i] if own else None, given=batch.given,
-            )  # fmt: skip
-            found = score_clip(clip, self._text.labels, self._config, self._state)
+            found = score_clip(ClipLogits.of(batch, i), self._text.labels, self._config, self._state)
             for place, stream in enumerate(STREAMS):
                 for label, start, end, value in found[stream]:
                     table.append((i, place, label, start, end))

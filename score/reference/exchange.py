@@ -5,6 +5,7 @@ Sums run in a fixed order and exp is the C library's, as in the kernel, so that 
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,16 +33,17 @@ class ClipCosines:
 def given_to_labels(x: Floats, gram: Floats, cost: float) -> Floats:
     """P(c): how much of the clip a modality gives to each label, (C,), of rows (R, C)."""
     total = np.zeros(x.shape[1])
+    products = gram.tolist()
     for row in x:
         w = np.maximum(0.0, row - 0.5 * cost)
-        some = [int(c) for c in np.flatnonzero(w > 0)]
-        if not some:
+        weights = [(c, each) for c, each in enumerate(w.tolist()) if each > 0]
+        if not weights:
             continue
         along = square = 0.0
-        for c in some:
-            along += w[c] * row[c]
-            for d in some:
-                square += w[c] * gram[c, d] * w[d]
+        for c, one in weights:
+            along += one * float(row[c])
+            for d, other in weights:
+                square += one * products[c][d] * other
         q = min(1.0, max(0.0, along / math.sqrt(square))) if square > 0 else 0.0
         total += q * (w / w.max())
     return np.asarray(total / len(x))
@@ -53,25 +55,50 @@ def costs(given: Floats, cost: float, eta: float) -> Floats:
     return np.array([cost * each / (sum(raw) / len(raw)) for each in raw])
 
 
-def margins(clip: ClipCosines, config: ExchangeConfig) -> dict[str, Floats]:
-    """Margins y(t, c) of picture and of sound, (T, C) each; nothing of what a clip does not have."""
+class Compared(NamedTuple):
+    """What is compared in a modality that a clip has.
+
+    Attributes:
+        cosine: (T, C).
+        given: (C,), what the other modality gives to each label.
+        cost: (C,), of the labels: half of it is what cosines have to exceed.
+    """
+
+    cosine: Floats
+    given: Floats
+    cost: Floats
+
+
+def compared(clip: ClipCosines, config: ExchangeConfig) -> dict[str, Compared]:
+    """What is compared in picture and in sound; nothing of what a clip does not have."""
     nothing = np.zeros(clip.image.shape[1])
     seen, heard = not clip.missing & NO_PICTURE, not clip.missing & NO_SOUND
     by_picture = given_to_labels(clip.image, clip.gram_visual, config.cost) if seen else nothing
     by_sound = given_to_labels(clip.sound, clip.gram_audio, config.cost) if heard else nothing
     found = {}
     if seen:
-        found["visual"] = clip.image - 0.5 * costs(by_sound, config.cost, config.eta)
+        found["visual"] = Compared(clip.image, by_sound, costs(by_sound, config.cost, config.eta))
     if heard:
         rows = np.broadcast_to(clip.sound, clip.image.shape)
-        found["audio"] = rows - 0.5 * costs(by_picture, config.cost, config.eta)
+        found["audio"] = Compared(rows, by_picture, costs(by_picture, config.cost, config.eta))
     return found
+
+
+def margins(clip: ClipCosines, config: ExchangeConfig) -> dict[str, Floats]:
+    """Margins y(t, c) of picture and of sound, (T, C) each; nothing of what a clip does not have."""
+    return {stream: each.cosine - 0.5 * each.cost for stream, each in compared(clip, config).items()}
 
 
 def exchange_events(clip: ClipCosines, config: ExchangeConfig) -> list[Event]:
     """Events of a clip, in the order of docs/design.md 4.5."""
-    labels = clip.image.shape[1]
     found = margins(clip, config)
+    paths = decode_margins(found, config)
+    return events_of(paths, {stream: y.T for stream, y in found.items()}, slope=20.0)
+
+
+def decode_margins(found: dict[str, Floats], config: ExchangeConfig) -> dict[str, list[Segments]]:
+    """Which segments are on, by stream and label, from margins (T, C); the audiovisual ones are put beside them."""
+    labels = next(iter(found.values())).shape[1]
     paths: dict[str, list[Segments]] = {
         stream: [best_path(y[:, c].tolist(), config.run_penalty) for c in range(labels)] for stream, y in found.items()
     }
@@ -87,7 +114,7 @@ def exchange_events(clip: ClipCosines, config: ExchangeConfig) -> list[Event]:
         y = config.alpha * found["audio"] + (1.0 - config.alpha) * found["visual"]
         found["audiovisual"] = y
         paths["audiovisual"] = [best_path(y[:, c].tolist(), config.run_penalty) for c in range(labels)]
-    return events_of(paths, {stream: y.T for stream, y in found.items()}, slope=20.0)
+    return paths
 
 
 def events_of(paths: dict[str, list[Segments]], values: dict[str, Floats], slope: float) -> list[Event]:

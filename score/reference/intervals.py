@@ -27,13 +27,15 @@ def best_windows(p: Sequence[float], segments: int, threshold: float, penalty: f
 
     Of equal sums the one that leaves the last segment out, then the window that begins first.
     """
-    spans = [(int(start), int(end)) for start, end in windows(segments)]
+    ending: list[list[tuple[int, int]]] = [[] for _ in range(segments + 1)]
+    for w, (start, end) in enumerate(windows(segments)):
+        if w:
+            ending[int(end)].append((w, int(start)))
     best: list[tuple[float, Taken]] = [(0.0, [])]
     for end in range(1, segments + 1):
         choices = [best[end - 1]]
-        for w in range(1, len(spans)):
-            start, stop = spans[w]
-            if stop == end and p[w] == p[w]:
+        for w, start in ending[end]:
+            if p[w] == p[w]:
                 total = best[start][0] + ((end - start) * (p[w] - threshold) - penalty)
                 choices.append((total, [*best[start][1], (start, end, p[w])]))
         best.append(max(choices, key=lambda each: each[0]))
@@ -51,20 +53,26 @@ def best_by_trying(p: Sequence[float], segments: int, threshold: float, penalty:
     return most
 
 
-def _table(stream: str, video: Floats, audio: Floats, config: IntervalsConfig) -> Floats:
-    """Probabilities of windows, (W, C), over the labels that a stream keeps; NaN of the others."""
-    whole_visual, whole_audio = row_mean(probability(video[0])), probability(audio[0])
-    alpha = config.alpha
-    mixed = (1.0 - alpha) * whole_visual + alpha * whole_audio
-    whole = {"visual": whole_visual, "audio": whole_audio, "audiovisual": mixed}[stream]
-    kept = np.flatnonzero(whole > config.filter_threshold)
+def whole_clip(stream: str, video: Floats, audio: Floats, config: IntervalsConfig) -> Floats:
+    """Whole-clip probabilities, (C,), by which a stream keeps labels."""
+    return np.asarray(_of_windows(stream, video[:1], audio[:1], config)[0])
+
+
+def window_table(stream: str, video: Floats, audio: Floats, config: IntervalsConfig) -> Floats:
+    """Probabilities of windows, (W, C), over the labels that a stream keeps; NaN of the others, and of window 0."""
+    kept = np.flatnonzero(whole_clip(stream, video, audio, config) > config.filter_threshold)
     found = np.full(audio.shape, np.nan)
     if len(kept):
-        for w in range(1, len(audio)):
-            seen, heard = row_mean(probability(video[w][:, kept])), probability(audio[w, kept])
-            of_both = (1.0 - alpha) * seen + alpha * heard
-            found[w, kept] = {"visual": seen, "audio": heard, "audiovisual": of_both}[stream]
+        found[1:, kept] = _of_windows(stream, video[1:, :, kept], audio[1:, kept], config)
     return found
+
+
+def _of_windows(stream: str, video: Floats, audio: Floats, config: IntervalsConfig) -> Floats:
+    """4.1 of each window, (W, K)."""
+    if stream == "audio":
+        return probability(audio)
+    seen = row_mean(np.moveaxis(probability(video), 1, 0))
+    return seen if stream == "visual" else (1.0 - config.alpha) * seen + config.alpha * probability(audio)
 
 
 def intervals_events(video: Floats, audio: Floats, segments: int, missing: int, config: IntervalsConfig) -> list[Event]:
@@ -77,7 +85,7 @@ def intervals_events(video: Floats, audio: Floats, segments: int, missing: int, 
     paths: dict[str, list[Segments]] = {}
     values: dict[str, Floats] = {}
     for stream in streams:
-        table = _table(stream, video, audio, config)
+        table = window_table(stream, video, audio, config)
         values[stream] = np.zeros((table.shape[1], segments))
         paths[stream] = []
         for c, column in enumerate(table.T.tolist()):

@@ -6,13 +6,16 @@ Sums run in a fixed order and exp is the C library's, as in the kernels, so that
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import NO_PICTURE, NO_SOUND, window_index
 from score.config import ScoreConfig
+
+if TYPE_CHECKING:
+    from score.logits import Logits
 
 Floats = NDArray[np.float64]
 Span = tuple[int, int, int]
@@ -42,6 +45,15 @@ class ClipLogits:
     missing: int = 0
     sound: Floats | None = None
     given: bool = False
+
+    @classmethod
+    def of(cls, batch: "Logits", i: int) -> Self:
+        """Those of one clip of a batch."""
+        own = batch.given or batch.sound.shape[1] > 1
+        return cls(
+            image=batch.image[i], video=batch.video[i], audio=batch.audio[i], cosine=batch.cosine[i],
+            missing=int(batch.missing[i]), sound=batch.sound[i] if own else None, given=batch.given,
+        )  # fmt: skip
 
 
 @dataclass
@@ -232,20 +244,34 @@ def candidates(positive: NDArray[np.bool_]) -> list[Span]:
     return found
 
 
+def candidate_windows(
+    clip: ClipLogits, stream: str, config: ScoreConfig, found: Sequence[Span], kept: Sequence[int]
+) -> list[Floats]:
+    """4.6: each candidate's window probability over the kept labels, (K,) each."""
+    segments, known = len(clip.image), dict[tuple[int, int], Floats]()
+    for start, end in dict.fromkeys((start, end) for _, start, end in found):
+        if config.pooled_windows:
+            known[start, end] = pooled_probability(clip, stream, config.alpha, start, end, kept)
+        else:
+            window = window_index(start, end, segments)
+            known[start, end] = window_probability(clip, stream, config.alpha, window, kept)
+    return [known[start, end] for _, start, end in found]
+
+
+def holds(span: Span, window: Floats, config: ScoreConfig) -> bool:
+    """4.6: whether a candidate stays by its window's probability over the kept labels."""
+    if config.decision == "threshold":
+        return own_probability(span, window) > config.threshold_stage2
+    return not np.isnan(window).any() and int(np.argmax(window)) == span[0]
+
+
 def refine(found: Sequence[Span], windows: Sequence[Floats], config: ScoreConfig) -> list[int]:
     """4.6: which candidates stay, given each one's window probability over the kept labels."""
     if len(found) <= 1 or not config.refinement:
         return list(range(len(found)))
-    own = [_own(span, window) for span, window in zip(found, windows, strict=True)]
-    if config.decision == "threshold":
-        stay = [i for i, value in enumerate(own) if value > config.threshold_stage2]
-    else:
-        stay = [
-            i
-            for i, ((k, _, _), window) in enumerate(zip(found, windows, strict=True))
-            if not np.isnan(window).any() and int(np.argmax(window)) == k
-        ]
-    return stay or [int(np.argmax(own))]
+    pairs = list(zip(found, windows, strict=True))
+    stay = [i for i, (span, window) in enumerate(pairs) if holds(span, window, config)]
+    return stay or [int(np.argmax([own_probability(span, window) for span, window in pairs]))]
 
 
 def carried_thresholds(
@@ -282,14 +308,9 @@ def parse_stream(
     if trace is not None:
         trace.labels, trace.probabilities, trace.thresholds = kept, p, theta
     found = candidates(p > theta)
-    windows = [
-        pooled_probability(clip, stream, config.alpha, start, end, kept)
-        if config.pooled_windows
-        else window_probability(clip, stream, config.alpha, window_index(start, end, len(clip.image)), kept)
-        for _, start, end in found
-    ]
+    windows = candidate_windows(clip, stream, config, found, kept)
     return [
-        (kept[found[i][0]], found[i][1], found[i][2], _own(found[i], windows[i]))
+        (kept[found[i][0]], found[i][1], found[i][2], own_probability(found[i], windows[i]))
         for i in refine(found, windows, config)
     ]
 
@@ -338,8 +359,8 @@ def score_clip(
     return {"audiovisual": both, "visual": visual, "audio": audio}
 
 
-def _own(span: Span, window: Floats) -> float:
-    """A candidate's own probability; 0 where its window has no spread."""
+def own_probability(span: Span, window: Floats) -> float:
+    """4.6: a candidate's own probability; 0 where its window has no spread."""
     value = float(window[span[0]])
     return 0.0 if math.isnan(value) else value
 

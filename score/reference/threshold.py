@@ -31,6 +31,14 @@ def threshold_events(image: Floats, sound: Floats, missing: int, config: Thresho
         found["visual"] = image
     if not missing & NO_SOUND:
         found["audio"] = np.broadcast_to(sound, image.shape)
+    paths = decode_streams(found, config)
+    floor = 0.0 if config.compared == "probability" else -1.0
+    scores = {stream: (values.T - floor) / (1.0 - floor) for stream, values in found.items()}
+    return events_of(paths, scores, slope=0.0)
+
+
+def decode_streams(found: dict[str, Floats], config: ThresholdConfig) -> dict[str, list[Segments]]:
+    """Which segments are on, by stream and label, from values (T, C); the audiovisual ones are put beside them."""
     paths = {stream: [decode(row, config) for row in values.T.tolist()] for stream, values in found.items()}
     if len(found) == 1:
         [(stream, values)] = found.items()
@@ -44,6 +52,4 @@ def threshold_events(image: Floats, sound: Floats, missing: int, config: Thresho
         if config.alpha in (0.0, 1.0):
             found["audiovisual"] = found["audio" if config.alpha else "visual"]
         paths["audiovisual"] = [decode(row, config) for row in found["audiovisual"].T.tolist()]
-    floor = 0.0 if config.compared == "probability" else -1.0
-    scores = {stream: (values.T - floor) / (1.0 - floor) for stream, values in found.items()}
-    return events_of(paths, scores, slope=0.0)
+    return paths

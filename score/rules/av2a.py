@@ -12,7 +12,7 @@ from score.common_parameters import CLIP, SEGMENTS, check_sound
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.reading import Reading
-from score.rules.base import CarriesClips, Makes, Rule, ScoresClips, SweepsSettings, TracesClips
+from score.rules.base import CarriesClips, Explains, Makes, Rule, ScoresClips, SweepsSettings, TracesClips
 
 if TYPE_CHECKING:
     from score.tuning.space import Space
@@ -95,6 +95,12 @@ def _carrier(config: ScoreConfig, text: TextSet, _: FeatureCache) -> CarriesClip
     return PlainCarrier(config, text)
 
 
+def _explainer(config: ScoreConfig, text: TextSet, cache: FeatureCache, inputs: Makes | None = None) -> Explains:
+    from score.explaining.av2a import AV2AExplainer
+
+    return AV2AExplainer(config, text, cache, inputs or _inputs(config, text, cache))
+
+
 def _inputs(config: ScoreConfig, text: TextSet, _: FeatureCache) -> Makes:
     from score.logits import make_logits
 
@@ -155,5 +161,6 @@ AV2A = Rule(
     workspace_bytes=_workspace_bytes,
     tracer=_tracer,
     carrier=_carrier,
+    explainer=_explainer,
     tuning=lambda given: _TUNING,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from score.parameters import Parameters
 from score.reading import Reading
 
 if TYPE_CHECKING:
+    from score.explaining.why import Why
     from score.logits import Logits
     from score.tuning.space import Space
 
@@ -56,6 +57,39 @@ class TracesClips(Protocol):
 
     def trace(self, features: Features) -> Traced:
         """Probabilities and thresholds of a batch of clips (docs/design.md 4.3, 4.4)."""
+
+
+class Explains(Protocol):
+    """One setting and one label set, ready to say why a clip has events or none, for any number of threads."""
+
+    def explain(self, features: Features, label: int) -> "Why":
+        """Why there are events of a label in one clip, or none.
+
+        Args:
+            features: of one clip of the cache.
+            label: its number.
+
+        Raises:
+            ScoreError: they are of other than one clip, there is no such label, or what does not fit the label set.
+        """
+
+
+class MakesExplainer(Protocol):
+    """What makes explanations ready."""
+
+    def __call__(self, config: Any, text: TextSet, cache: FeatureCache, inputs: "Makes | None" = None) -> Explains:
+        """Of a setting that fits, a label set and a cache.
+
+        Args:
+            config: the setting.
+            text: the label set.
+            cache: the cache.
+            inputs: what :attr:`Rule.inputs` gives for these, where it is there already; such as what looks clips up
+                that are in memory.
+
+        Raises:
+            ScoreError: what is known of labels runs on over a file's clips; or as ``Rule.inputs``.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +176,8 @@ class Rule:
         settings: settings of a cache from parameters that are given, by name; the rest as its kind and backbone decide.
         check: refuses a space for whose settings a cache does not hold enough.
         scorer: a setting that fits, a label set and a cache, ready to score its clips.
-        tracer: the same, ready to say what is compared segment by segment; None where nothing is.
+        explainer: the same, ready to say why a clip has events of a label, or none.
+        tracer: a setting and so on, ready to say what is compared segment by segment; None where nothing is.
         inputs: what a search with such a setting, label set and cache keeps of each clip.
         inputs_by: the parameters from which that follows; settings that differ in others share it.
         sweep: a batch of settings, structured (S,), of a space, with the cache, the label set and how predictions are
@@ -174,6 +209,6 @@ class Rule:
     workspace_bytes: Callable[[int, int, int], int] = lambda labels, segments, sounds: 0
     tracer: Callable[[Any, TextSet, FeatureCache], TracesClips] | None = None
     carrier: Callable[[Any, TextSet, FeatureCache], CarriesClips] | None = None
-    explainer: Callable[[Any, TextSet, FeatureCache], Any] | None = None
+    explainer: MakesExplainer | None = None
     inferred: str = ""
     tuning: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda given: {}

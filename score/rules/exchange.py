@@ -5,6 +5,7 @@ from typing import Any
 
 from feature_cache import FeatureCache, TextSet
 from score.rule_parameters import ExchangeConfig
+from score.rules.base import Explains, Makes
 from score.rules.segmentwise import Kernel, columns_from, fitting_cosines, segment_rule
 
 
@@ -29,11 +30,18 @@ def exchange_kernel() -> Kernel:
     )
 
 
+def _explainer(config: ExchangeConfig, text: TextSet, cache: FeatureCache, inputs: Makes) -> Explains:
+    from score.explaining.exchange import ExchangeExplainer
+
+    return ExchangeExplainer(config, text, cache, inputs)
+
+
 EXCHANGE = segment_rule(
     "exchange",
     exchange_kernel,
     ExchangeConfig,
     fitting_cosines("exchange"),
+    _explainer,
     about="each modality lowers the other's thresholds for the labels it is sure of; a penalty a run",
     slowest_first=("cost", "eta", "run_penalty", "fusion", "alpha"),
     tuning=lambda given: {"cost": "0.3,0.8", "eta": "0,16", "run_penalty": "0,0.8"},

@@ -7,7 +7,7 @@ from feature_cache import FeatureCache, TextSet
 from score.common_parameters import CLIP
 from score.errors import ScoreError
 from score.rule_parameters import IntervalsConfig
-from score.rules.base import Makes
+from score.rules.base import Explains, Makes
 from score.rules.segmentwise import Kernel, columns_from, segment_rule
 
 _NAMES = ("filter_threshold", "fusion", "alpha", "threshold", "window_penalty")
@@ -51,11 +51,18 @@ def fitting(cache: FeatureCache, config: IntervalsConfig) -> IntervalsConfig:
     return config
 
 
+def _explainer(config: IntervalsConfig, text: TextSet, cache: FeatureCache, inputs: Makes) -> Explains:
+    from score.explaining.intervals import IntervalsExplainer
+
+    return IntervalsExplainer(config, text, cache, inputs)
+
+
 INTERVALS = segment_rule(
     "intervals",
     intervals_kernel,
     IntervalsConfig,
     fitting,
+    _explainer,
     about="disjoint windows with the largest sum of length times probability above a threshold, less a penalty each",
     slowest_first=_NAMES,
     tuning=lambda given: {

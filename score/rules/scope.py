@@ -1,11 +1,19 @@
 """SCoPE's rule (docs/rules.md): labels compete for rows, the modalities change each other's costs, a gap decides."""
 
 from functools import cache as kept
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, TextSet
 from score.rule_parameters import ScopeConfig
-from score.rules.segmentwise import Kernel, columns_from, fitting_cosines, segment_rule
+from score.rules.base import Explains, Makes
+from score.rules.segmentwise import Kernel, columns_from, columns_of_one, fitting_cosines, say, segment_rule
+
+if TYPE_CHECKING:
+    from score.kernels.scope import ScopeWorkspace
+    from score.logits import Logits
 
 COLUMNS = (
     "cost", "memory_seconds", "exchange_form", "eta_visual_to_audio", "eta_audio_to_visual", "support", "smoothing",
@@ -45,11 +53,26 @@ def _workspace_bytes(labels: int, segments: int, _: int) -> int:
     return scope_workspace_bytes(labels, segments)
 
 
+def _explainer(config: ScopeConfig, text: TextSet, cache: FeatureCache, inputs: Makes) -> Explains:
+    from score.explaining.scope import ScopeExplainer
+    from score.kernels.scope import scope_workspace
+
+    kernel = _kernel()
+    constants, setting = kernel.constants(config, text, cache), columns_of_one(kernel, config)
+
+    def run(batch: "Logits") -> tuple[NDArray[np.uint64], "ScopeWorkspace"]:
+        workspace = scope_workspace(len(text.labels), cache.segments)
+        return say(kernel, batch, constants, setting, workspace)[0], workspace
+
+    return ScopeExplainer(config, text, cache, inputs, run)
+
+
 SCOPE = segment_rule(
     "scope",
     _kernel,
     ScopeConfig,
     fitting_cosines("scope"),
+    _explainer,
     about="SCoPE: labels compete for each row, the modalities change each other's costs, the largest gap decides",
     slowest_first=COLUMNS,
     workspace_bytes=_workspace_bytes,

@@ -19,7 +19,7 @@ from score.common_parameters import check_sound, sound_of
 from score.errors import ScoreError
 from score.parameters import Parameters, describe
 from score.reading import Reading
-from score.rules.base import Makes, Part, Rule, Split
+from score.rules.base import Explains, Makes, Part, Rule, Split
 
 if TYPE_CHECKING:
     from score.logits import Logits
@@ -55,6 +55,11 @@ class Kernel:
     slope: float
 
 
+def columns_of_one(kernel: Kernel, config: Parameters) -> NDArray[np.float64]:
+    """A setting as the kernel takes it, float64 (1, P)."""
+    return kernel.columns({name: np.array([value]) for name, value in config.to_dict().items()})
+
+
 class SegmentScorer:
     """One setting and one label set, ready for batches of clips (:class:`score.rules.base.ScoresClips`)."""
 
@@ -69,7 +74,7 @@ class SegmentScorer:
         self._kernel, self._given = kernel, (config, text, cache)
         self._make = kernel.inputs(config, text, cache)
         self._constants = kernel.constants(*self._given)
-        self._settings = kernel.columns({name: np.array([value]) for name, value in config.to_dict().items()})
+        self._settings = columns_of_one(kernel, config)
 
     def begin_file(self) -> None:
         """As :class:`score.rules.base.CarriesClips`."""
@@ -92,7 +97,7 @@ class SegmentScorer:
 
 
 def say(
-    kernel: Kernel, batch: "Logits", constants: Constants, setting: NDArray[np.float64]
+    kernel: Kernel, batch: "Logits", constants: Constants, setting: NDArray[np.float64], workspace: Any = None
 ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     """What a rule says of n clips.
 
@@ -101,6 +106,7 @@ def say(
         batch: of n clips.
         constants: as the kernel makes them.
         setting: float64 (1, P), as the kernel makes it.
+        workspace: as the kernel makes it, for whoever looks into it afterwards; None: one is made.
 
     Returns:
         uint64 (n, 3, C), segments that are on; float64 (n, 3, C, T), of which scores are made, where labels are on.
@@ -110,7 +116,7 @@ def say(
     if n:
         kernel.run(
             *kernel.clips(batch), *constants, setting, _no_truth(labels, segments),
-            kernel.workspace(labels, segments), np.zeros((1, 8)), on, value,
+            kernel.workspace(labels, segments) if workspace is None else workspace, np.zeros((1, 8)), on, value,
         )  # fmt: skip
     return on, value
 
@@ -221,6 +227,7 @@ def segment_rule(
     kernel: Callable[[], Kernel],
     parameters: type[Parameters],
     fitting: Callable[[FeatureCache, Any], Any],
+    explainer: Callable[[Any, TextSet, FeatureCache, Makes], Explains],
     **facts: Any,
 ) -> Rule:
     """A rule of one kernel, ``score.kernels.<name>.<name>_clips``; its plain reading is ``score.reference.<name>``.
@@ -232,6 +239,7 @@ def segment_rule(
         kernel: gives its kernel, when it is first needed.
         parameters: their class.
         fitting: as of :class:`Rule`; what is fixed in a space decides.
+        explainer: as of :class:`Rule`, given what clips are compared by.
         facts: the rest of a :class:`Rule`.
     """
     known = describe(parameters)
@@ -246,13 +254,16 @@ def segment_rule(
     def scorer(config: Any, text: TextSet, cache: FeatureCache) -> SegmentScorer:
         return SegmentScorer(kernel(), config, text, cache)
 
-    def inputs(config: Any, text: TextSet, cache: FeatureCache) -> Makes:
+    def make_inputs(config: Any, text: TextSet, cache: FeatureCache) -> Makes:
         return kernel().inputs(config, text, cache)
 
     def sweep(
         settings: NDArray[Any], space: "Space", cache: FeatureCache, text: TextSet, reading: Reading
     ) -> SegmentSweep:
         return SegmentSweep(kernel(), settings, space, cache, text, reading)
+
+    def explain(config: Any, text: TextSet, cache: FeatureCache, inputs: Makes | None = None) -> Explains:
+        return explainer(config, text, cache, inputs or make_inputs(config, text, cache))
 
     return Rule(
         name=name,
@@ -261,11 +272,12 @@ def segment_rule(
         settings=settings,
         check=check,
         scorer=scorer,
-        inputs=inputs,
+        inputs=make_inputs,
         sweep=sweep,
         kernel=lambda cache, reading: f"{name}.{name}_clips",
         reference=f"score.reference.{name}",
         inputs_by=tuple(each for each in ("compared", "sound", "center", "center_labels") if each in known),
+        explainer=explain,
         carrier=scorer if "carry" in known else None,
         **facts,
     )

@@ -10,7 +10,7 @@ from feature_cache import FeatureCache, Features, TextSet
 from score.common_parameters import NO_CENTER, check_sound
 from score.errors import ScoreError
 from score.rule_parameters import ThresholdConfig
-from score.rules.base import Makes
+from score.rules.base import Explains, Makes
 from score.rules.segmentwise import Kernel, columns_from, segment_rule
 
 _NAMES = ("smoothing", "threshold", "run_penalty", "fusion", "alpha")
@@ -86,11 +86,18 @@ def _tuning(given: Mapping[str, Any]) -> Mapping[str, str]:
     return found
 
 
+def _explainer(config: ThresholdConfig, text: TextSet, cache: FeatureCache, inputs: Makes) -> Explains:
+    from score.explaining.threshold import ThresholdExplainer
+
+    return ThresholdExplainer(config, text, cache, inputs)
+
+
 THRESHOLD = segment_rule(
     "threshold",
     threshold_kernel,
     ThresholdConfig,
     fitting,
+    _explainer,
     about="one threshold on probabilities or cosines of segments, a run penalty or a median filter",
     slowest_first=_NAMES,
     tuning=_tuning,

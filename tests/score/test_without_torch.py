@@ -7,6 +7,7 @@ import sys
 def test_scoring_imports_no_torch() -> None:
     code = (
         "import sys; from score import Annotations, Events, evaluate, score; import score.tuning.sweeper;"
+        "import score.view.app, score.view.serving;"
         "print(sorted({'torch', 'transformers', 'open_clip', 'av', 'extract'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
