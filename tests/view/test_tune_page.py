@@ -1,22 +1,21 @@
 """The page of `av2a tune` as people use it: a real server, a real cache with its videos, a real browser."""
 
-import os
+import json
 import re
 import shlex
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import pytest
 
 from extract import extract_videos, make_demo
 from tests.browser import SIZES, chromium, page_of
-from tests.command import AV2A, PATIENCE_SECONDS, av2a
+from tests.command import PATIENCE_SECONDS, av2a
+from tests.view.live import Live, tuning
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
@@ -38,44 +37,8 @@ class Made:
     @property
     def options(self) -> tuple[object, ...]:
         """That show everything."""
-        annotations = self.folder / "annotations"
-        return ("--videos", self.folder / "videos", "--annotations", annotations, "--dataset", "llp", "--split", "val")
-
-
-class Served:
-    """A server, which may be killed and started again on its port."""
-
-    def __init__(self, cwd: Path, cache: Path, *options: object) -> None:
-        self._cwd, self._words = cwd, [str(AV2A), "tune", str(cache), *map(str, options), "--no-browser", "--port"]
-        self.start("0")
-
-    def start(self, port: str = "") -> None:
-        """On the port of before."""
-        words = [*self._words, port or str(urlsplit(self.url).port)]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(
-            words, cwd=self._cwd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://127.0.0.1:"), self.url
-
-    def kill(self) -> None:
-        """At once."""
-        self.process.kill()
-        self.process.wait(PATIENCE_SECONDS)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
-@contextmanager
-def served(cwd: Path, cache: Path, *options: object) -> Iterator[Served]:
-    """A server, until the end."""
-    server = Served(cwd, cache, *options)
-    try:
-        yield server
-    finally:
-        server.kill()
+        folders = ("--videos", self.folder / "videos", "--annotations", self.folder / "annotations")
+        return (self.folder / "features.zarr", *folders, "--dataset", "llp", "--split", "val")
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +65,13 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(made: Made, outputs: Path) -> Iterator[Served]:
-    with served(outputs, made.folder / "features.zarr", *made.options) as found:
+def server(made: Made, outputs: Path) -> Iterator[Live]:
+    with tuning(*made.options, cwd=outputs) as found:
         yield found
 
 
 @pytest.fixture
-def page(browser: "Browser", server: Served) -> Iterator["Page"]:
+def page(browser: "Browser", server: Live) -> Iterator["Page"]:
     with opened(browser, server.url) as found:
         yield found
 
@@ -297,8 +260,8 @@ def test_a_link_shows_the_same(page: "Page", browser: "Browser") -> None:
 def test_what_is_written(page: "Page", outputs: Path, made: Made) -> None:
     from playwright.sync_api import expect
 
-    from score import settings_for
     from feature_cache import FeatureCache
+    from score import settings_for
 
     (outputs / "best.toml").write_text("alpha = 0.1\n")
     page.get_by_label("gamma, as a number").fill("2.5")
@@ -336,7 +299,7 @@ def test_the_best_is_found_and_its_map_chosen_from(page: "Page") -> None:
     settled(page)
     worst = float(figures_of(page)["segment-type-av"])
     page.get_by_text("a search from these values").click()
-    page.get_by_label("Vary").get_by_label("gamma").uncheck()
+    page.get_by_role("group", name="Vary").get_by_label("gamma").uncheck()
     expect(page.get_by_role("button", name="vary gamma in the search")).to_have_attribute("aria-pressed", "false")
     page.get_by_label("Seconds").fill("1")
     page.get_by_role("button", name="Find the best").click()
@@ -400,7 +363,7 @@ def test_an_older_answer_is_never_shown_after_a_newer_one(page: "Page") -> None:
     asked: list[int] = []
 
     def hold(route: "Route") -> None:
-        asked.append(route.request.post_data_json["seq"])
+        asked.append(json.loads(route.request.post_data or "")["seq"])
         held.append(route) if len(asked) == 1 else route.continue_()
 
     page.route("**/api/clip", hold)
@@ -429,7 +392,7 @@ def test_figures_are_dimmed_while_they_are_late(page: "Page") -> None:
     expect(cell).to_have_css("opacity", "1")
 
 
-def test_a_video_that_cannot_be_played(browser: "Browser", server: Served) -> None:
+def test_a_video_that_cannot_be_played(browser: "Browser", server: Live) -> None:
     with page_of(browser) as page:
         page.route("**/media/*", lambda route: route.fulfill(body=b"nothing", content_type="video/mp4"))
         page.goto(server.url)
@@ -442,13 +405,16 @@ def test_a_video_that_cannot_be_played(browser: "Browser", server: Served) -> No
 def test_the_server_is_killed_in_mid_drag_and_comes_back(browser: "Browser", made: Made, tmp_path: Path) -> None:
     from playwright.sync_api import expect
 
-    with served(tmp_path, made.folder / "features.zarr", *made.options) as server, opened(browser, server.url) as page:
+    with ExitStack() as servers:
+        server = servers.enter_context(tuning(*made.options, cwd=tmp_path))
+        page = servers.enter_context(opened(browser, server.url))
         settled(page)
         slider = page.locator("#p-threshold_stage1")
         drag(page, slider, 0.775, 0.6)
         settled(page)
         events = events_of(page)
-        server.kill()
+        server.process.kill()
+        server.process.wait(PATIENCE_SECONDS)
         box = slider.bounding_box()
         assert box is not None
         page.mouse.move(box["x"] + 0.96 * box["width"], box["y"] + box["height"] / 2, steps=8)
@@ -456,7 +422,7 @@ def test_the_server_is_killed_in_mid_drag_and_comes_back(browser: "Browser", mad
         expect(page.get_by_role("alert")).to_contain_text("start `av2a tune` again")
         assert events_of(page) == events
         moved = value_of(page, "threshold_stage1")
-        server.start()
+        servers.enter_context(tuning(*made.options, "--port", server.address[1], cwd=tmp_path))
         expect(page.get_by_role("alert")).to_have_count(0)
         settled(page)
         assert value_of(page, "threshold_stage1") == moved
@@ -470,7 +436,7 @@ def test_without_videos_and_annotations(browser: "Browser", made: Made, tmp_path
     from playwright.sync_api import expect
 
     shutil.copytree(made.folder / "features.zarr", tmp_path / "features.zarr")
-    with served(tmp_path, tmp_path / "features.zarr") as server, opened(browser, server.url) as page:
+    with tuning(cwd=tmp_path) as server, opened(browser, server.url) as page:
         shows(page, ".player-words", "--videos DIR")
         shows(page, ".figures-panel", "--annotations DIR --dataset NAME --split val")
         page.keyboard.press("ArrowRight")
@@ -487,7 +453,7 @@ def test_without_videos_and_annotations(browser: "Browser", made: Made, tmp_path
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_both_widths_light_and_dark(browser: "Browser", server: Served, size: str, dark: bool) -> None:
+def test_both_widths_light_and_dark(browser: "Browser", server: Live, size: str, dark: bool) -> None:
     with opened(browser, server.url, size, dark) as page:
         settled(page)
         width, height = SIZES[size]
@@ -507,7 +473,7 @@ def test_both_widths_light_and_dark(browser: "Browser", server: Served, size: st
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(browser: "Browser", server: Served, size: str, dark: bool) -> None:
+def test_axe_finds_nothing_serious(browser: "Browser", server: Live, size: str, dark: bool) -> None:
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", bypass_csp=True

@@ -5,6 +5,8 @@ import { el, setText } from "../shared/dom.js";
 import { STREAMS, STREAM_NAMES, SHOWN } from "../shared/words.js";
 
 const HEIGHT = 58;
+const LOW = 46;
+const LOW_WINDOW = "(max-height: 820px)";
 
 /** Three charts, one a stream. */
 export class Curves {
@@ -19,7 +21,7 @@ export class Curves {
     this.note = el("p", { class: "hint curves-note" });
     this.charts = SHOWN.map((stream) => new Chart(stream, hear));
     this.words = SHOWN.map((stream) => new Sentences(stream));
-    host.append(this.note, ...this.charts.map((chart) => chart.node));
+    host.append(...this.charts.map((chart) => chart.node), this.note);
     sentences.append(...this.words.map((words) => words.node));
     new ResizeObserver(() => this.fit()).observe(host);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
@@ -98,7 +100,7 @@ class Chart {
   fit() {
     const width = this.canvas.clientWidth;
     if (width === 0) return;
-    if (this.plot) this.plot.setSize({ width, height: HEIGHT });
+    if (this.plot) this.plot.setSize({ width, height: heightOfCurve() });
     else this.make(width);
   }
 
@@ -109,7 +111,7 @@ class Chart {
     this.plot = new uPlot(
       {
         width,
-        height: HEIGHT,
+        height: heightOfCurve(),
         padding: [4, 0, 4, 0],
         legend: { show: false },
         cursor: { show: false },
@@ -199,6 +201,10 @@ class Sentences {
       setText(this.lines[index], step);
     });
   }
+}
+
+function heightOfCurve() {
+  return matchMedia(LOW_WINDOW).matches ? LOW : HEIGHT;
 }
 
 function captionOf(why) {

@@ -18,6 +18,7 @@ export class Find {
     this.page = page;
     this.vary = new Set();
     this.boxes = new Map();
+    this.titles = new Map();
     this.names = el("div", { class: "vary-names" });
     const set = el("fieldset", { class: "vary" }, el("legend", { text: "Vary" }), this.names);
     this.seconds = el("input", {
@@ -60,6 +61,7 @@ export class Find {
     this.rule = rule;
     clear(this.names);
     this.boxes.clear();
+    this.titles = new Map(parameters.map((each) => [each.name, shortTitle(each)]));
     const known = parameters.filter((each) => each.searched && !each.why_not);
     const tuned = known.filter((each) => each.tuned);
     const numbers = known.filter((each) => each.kind === "number");
@@ -145,7 +147,8 @@ export class Find {
     const change = found.begun === null ? "" : `, ${signed(found.best.value - found.begun)}`;
     const tried = found.tried.toLocaleString("en");
     this.line.textContent = `${tried} settings tried: ${found.objective} ${found.best.value.toFixed(2)}${change}`;
-    this.map.show(found.vary, found.objective, found.points);
+    const titles = new Map(found.vary.map((name) => [name, this.titles.get(name) ?? name]));
+    this.map.show(titles, found.objective, found.points);
   }
 
   finish() {
@@ -163,6 +166,10 @@ export class Find {
       this.page.onFound(best.parameters, `the best found: ${best.value.toFixed(2)}`);
     }
   }
+}
+
+function shortTitle({ title, name }) {
+  return (title || name).replace(/ \(.*\)$/, "");
 }
 
 function figureOf(value) {

@@ -1,7 +1,6 @@
 // The map of what a search tried: two axes to choose, a dot a setting, the better the stronger.
 
 import { el, clear } from "../shared/dom.js";
-import { valueText } from "./controls.js";
 import { makeLabel } from "./parts.js";
 
 const HEIGHT = 190;
@@ -36,6 +35,7 @@ export class FindMap {
     host.append(this.node);
     this.points = [];
     this.names = [];
+    this.titles = [];
     this.at = 0;
     this.listen();
   }
@@ -63,15 +63,23 @@ export class FindMap {
     this.draw();
   }
 
-  /** Show what was tried: points of values of names, then of the objective, the best first. */
-  show(names, objective, points) {
-    const axes = [...names, objective];
+  /**
+   * Show what was tried.
+   * @param {Map<string, string>} titles of the parameters that vary, by name.
+   * @param {string} objective
+   * @param {Array<Array>} points values of those parameters, then the objective's, the best first.
+   */
+  show(titles, objective, points) {
+    const axes = [...titles.keys(), objective];
     if (axes.join() !== this.names.join()) {
       this.names = axes;
+      this.titles = [...titles.values(), objective];
       this.at = 0;
       this.axes.forEach((select, axis) => {
         clear(select);
-        select.append(...axes.map((name, index) => el("option", { text: name, attributes: { value: String(index) } })));
+        select.append(
+          ...this.titles.map((title, index) => el("option", { text: title, attributes: { value: String(index) } })),
+        );
         select.value = String(Math.min(axis, axes.length - 1));
       });
     }
@@ -94,7 +102,7 @@ export class FindMap {
   tell() {
     const point = this.points[this.at];
     if (!point) return;
-    const text = this.names.map((name, place) => `${name} ${valueText(point[place] ?? "–")}`).join(", ");
+    const text = this.titles.map((title, place) => `${title} ${shortText(point[place])}`).join(", ");
     this.said.textContent = `${this.at + 1}. of ${this.points.length}: ${text}`;
     this.place.setAttribute("aria-valuemin", "1");
     this.place.setAttribute("aria-valuemax", String(this.points.length));
@@ -180,7 +188,12 @@ export class FindMap {
     ctx.textAlign = "right";
     ctx.fillText(x.ends[1], width - ROOM.right, HEIGHT - 10);
     ctx.textAlign = "center";
-    ctx.fillText(`${this.names[x.place]} →`, width / 2, HEIGHT - 10);
+    ctx.fillText(`${this.titles[x.place]} →`, width / 2, HEIGHT - 10, width - 2 * ROOM.left);
+    ctx.translate(ROOM.left - 16, HEIGHT / 2 - 10);
+    ctx.rotate(-Math.PI / 2);
+    ctx.fillText(`${this.titles[y.place]} →`, 0, 0, HEIGHT - 2 * ROOM.bottom);
+    ctx.rotate(Math.PI / 2);
+    ctx.translate(16 - ROOM.left, 10 - HEIGHT / 2);
   }
 }
 
@@ -191,4 +204,9 @@ function dot(ctx, [x, y], radius) {
 
 function shortNumber(value) {
   return String(Number(value.toPrecision(3)));
+}
+
+function shortText(value) {
+  if (typeof value === "number") return String(Number(value.toPrecision(4)));
+  return value ?? "–";
 }

@@ -109,7 +109,7 @@ export class Outputs {
   }
 
   async showCommand() {
-    const line = el("textarea", { id: "command-line", attributes: { readonly: "", rows: 4, spellcheck: "false" } });
+    const line = el("textarea", { id: "command-line", attributes: { readonly: "", rows: 7, spellcheck: "false" } });
     const said = makeLine();
     const copy = makeButton("Copy", null, "primary");
     copy.addEventListener("click", async () => {
@@ -129,5 +129,6 @@ export class Outputs {
     }
     const label = makeLabel("This line writes what the page shows, to the byte:", "command-line");
     this.open("The command", label, line, said, this.row(copy));
+    copy.focus();
   }
 }

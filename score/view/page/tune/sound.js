@@ -7,7 +7,7 @@ import { makeButton } from "./parts.js";
 
 const MOST_BYTES = 64 * 2 ** 20;
 const KEPT = 4;
-const HEIGHT = 52;
+const HEIGHT = 44;
 const RATE = 16000;
 
 /** The strip of sound below the video. */
