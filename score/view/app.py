@@ -88,7 +88,7 @@ class Calls:
         self.reads: dict[str, Callable[[], Any]] = {
             "state": self.state,
             "find": lambda: tools.finder.state,
-            "words": lambda: tools.words.state,
+            "words": self.words_state,
             "alive": lambda: {"session": tools.desk.session, "changed": tools.desk.opened.what_changed() or None},
         }
         self.changes: dict[str, Answer] = {
@@ -226,10 +226,15 @@ class Calls:
         self._tools.words.add(labels if isinstance(labels, list) else [])
         return {"status": "working"}
 
+    def words_state(self) -> dict[str, Any]:
+        """How far new labels are."""
+        found = self._tools.words.state
+        return {**found, "error": found["error"] and self._tools.say(found["error"])}
+
     def warm(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to load the encoders."""
         self._tools.words.warm()
-        return self._tools.words.state
+        return self.words_state()
 
     def reopen(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """Open the cache again."""
