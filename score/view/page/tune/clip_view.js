@@ -173,8 +173,8 @@ export class ClipView {
 }
 
 /**
- * Which label's events are explained in a clip where none was chosen: that of before where it is there, else that of the
- * strongest event.
+ * Which label's events are explained in a clip where none was chosen: that of before where it is there, else that of
+ * the strongest event.
  */
 export function labelToExplain({ events, truth }, label) {
   const there = [...events, ...(truth ?? [])];

@@ -16,7 +16,8 @@ export class Controls {
   /**
    * @param {HTMLElement} host
    * @param {{onInput: function(string, *, string), onDone: function(string), onVary: function(string, boolean)}} hear
-   *   onInput at every move of a slider, with a name of the gesture, onDone when it is let go, onVary when a pin is set or taken away.
+   *   onInput at every move of a slider, with a name of the gesture, onDone when it is let go, onVary when a pin is set
+   *   or taken away.
    */
   constructor(host, hear) {
     this.host = host;

@@ -4,8 +4,8 @@ import uPlot from "/vendor/uplot/uPlot.esm.js";
 import { el, setText } from "../shared/dom.js";
 import { STREAMS, STREAM_NAMES, SHOWN } from "../shared/words.js";
 
-const HEIGHT = 58;
-const LOW = 46;
+const CURVE_HEIGHT = 58;
+const LOW_HEIGHT = 46;
 const LOW_WINDOW = "(max-height: 820px)";
 
 /** Three charts, one a stream. */
@@ -204,7 +204,7 @@ class Sentences {
 }
 
 function heightOfCurve() {
-  return matchMedia(LOW_WINDOW).matches ? LOW : HEIGHT;
+  return matchMedia(LOW_WINDOW).matches ? LOW_HEIGHT : CURVE_HEIGHT;
 }
 
 function captionOf(why) {

@@ -7,7 +7,7 @@ import { makeButton } from "./parts.js";
 
 const MOST_BYTES = 64 * 2 ** 20;
 const KEPT = 4;
-const HEIGHT = 44;
+const SOUND_HEIGHT = 44;
 const RATE = 16000;
 
 /** The strip of sound below the video. */
@@ -94,7 +94,7 @@ export class Sound {
     this.wave = WaveSurfer.create({
       container: this.canvas,
       cspNonce: this.nonce,
-      height: spectrogram ? 0 : HEIGHT,
+      height: spectrogram ? 0 : SOUND_HEIGHT,
       waveColor: ink("--heard"),
       progressColor: ink("--heard"),
       cursorColor: ink("--accent"),
@@ -113,7 +113,7 @@ export class Sound {
 
   addSpectrogram() {
     const plugin = Spectrogram.create({
-      height: HEIGHT,
+      height: SOUND_HEIGHT,
       labels: false,
       fftSamples: 512,
       frequencyMax: RATE / 2,
