@@ -77,7 +77,7 @@ export class ClipView {
   clear(labels) {
     this.setLabels(labels);
     this.timelines.show({ duration: this.duration, segment: this.segment, layers: [], truth: null, chosen: null });
-    this.curves.show(null, "", this);
+    this.curves.show(undefined, "", this);
   }
 
   /** Take other labels. */
@@ -96,9 +96,10 @@ export class ClipView {
    * Show an answer of /api/clip.
    * @param {{id: string, missing: string|null}} row of the clip.
    * @param {object} answer
-   * @param {{label: number|null, segment: number}} chosen
+   * @param {{label: number|null, segment: number, explained: boolean}} chosen the label, a segment's seconds, and
+   *   whether the answer was asked to explain that label.
    */
-  show(row, answer, { label, segment }) {
+  show(row, answer, { label, segment, explained }) {
     this.duration = answer.duration;
     this.segment = segment;
     const { duration } = answer;
@@ -108,7 +109,8 @@ export class ClipView {
     this.timelines.show({ duration, segment, layers, truth: answer.truth, chosen: label });
     const shown = answer.why?.label ?? label;
     if (shown !== null && this.select.value !== String(shown)) this.select.value = String(shown);
-    this.curves.show(answer.why, shown === null ? "" : plainText(this.labels[shown] ?? ""), { duration, segment });
+    if (explained)
+      this.curves.show(answer.why, shown === null ? "" : plainText(this.labels[shown] ?? ""), { duration, segment });
     this.curves.setTime(this.time);
   }
 

@@ -29,7 +29,7 @@ export class Curves {
 
   /**
    * Show a label.
-   * @param {object|null} why of /api/clip.
+   * @param {object|null|undefined} why of /api/clip; undefined: not known yet.
    * @param {string} label its word.
    * @param {{duration: number, segment: number}} clip
    */
@@ -208,6 +208,7 @@ function heightOfCurve() {
 }
 
 function captionOf(why) {
+  if (why === undefined) return "";
   if (why === null) return "This rule does not say why events are there.";
   if (why.note) return why.note;
   return `Solid: ${why.unit} of the label; dashed: what it has to exceed; shaded: its events.`;

@@ -207,7 +207,7 @@ class TunePage {
     }
   }
 
-  showClip(answer, { clip, text }) {
+  showClip(answer, { clip, text, label }) {
     this.status.right();
     if (clip !== this.clip || text !== this.settings.text) return;
     const row = this.state.clips[clip];
@@ -220,7 +220,8 @@ class TunePage {
       }
     }
     document.title = `${plainText(row.id)} · av2a tune`;
-    this.view.show(row, answer, { label: this.label, segment: this.state.cache.segment_seconds });
+    const segment = this.state.cache.segment_seconds;
+    this.view.show(row, answer, { label: this.label, segment, explained: label === this.label });
   }
 
   showRows(answer, { text }) {
