@@ -35,6 +35,7 @@ export class ClipView {
     this.trouble = el("p", { class: "hint trouble", attributes: { role: "status" } });
     this.player = new Player(stage, {
       onTime: (time) => this.showTime(time),
+      onState: (playing) => playing && setText(this.trouble, ""),
       onError: (text) => setText(this.trouble, text),
     });
     this.select = el("select", { id: "why-label" });
