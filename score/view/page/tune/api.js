@@ -22,11 +22,12 @@ export class GoneError extends Error {}
 /** The server as this page knows it. */
 export class Api {
   /**
-   * @param {{onGone: function(), onAlive: function({session: string, changed: string|null}, boolean)}} hear
-   *   onAlive is told at each look whether the server had been gone before it.
+   * @param {{onGone: function(), onAlive: function({session: string, changed: string|null}, boolean),
+   *   onRefused: function(Error)}} hear onAlive is told at each look whether the server had been gone before it; onRefused
+   *   that one is there again which does not let this page in.
    */
-  constructor({ onGone, onAlive }) {
-    this.hear = { onGone, onAlive };
+  constructor({ onGone, onAlive, onRefused }) {
+    this.hear = { onGone, onAlive, onRefused };
     this.page = Array.from(crypto.getRandomValues(new Uint32Array(2)), (part) => part.toString(36)).join("");
     this.token = new URLSearchParams(location.search).get("token");
     this.seq = 0;
@@ -98,6 +99,7 @@ export class Api {
       await this.hear.onAlive(alive, before);
     } catch (error) {
       if (!(error instanceof ApiError)) this.lose();
+      else if (this.gone) this.hear.onRefused(error);
     }
   }
 

@@ -21,6 +21,7 @@ class TunePage {
     this.api = new Api({
       onGone: () => this.status.banner("gone", GONE),
       onAlive: (alive, gone_before) => this.alive(alive, gone_before),
+      onRefused: (error) => this.status.banner("gone", `The server was started again: ${error.message}.`),
     });
     this.clip = 0;
     this.label = null;
