@@ -501,6 +501,27 @@ def test_both_widths_light_and_dark(browser: "Browser", server: Live, size: str,
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_long_names_stay_within(browser: "Browser", server: Live, size: str) -> None:
+    def with_long_names(route: "Route") -> None:
+        state = route.fetch().json()
+        state["cache"]["path"] = "/" + "x" * 300
+        state["texts"][0]["labels"] = [f"{label} and so on" * 30 for label in state["texts"][0]["labels"]]
+        state["clips"] = [{**clip, "id": clip["id"] * 30} for clip in state["clips"]]
+        route.fulfill(json=state)
+
+    with page_of(browser, size) as page:
+        page.route("**/api/state", with_long_names)
+        page.goto(server.url)
+        shows(page, ".clip-title", "demo_")
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
+        for column in page.locator("main > *").all():
+            box = column.bounding_box()
+            assert box is not None
+            assert 0 < box["x"] + box["width"] <= SIZES[size][0]
+
+
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_serious(browser: "Browser", server: Live, size: str, dark: bool) -> None:
     width, height = SIZES[size]

@@ -23,8 +23,8 @@ export class GoneError extends Error {}
 export class Api {
   /**
    * @param {{onGone: function(), onAlive: function({session: string, changed: string|null}, boolean),
-   *   onRefused: function(Error)}} hear onAlive is told at each look whether the server had been gone before it; onRefused
-   *   that one is there again which does not let this page in.
+   *   onRefused: function(Error)}} hear onAlive is told at each look whether the server had been gone before it;
+   *   onRefused that one is there again which does not let this page in.
    */
   constructor({ onGone, onAlive, onRefused }) {
     this.hear = { onGone, onAlive, onRefused };
