@@ -317,6 +317,23 @@ def test_stitched(browser: "Browser", tmp_path: Path) -> None:
         assert page.evaluate("document.querySelector('video').currentTime") < 6.3
 
 
+def test_events_that_overlap_are_all_seen(browser: "Browser", tmp_path: Path) -> None:
+    from score.view.report import write_report
+
+    clips: Made = {
+        "a": [("audio", "Dog", 0, 3), ("audio", "Dog", 1, 4), ("audio", "Dog", 3, 4), ("audio", "Cat", 0, 1)]
+    }
+    write_report(tmp_path / "r.html", {"a": made_events(clips, LABELS, segments=SECONDS)})
+    with _opened(browser, (tmp_path / "r.html").as_uri()) as page:
+        boxes = [each.bounding_box() for each in page.locator(".event").all()]
+        tops = [(round(box["x"]), round(box["y"]), box["height"]) for box in boxes if box is not None]
+        (first, upper, height), (_, lower, _), (last, same, _), (cat, below, _) = tops
+        assert upper + height <= lower
+        assert (same, cat) == (upper, first)
+        assert last > first
+        assert below >= lower + height
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_accessible(opened: Opened, dark: bool) -> None:
     """No serious or critical fault that axe-core finds."""
