@@ -179,6 +179,19 @@ def test_keys(opened: Opened) -> None:
         until(page, "document.querySelector('video').currentTime > 1.2")
         page.keyboard.press(" ")
         assert page.evaluate("document.querySelector('video').paused")
+        page.get_by_role("button", name="Dog, heard, 0–4 s, score 1.00").click()
+        until(page, "!document.querySelector('video').paused && document.querySelector('video').currentTime > 0.1")
+        page.keyboard.press(" ")  # the page's: an event was clicked, not walked to
+        assert page.evaluate("document.querySelector('video').paused")
+        page.get_by_role("slider", name="Time").focus()
+        while not page.evaluate("document.activeElement.className").startswith("event"):
+            page.keyboard.press("Tab")  # over names of rows, to the one event that is a stop
+            assert page.evaluate("document.activeElement !== document.body")
+        assert page.evaluate("document.activeElement.title") == "Dog, heard, 0–4 s, score 1.00"
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.title") == "Dog, heard, 0–4 s, truth"
+        assert title(page) == "dog"
+        page.evaluate("document.activeElement.blur()")
         page.keyboard.press("ArrowUp")
         assert title(page) == "cat"
         assert page.evaluate("location.hash") == "#cat"

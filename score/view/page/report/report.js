@@ -65,7 +65,8 @@ function onReportKey(event, list, view, tabs) {
     ArrowUp: () => list.step(-1),
     ArrowDown: () => list.step(1),
   }[event.key];
-  if (!act || (event.key === " " && at.closest("button, input"))) return;
+  const clicked = at.closest(".event") && !view.timelines.walking;
+  if (!act || (event.key === " " && !clicked && at.closest("button, input"))) return;
   if (at.closest("[role=tab], input")) return;
   event.preventDefault();
   act();
