@@ -108,10 +108,11 @@ def title(page: "Page") -> str:
 
 
 def names(page: "Page") -> list[str]:
-    """Of the clips in the list, from above."""
+    """Of the clips in the list, from above; a screen reader has them in the same order."""
     rows = page.locator("[role=option]").all()
     found = [(row.bounding_box(), row.locator(".clip-name").inner_text()) for row in rows]
-    return [name for _, name in sorted(found, key=lambda each: (each[0] or {"y": 0})["y"])]
+    assert found == sorted(found, key=lambda each: (each[0] or {"y": 0})["y"])
+    return [name for _, name in found]
 
 
 def at(page: "Page") -> float:
