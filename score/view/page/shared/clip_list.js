@@ -196,6 +196,11 @@ export class ClipList {
       this.shown.set(number, node);
     }
     for (const node of free) node.root.remove();
+    let place = this.inner.firstChild; // nodes stand in the order that is seen
+    for (const { root } of this.shown.values()) {
+      if (root === place) place = place.nextSibling;
+      else this.inner.insertBefore(root, place);
+    }
     const active = this.shown.get(this.chosen);
     if (active) this.view.setAttribute("aria-activedescendant", active.root.id);
     else this.view.removeAttribute("aria-activedescendant");
