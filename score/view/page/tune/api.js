@@ -4,6 +4,8 @@ const LATE_MS = 150;
 const ALIVE_MS = 2000;
 const GONE_MS = 700;
 const PATIENCE_MS = 2500;
+const TOO_MANY = 429;
+const TOO_MANY_MS = 300;
 
 /** What the server refused, in its own line. */
 export class ApiError extends Error {
@@ -45,6 +47,20 @@ export class Api {
   /** What a path answers to a body. */
   post(path, body = {}) {
     return this.request(path, { method: "POST", body: JSON.stringify(body) });
+  }
+
+  /** The server's state, as soon as it has one; onWrong hears why it has none yet. */
+  async firstState(onWrong) {
+    for (;;) {
+      try {
+        const state = await this.get("/api/state");
+        this.gone = false;
+        return state;
+      } catch (error) {
+        if (!(error instanceof GoneError)) onWrong(error);
+        await new Promise((done) => setTimeout(done, GONE_MS));
+      }
+    }
   }
 
   async request(path, options) {
@@ -135,7 +151,7 @@ export class Channel {
           this.waiting ??= body;
           break;
         }
-        this.refused(error, body);
+        await this.refused(error, body);
       }
     }
     this.busy = false;
@@ -150,9 +166,14 @@ export class Channel {
     this.hear.onAnswer(answer, body);
   }
 
-  refused(error, body) {
+  async refused(error, body) {
     if (error instanceof ApiError && error.status === 409 && error.answer?.stale) {
       this.waiting ??= { ...body, seq: this.api.next() };
+      return;
+    }
+    if (error instanceof ApiError && error.status === TOO_MANY) {
+      await new Promise((done) => setTimeout(done, TOO_MANY_MS));
+      this.waiting ??= body;
       return;
     }
     this.rest();

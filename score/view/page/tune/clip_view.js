@@ -35,6 +35,7 @@ export class ClipView {
     this.trouble = el("p", { class: "hint trouble", attributes: { role: "status" } });
     this.player = new Player(stage, {
       onTime: (time) => this.showTime(time),
+      onState: (playing) => playing && setText(this.trouble, ""),
       onError: (text) => setText(this.trouble, text),
     });
     this.select = el("select", { id: "why-label" });
@@ -77,7 +78,7 @@ export class ClipView {
   clear(labels) {
     this.setLabels(labels);
     this.timelines.show({ duration: this.duration, segment: this.segment, layers: [], truth: null, chosen: null });
-    this.curves.show(null, "", this);
+    this.curves.show(undefined, "", this);
   }
 
   /** Take other labels. */
@@ -96,9 +97,10 @@ export class ClipView {
    * Show an answer of /api/clip.
    * @param {{id: string, missing: string|null}} row of the clip.
    * @param {object} answer
-   * @param {{label: number|null, segment: number}} chosen
+   * @param {{label: number|null, segment: number, explained: boolean}} chosen the label, a segment's seconds, and
+   *   whether the answer was asked to explain that label.
    */
-  show(row, answer, { label, segment }) {
+  show(row, answer, { label, segment, explained }) {
     this.duration = answer.duration;
     this.segment = segment;
     const { duration } = answer;
@@ -108,7 +110,8 @@ export class ClipView {
     this.timelines.show({ duration, segment, layers, truth: answer.truth, chosen: label });
     const shown = answer.why?.label ?? label;
     if (shown !== null && this.select.value !== String(shown)) this.select.value = String(shown);
-    this.curves.show(answer.why, shown === null ? "" : plainText(this.labels[shown] ?? ""), { duration, segment });
+    if (explained)
+      this.curves.show(answer.why, shown === null ? "" : plainText(this.labels[shown] ?? ""), { duration, segment });
     this.curves.setTime(this.time);
   }
 
@@ -173,8 +176,8 @@ export class ClipView {
 }
 
 /**
- * Which label's events are explained in a clip where none was chosen: that of before where it is there, else that of the
- * strongest event.
+ * Which label's events are explained in a clip where none was chosen: that of before where it is there, else that of
+ * the strongest event.
  */
 export function labelToExplain({ events, truth }, label) {
   const there = [...events, ...(truth ?? [])];

@@ -16,7 +16,8 @@ export class Controls {
   /**
    * @param {HTMLElement} host
    * @param {{onInput: function(string, *, string), onDone: function(string), onVary: function(string, boolean)}} hear
-   *   onInput at every move of a slider, with a name of the gesture, onDone when it is let go, onVary when a pin is set or taken away.
+   *   onInput at every move of a slider, with a name of the gesture, onDone when it is let go, onVary when a pin is set
+   *   or taken away.
    */
   constructor(host, hear) {
     this.host = host;
@@ -65,6 +66,7 @@ class Control {
     const { parameter, id } = this;
     const title = makeLabel(this.title, id, "control-title");
     const hint = el("p", { id: `${id}-hint`, class: "hint", text: this.disabled ? parameter.why_not : parameter.help });
+    this.hint = hint;
     this.reset = makeButton("usual", () => this.put(this.usual, "usual"), "quiet reset");
     this.pin = makeButton(
       "vary",
@@ -150,11 +152,19 @@ class Control {
     const box = this.box ?? this.text;
     if (!fits(this.parameter, value)) {
       box?.setAttribute("aria-invalid", "true");
+      this.hint.textContent = `It has to be ${rangeOf(this.parameter)}.`;
       return;
     }
-    box?.removeAttribute("aria-invalid");
+    this.right();
     this.hear.onInput(this.parameter.name, value, `${this.parameter.name} ${how}`);
     if (how) this.hear.onDone(this.parameter.name);
+  }
+
+  right() {
+    const box = this.box ?? this.text;
+    if (!box?.hasAttribute("aria-invalid")) return;
+    box.removeAttribute("aria-invalid");
+    this.hint.textContent = this.parameter.help;
   }
 
   show(value, usual) {
@@ -167,7 +177,7 @@ class Control {
     if (this.slider) this.paint(value);
     if (this.box) {
       this.box.value = text;
-      this.box.removeAttribute("aria-invalid");
+      this.right();
     }
     if (this.select) this.select.value = value;
     if (this.check) this.check.checked = value;
@@ -188,4 +198,10 @@ class Control {
   showVary(varies) {
     this.pin.setAttribute("aria-pressed", String(varies));
   }
+}
+
+function rangeOf({ kind, low, high, metavar }) {
+  if (kind === "text") return `a text: ${metavar}`;
+  const number = kind === "count" ? "a whole number" : "a number";
+  return high === null ? `${number} from ${low} on` : `${number} from ${low} to ${high}`;
 }

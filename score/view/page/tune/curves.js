@@ -4,8 +4,8 @@ import uPlot from "/vendor/uplot/uPlot.esm.js";
 import { el, setText } from "../shared/dom.js";
 import { STREAMS, STREAM_NAMES, SHOWN } from "../shared/words.js";
 
-const HEIGHT = 58;
-const LOW = 46;
+const CURVE_HEIGHT = 58;
+const LOW_HEIGHT = 46;
 const LOW_WINDOW = "(max-height: 820px)";
 
 /** Three charts, one a stream. */
@@ -29,7 +29,7 @@ export class Curves {
 
   /**
    * Show a label.
-   * @param {object|null} why of /api/clip.
+   * @param {object|null|undefined} why of /api/clip; undefined: not known yet.
    * @param {string} label its word.
    * @param {{duration: number, segment: number}} clip
    */
@@ -204,10 +204,11 @@ class Sentences {
 }
 
 function heightOfCurve() {
-  return matchMedia(LOW_WINDOW).matches ? LOW : HEIGHT;
+  return matchMedia(LOW_WINDOW).matches ? LOW_HEIGHT : CURVE_HEIGHT;
 }
 
 function captionOf(why) {
+  if (why === undefined) return "";
   if (why === null) return "This rule does not say why events are there.";
   if (why.note) return why.note;
   return `Solid: ${why.unit} of the label; dashed: what it has to exceed; shaded: its events.`;

@@ -51,7 +51,8 @@ export class Figures {
       return;
     }
     const found = dataset.found < dataset.clips ? `${dataset.found} of ${dataset.clips}` : `${dataset.clips}`;
-    this.about.textContent = `${dataset.title ?? dataset.name}${dataset.split ? ` ${dataset.split}` : ""}, ${found} clips`;
+    const whose = [dataset.title ?? dataset.name, dataset.split].filter(Boolean).join(" ");
+    this.about.textContent = `${whose}, ${found} clips`;
     for (const name of new Set([...dataset.shown, ...dataset.figures])) this.addRow(name);
     this.showAll(false);
   }

@@ -74,6 +74,7 @@ export class Find {
       this.names.append(el("span", { class: "vary-name" }, box, label));
     }
     this.showVary();
+    this.showMap();
   }
 
   /** Vary a parameter, or leave it as it is. */
@@ -108,13 +109,14 @@ export class Find {
     await this.follow();
   }
 
-  /** Go on with a search that is running, as after the page was loaded again. */
+  /** Show what was found before the page was loaded again, and go on with a search that is running. */
   async resume() {
     if (!this.can || this.running) return;
     const found = await this.page.api.get("/api/find");
-    if (!found.running) return;
+    if (!found.best) return;
     this.asked = null;
-    await this.follow();
+    if (found.running) await this.follow();
+    else this.show(found);
   }
 
   async follow() {
@@ -147,8 +149,18 @@ export class Find {
     const change = found.begun === null ? "" : `, ${signed(found.best.value - found.begun)}`;
     const tried = found.tried.toLocaleString("en");
     this.line.textContent = `${tried} settings tried: ${found.objective} ${found.best.value.toFixed(2)}${change}`;
-    const titles = new Map(found.vary.map((name) => [name, this.titles.get(name) ?? name]));
-    this.map.show(titles, found.objective, found.points);
+    this.showMap();
+  }
+
+  /** The map is of the rule that was searched, and of no other. */
+  showMap() {
+    const { rule, vary, objective, points } = this.found ?? {};
+    if (rule !== this.rule || !points) {
+      this.map.show(new Map(), "", []);
+      return;
+    }
+    const titles = new Map(vary.map((name) => [name, this.titles.get(name) ?? name]));
+    this.map.show(titles, objective, points);
   }
 
   finish() {

@@ -3,7 +3,7 @@
 import { el, clear } from "../shared/dom.js";
 import { makeLabel } from "./parts.js";
 
-const HEIGHT = 190;
+const MAP_HEIGHT = 190;
 const ROOM = { left: 44, right: 10, top: 10, bottom: 30 };
 const NEAR = 12;
 
@@ -126,7 +126,7 @@ export class FindMap {
 
   spots() {
     const width = this.place.clientWidth - ROOM.left - ROOM.right;
-    const height = HEIGHT - ROOM.top - ROOM.bottom;
+    const height = MAP_HEIGHT - ROOM.top - ROOM.bottom;
     const [x, y] = [this.scale(0), this.scale(1)];
     const at = (point) => [
       ROOM.left + x.part(point[x.place] ?? 0) * width,
@@ -152,7 +152,7 @@ export class FindMap {
     if (width === 0 || this.points.length === 0) return;
     const ratio = devicePixelRatio;
     this.canvas.width = width * ratio;
-    this.canvas.height = HEIGHT * ratio;
+    this.canvas.height = MAP_HEIGHT * ratio;
     const ctx = this.canvas.getContext("2d");
     ctx.scale(ratio, ratio);
     const style = getComputedStyle(this.place);
@@ -177,23 +177,23 @@ export class FindMap {
 
   drawAxes(ctx, ink, width, x, y) {
     ctx.strokeStyle = ink("--line");
-    ctx.strokeRect(ROOM.left - 6, 4, width - ROOM.left, HEIGHT - ROOM.bottom);
+    ctx.strokeRect(ROOM.left - 6, 4, width - ROOM.left, MAP_HEIGHT - ROOM.bottom);
     ctx.fillStyle = ink("--dim");
     ctx.font = "11px system-ui, sans-serif";
     ctx.textAlign = "right";
     ctx.fillText(y.ends[1], ROOM.left - 10, ROOM.top + 6, ROOM.left - 10);
-    ctx.fillText(y.ends[0], ROOM.left - 10, HEIGHT - ROOM.bottom, ROOM.left - 10);
+    ctx.fillText(y.ends[0], ROOM.left - 10, MAP_HEIGHT - ROOM.bottom, ROOM.left - 10);
     ctx.textAlign = "left";
-    ctx.fillText(x.ends[0], ROOM.left - 6, HEIGHT - 10);
+    ctx.fillText(x.ends[0], ROOM.left - 6, MAP_HEIGHT - 10);
     ctx.textAlign = "right";
-    ctx.fillText(x.ends[1], width - ROOM.right, HEIGHT - 10);
+    ctx.fillText(x.ends[1], width - ROOM.right, MAP_HEIGHT - 10);
     ctx.textAlign = "center";
-    ctx.fillText(`${this.titles[x.place]} →`, width / 2, HEIGHT - 10, width - 2 * ROOM.left);
-    ctx.translate(ROOM.left - 16, HEIGHT / 2 - 10);
+    ctx.fillText(`${this.titles[x.place]} →`, width / 2, MAP_HEIGHT - 10, width - 2 * ROOM.left);
+    ctx.translate(ROOM.left - 16, MAP_HEIGHT / 2 - 10);
     ctx.rotate(-Math.PI / 2);
-    ctx.fillText(`${this.titles[y.place]} →`, 0, 0, HEIGHT - 2 * ROOM.bottom);
+    ctx.fillText(`${this.titles[y.place]} →`, 0, 0, MAP_HEIGHT - 2 * ROOM.bottom);
     ctx.rotate(Math.PI / 2);
-    ctx.translate(16 - ROOM.left, 10 - HEIGHT / 2);
+    ctx.translate(16 - ROOM.left, 10 - MAP_HEIGHT / 2);
   }
 }
 

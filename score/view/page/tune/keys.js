@@ -62,7 +62,8 @@ function takesKey(node, key) {
   const arrow = key.startsWith("Arrow");
   if (node instanceof HTMLInputElement) return node.type === "range" ? arrow : key === " ";
   if (node.closest("video, audio")) return arrow || key === " ";
-  if (node.closest("[role=listbox], [role=slider], [role=tablist], [role=grid]")) return arrow || key === " ";
+  if (node.closest("[role=slider]")) return arrow || key === " ";
+  if (node.closest(".event")) return false; // space goes on playing, or stops it; Enter plays the event
   return key === " " && node.closest("button, summary, a") !== null;
 }
 

@@ -3,7 +3,7 @@
 import { clear } from "../shared/dom.js";
 import { ClipList } from "../shared/clip_list.js";
 import { plainText } from "../shared/words.js";
-import { Api, GoneError } from "./api.js";
+import { Api } from "./api.js";
 import { Asking } from "./asking.js";
 import { ClipView, labelToExplain } from "./clip_view.js";
 import { Frame } from "./frame.js";
@@ -12,7 +12,6 @@ import { Settings } from "./settings.js";
 import { SidePanel } from "./side_panel.js";
 import { Status } from "./status.js";
 
-const AGAIN_MS = 700;
 const GONE = "The server does not answer: start `av2a tune` again; this page goes on by itself.";
 const byId = (id) => document.getElementById(id);
 
@@ -30,7 +29,8 @@ class TunePage {
 
   /** Load the state, build the page, show a clip. */
   async start() {
-    this.state = await this.firstState();
+    this.state = await this.api.firstState((error) => this.status.banner("wrong", error.message));
+    for (const name of ["gone", "wrong"]) this.status.banner(name, null);
     this.settings = new Settings(this.state);
     this.build();
     const begun = JSON.stringify(this.settings.snapshot());
@@ -43,20 +43,6 @@ class TunePage {
     this.api.watch();
     addEventListener("hashchange", () => this.readAddress());
     await this.side.find.resume();
-  }
-
-  async firstState() {
-    for (;;) {
-      try {
-        const state = await this.api.get("/api/state");
-        this.api.gone = false;
-        for (const name of ["gone", "wrong"]) this.status.banner(name, null);
-        return state;
-      } catch (error) {
-        if (!(error instanceof GoneError)) this.status.banner("wrong", error.message);
-        await new Promise((done) => setTimeout(done, AGAIN_MS));
-      }
-    }
   }
 
   build() {
@@ -221,7 +207,7 @@ class TunePage {
     }
   }
 
-  showClip(answer, { clip, text }) {
+  showClip(answer, { clip, text, label }) {
     this.status.right();
     if (clip !== this.clip || text !== this.settings.text) return;
     const row = this.state.clips[clip];
@@ -234,7 +220,8 @@ class TunePage {
       }
     }
     document.title = `${plainText(row.id)} · av2a tune`;
-    this.view.show(row, answer, { label: this.label, segment: this.state.cache.segment_seconds });
+    const segment = this.state.cache.segment_seconds;
+    this.view.show(row, answer, { label: this.label, segment, explained: label === this.label });
   }
 
   showRows(answer, { text }) {
@@ -254,7 +241,7 @@ class TunePage {
         0,
       );
     this.label = label !== null && label < this.labels.length ? label : null;
-    if (this.label !== null) this.fresh = false;
+    this.fresh = this.label === null;
   }
 
   writeAddress() {
@@ -264,8 +251,8 @@ class TunePage {
 
   readAddress() {
     if (location.hash === this.address) return;
-    const place = this.settings.fromHash(location.hash);
-    this.put(() => {});
+    let place;
+    this.put(() => (place = this.settings.fromHash(location.hash)));
     this.takePlace(place);
     this.list.select(this.clip);
     this.askAll();
@@ -289,9 +276,8 @@ class TunePage {
   }
 
   async loadAgain() {
-    const id = this.state.clips[this.clip]?.id;
+    const [id, text] = [this.state.clips[this.clip]?.id, this.settings.text];
     this.state = await this.api.get("/api/state");
-    const text = this.settings.text;
     this.settings.adopt(this.state);
     if (this.settings.text !== text) this.label = null;
     this.clip = Math.max(

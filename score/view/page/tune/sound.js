@@ -6,8 +6,8 @@ import { el, clear } from "../shared/dom.js";
 import { makeButton } from "./parts.js";
 
 const MOST_BYTES = 64 * 2 ** 20;
-const KEPT = 4;
-const HEIGHT = 44;
+const KEPT = 3;
+const SOUND_HEIGHT = 44;
 const RATE = 16000;
 
 /** The strip of sound below the video. */
@@ -51,7 +51,7 @@ export class Sound {
       const found = await this.decoded(place.url);
       if (turn !== this.turn) return;
       this.samples = cutOut(found, place.start, duration);
-      this.say(this.samples === null ? "no sound in this clip" : "");
+      this.say("");
       this.draw();
     } catch (error) {
       if (turn === this.turn) this.say(error.message);
@@ -94,7 +94,7 @@ export class Sound {
     this.wave = WaveSurfer.create({
       container: this.canvas,
       cspNonce: this.nonce,
-      height: spectrogram ? 0 : HEIGHT,
+      height: spectrogram ? 0 : SOUND_HEIGHT,
       waveColor: ink("--heard"),
       progressColor: ink("--heard"),
       cursorColor: ink("--accent"),
@@ -113,7 +113,7 @@ export class Sound {
 
   addSpectrogram() {
     const plugin = Spectrogram.create({
-      height: HEIGHT,
+      height: SOUND_HEIGHT,
       labels: false,
       fftSamples: 512,
       frequencyMax: RATE / 2,
@@ -147,19 +147,24 @@ async function readSound(url) {
   const bytes = await response.arrayBuffer();
   const decoder = new OfflineAudioContext(1, 1, RATE);
   try {
-    return await decoder.decodeAudioData(bytes);
+    return mixed(await decoder.decodeAudioData(bytes));
   } catch {
     throw new Error("no waveform: there is no sound in the file, or none that this browser decodes");
   }
 }
 
-function cutOut(buffer, start, duration) {
-  const from = Math.round(start * buffer.sampleRate);
-  const length = Math.max(Math.round(duration * buffer.sampleRate), 1);
-  const found = new Float32Array(length);
+function mixed(buffer) {
+  const found = new Float32Array(buffer.length);
   for (let channel = 0; channel < buffer.numberOfChannels; channel += 1) {
-    const part = buffer.getChannelData(channel).subarray(from, from + length);
+    const part = buffer.getChannelData(channel);
     for (let index = 0; index < part.length; index += 1) found[index] += part[index] / buffer.numberOfChannels;
   }
+  return found;
+}
+
+function cutOut(samples, start, duration) {
+  const found = new Float32Array(Math.max(Math.round(duration * RATE), 1));
+  const from = Math.round(start * RATE);
+  found.set(samples.subarray(from, from + found.length));
   return found;
 }

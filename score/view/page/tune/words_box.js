@@ -4,7 +4,7 @@ import { el } from "../shared/dom.js";
 import { makeButton, makeLabel, makeLine } from "./parts.js";
 import { GoneError } from "./api.js";
 
-const LOOK_MS = 250;
+const WORDS_LOOK_MS = 250;
 
 /** Labels of a text, one a line, each once. */
 export function labelsOf(text) {
@@ -84,7 +84,7 @@ export class WordsBox {
         return;
       }
       if (found.status === "warming") this.line.textContent = "the text encoder is being loaded …";
-      await new Promise((done) => setTimeout(done, LOOK_MS));
+      await new Promise((done) => setTimeout(done, WORDS_LOOK_MS));
     }
   }
 }
