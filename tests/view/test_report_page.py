@@ -331,6 +331,22 @@ def test_stitched(browser: "Browser", tmp_path: Path) -> None:
         assert page.evaluate("document.querySelector('video').currentTime") < 6.3
 
 
+def test_sound_alone(browser: "Browser", tmp_path: Path) -> None:
+    from score.view.report import write_report
+    from tests.media import make_wav, tone
+
+    (tmp_path / "videos").mkdir()
+    make_wav(tmp_path / "videos" / "cat.wav", tone(SECONDS, 8000), 8000)
+    write_report(tmp_path / "r.html", {"a": made_events({"cat": A["cat"]}, LABELS)}, videos=tmp_path / "videos")
+    with _opened(browser, (tmp_path / "r.html").as_uri()) as page:
+        assert page.locator(".player-words").inner_text() == "♪ sound alone"
+        page.get_by_role("button", name="Cat, heard, 2–3 s, score 1.00").click()
+        until(page, "document.querySelector('video').currentTime > 2.2")
+        page.get_by_role("checkbox", name="repeat").check()
+        until(page, "document.querySelector('video').currentTime > 2.8")
+        until(page, "document.querySelector('video').currentTime < 2.5")  # again from where it began
+
+
 def test_events_that_overlap_are_all_seen(browser: "Browser", tmp_path: Path) -> None:
     from score.view.report import write_report
 
