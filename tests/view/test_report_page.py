@@ -255,8 +255,11 @@ def test_several_files(opened: Opened) -> None:
         assert abs(marked["x"] - event["x"] - event["width"] / 2) < 2
         heard = page.get_by_role("region", name="heard", exact=True)
         assert heard.locator(".diff").count() == 0
+        first = page.locator("[role=option]").first
+        assert first.locator(".clip-wrong").inner_text().endswith("% wrong")
         page.get_by_role("combobox", name="order", exact=True).select_option("difference")
         assert names(page)[0] == "dog"
+        assert first.locator(".clip-wrong").inner_text().startswith("≠ ")
         page.get_by_role("tab", name="Overview").click()
         assert page.get_by_role("columnheader", name="b − a, 95 %").is_visible()
 
