@@ -214,6 +214,7 @@ def test_the_command(events: Events, tmp_path: Path) -> None:
         (("list.csv",), 1, "name what is true, too: --annotations"),
         (("events.json", "-o", "events.json"), 2, "is a file of events: name another --output"),
         (("--truth", "list.csv"), 2, "Missing option '--dataset'"),
+        (("--split", "val"), 2, "Missing option '--dataset': whose annotations --split means"),
         (("events.json", "--embed", "much"), 2, "'much' is no size, as 500k or 2M"),
         (("events.json", "--videos", "gone"), 1, "gone is not there: name the folder of the videos: --videos"),
         (("events.json", "--dataset", "llp", "--annotations", "gone"), 1, "gone is not there"),

@@ -255,8 +255,11 @@ def test_several_files(opened: Opened) -> None:
         assert abs(marked["x"] - event["x"] - event["width"] / 2) < 2
         heard = page.get_by_role("region", name="heard", exact=True)
         assert heard.locator(".diff").count() == 0
+        first = page.locator("[role=option]").first
+        assert first.locator(".clip-wrong").inner_text().endswith("% wrong")
         page.get_by_role("combobox", name="order", exact=True).select_option("difference")
         assert names(page)[0] == "dog"
+        assert first.locator(".clip-wrong").inner_text().startswith("≠ ")
         page.get_by_role("tab", name="Overview").click()
         assert page.get_by_role("columnheader", name="b − a, 95 %").is_visible()
 
@@ -329,6 +332,22 @@ def test_stitched(browser: "Browser", tmp_path: Path) -> None:
         page.get_by_role("button", name="Dog, heard, 0–2 s, score 1.00").click()
         until(page, "document.querySelector('video').paused && document.querySelector('video').currentTime > 5")
         assert page.evaluate("document.querySelector('video').currentTime") < 6.3
+
+
+def test_sound_alone(browser: "Browser", tmp_path: Path) -> None:
+    from score.view.report import write_report
+    from tests.media import make_wav, tone
+
+    (tmp_path / "videos").mkdir()
+    make_wav(tmp_path / "videos" / "cat.wav", tone(SECONDS, 8000), 8000)
+    write_report(tmp_path / "r.html", {"a": made_events({"cat": A["cat"]}, LABELS)}, videos=tmp_path / "videos")
+    with _opened(browser, (tmp_path / "r.html").as_uri()) as page:
+        assert page.locator(".player-words").inner_text() == "♪ sound alone"
+        page.get_by_role("button", name="Cat, heard, 2–3 s, score 1.00").click()
+        until(page, "document.querySelector('video').currentTime > 2.2")
+        page.get_by_role("checkbox", name="repeat").check()
+        until(page, "document.querySelector('video').currentTime > 2.8")
+        until(page, "document.querySelector('video').currentTime < 2.5")  # again from where it began
 
 
 def test_events_that_overlap_are_all_seen(browser: "Browser", tmp_path: Path) -> None:
