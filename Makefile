@@ -75,6 +75,7 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.rules
 	$(BIN)/python -m benchmarks.tune
+	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.resume
