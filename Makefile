@@ -14,7 +14,7 @@ LAION_TESTS := tests/extract/test_laion_clap.py tests/extract/test_clap_from_lai
 	tests/feature_cache/test_verify.py tests/score/test_golden_scoring.py tests/extract/test_backbones.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-laion test-sed lint lint-platforms bench vendor dist clean
+.PHONY: help setup demo test test-slow test-laion test-sed lint lint-platforms bench vendor pictures dist clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,7 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.rules
 	$(BIN)/python -m benchmarks.tune
+	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.extract
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.resume
@@ -82,6 +83,9 @@ bench: setup  ## every benchmark, printed; figures and machines are in docs/benc
 
 vendor: setup  ## what the pages take from others, fetched again with npm and compared with its hashes
 	$(BIN)/python -m score.view.vendored
+
+pictures: setup  ## the pictures of pages in docs/, from the tests (needs a Chromium)
+	AV2A_PICTURES=docs AV2A_BROWSER=required $(BIN)/python -m pytest tests/view/test_tune_page.py -k "widths or report"
 
 dist: setup  ## an sdist and a wheel in ./dist, looked into and installed without PyTorch
 	rm -rf dist

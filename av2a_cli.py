@@ -1412,7 +1412,9 @@ def report_command(
 def _check_report(
     files: Sequence[Path], output: Path, dataset: str | None, given: Mapping[str, Path | None]
 ) -> None:  # fmt: skip
-    if dataset is None and (named := [option for option, value in given.items() if value is not None]):
+    named = [option for option, value in given.items() if value is not None]
+    named += [f"--{name}" for name in ("split", "stream", "partial") if _on_the_command_line(name)]
+    if dataset is None and named:
         raise click.UsageError(f"Missing option '--dataset': whose annotations {named[0]} means.")
     if any(file.exists() and output.exists() and file.samefile(output) for file in files):
         raise click.UsageError(f"{output} is a file of events: name another --output")

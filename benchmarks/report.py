@@ -76,8 +76,11 @@ def as_truth(events: Events) -> Annotations:
 
 def opened(report: Path) -> None:
     """Open a report in a browser, and say when its first clip stood there, and how the list moves."""
-    from tests.browser import chromium, page_of
+    from tests.browser import chromium, find_browser, page_of
 
+    if find_browser() is None:
+        print("no Chromium was found: nothing is opened (AV2A_BROWSER names it)")
+        return
     with chromium() as browser:
         shown, gaps, typed = [], [], 0.0
         for _ in range(OPENED):

@@ -1,12 +1,14 @@
 """A real browser for tests of pages: Chromium, driven through Playwright; skipped in one line where none is found.
 
-``AV2A_BROWSER`` names the program; "required" makes a failure of what would be skipped.
+``AV2A_BROWSER`` names the program; "required" makes a failure of what would be skipped. ``AV2A_PICTURES`` names a
+folder for the pictures that stand in the documents (`make pictures`).
 """
 
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,3 +64,11 @@ def page_of(browser: "Browser", size: str = "laptop", dark: bool = False) -> Ite
         assert said == []
     finally:
         context.close()
+
+
+def picture(page: "Page", name: str) -> None:
+    """Keep what is on the screen, where somebody wants it."""
+    folder = os.environ.get("AV2A_PICTURES")
+    if folder:
+        page.mouse.move(0, 0)
+        page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled", caret="hide")

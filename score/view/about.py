@@ -99,8 +99,10 @@ def about_comparison(found: Comparison) -> dict[str, Any]:
 
 def _about(report: Report, in_split: int) -> dict[str, Any]:
     notes = [f"{report.ignored} {report.left_out} were left out"] if report.ignored else []
+    dataset = find_dataset(report.kind)
     return {
-        "dataset": find_dataset(report.kind).title,
+        "dataset": dataset.title,
+        "objective": dataset.objective,
         "split": report.split,
         "clips": report.n_found,
         "in_split": in_split,

@@ -75,8 +75,7 @@ def link(path: Path, folder: Path) -> str:
         below = os.path.relpath(path, folder or ".")
     except ValueError:  # on another drive
         return path.resolve().as_uri()
-    url = quote(os.fsencode(Path(below).as_posix()))
-    return f"./{url}" if ":" in url.partition("/")[0] else url
+    return quote(os.fsencode(Path(below).as_posix()))
 
 
 def encoded(path: Path) -> Iterator[str]:

@@ -5,14 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from score.choices import KERNEL_STREAMS, STREAMS
-from score.datasets import Annotations
+from score.datasets import Annotations, find_dataset
 from score.datasets.values import Annotation
 from score.formats.base import EventBlock, joined
 from score.runs import Runs, joined_runs, overlaps
 
 
 def true_events(annotations: Annotations, clips: Mapping[str, int], labels: Mapping[str, int]) -> EventBlock:
-    """What is annotated in clips, of the streams that are; what touches or overlaps is one.
+    """What is annotated in clips, of the streams that are and that count; what touches or overlaps is one.
 
     Where nobody says what is both seen and heard, it is what is each at the same time.
 
@@ -31,7 +31,8 @@ def true_events(annotations: Annotations, clips: Mapping[str, int], labels: Mapp
     if annotations.audiovisual is not None:
         both = _runs(annotations.audiovisual, clips, labels, size)
     found = dict(zip(KERNEL_STREAMS, (visual, audio, both), strict=True))
-    streams = ((number, name) for number, name in enumerate(STREAMS) if name in annotations.streams)
+    counted = {*annotations.streams} & {*find_dataset(annotations.kind).streams}
+    streams = ((number, name) for number, name in enumerate(STREAMS) if name in counted)
     return joined([_block(number, found[name], size) for number, name in streams])
 
 

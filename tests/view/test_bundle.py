@@ -8,32 +8,12 @@ import pytest
 from score.view import bundle as bundling
 from score.view.bundle import PAGE, bundle, source_hash
 
-MOST_LINES, MOST_COLUMNS = 300, 120
-MODULES = sorted(PAGE.rglob("*.js"))
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_modules_of_pages(module: Path) -> None:
-    text = module.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    assert len(lines) <= MOST_LINES
-    assert max(map(len, lines)) <= MOST_COLUMNS
-    assert lines[0].startswith("//")
-    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "var "):
-        assert word not in text, word
-
 
 def test_the_report_is_one_script() -> None:
     script = bundle(PAGE / "report" / "report.js")
     assert not re.search(r"^(import|export)\b", script, re.MULTILINE)
     assert script.index("class TimelineRow") < script.index("class Timelines") < script.index("class ClipView")
     assert script.count("class Timelines ") == 1
-
-
-def test_pages_keep_to_their_policy() -> None:
-    """No markup of a page has scripts, styles or handlers of its own."""
-    for page in PAGE.rglob("*.html"):
-        assert not re.search(r"\son\w+=|style=|javascript:", page.read_text(encoding="utf-8")), page
 
 
 @pytest.mark.parametrize(

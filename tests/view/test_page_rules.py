@@ -1,4 +1,4 @@
-"""The pages' own rules (docs/design.md 7): no markup is made of texts, nothing comes from elsewhere, files stay small."""
+"""The pages' own rules (docs/design.md 7): no markup is made of texts, nothing comes from elsewhere."""
 
 import re
 from pathlib import Path

@@ -108,10 +108,11 @@ def title(page: "Page") -> str:
 
 
 def names(page: "Page") -> list[str]:
-    """Of the clips in the list, from above."""
+    """Of the clips in the list, from above; a screen reader has them in the same order."""
     rows = page.locator("[role=option]").all()
     found = [(row.bounding_box(), row.locator(".clip-name").inner_text()) for row in rows]
-    return [name for _, name in sorted(found, key=lambda each: (each[0] or {"y": 0})["y"])]
+    assert found == sorted(found, key=lambda each: (each[0] or {"y": 0})["y"])
+    return [name for _, name in found]
 
 
 def at(page: "Page") -> float:
@@ -179,6 +180,19 @@ def test_keys(opened: Opened) -> None:
         until(page, "document.querySelector('video').currentTime > 1.2")
         page.keyboard.press(" ")
         assert page.evaluate("document.querySelector('video').paused")
+        page.get_by_role("button", name="Dog, heard, 0–4 s, score 1.00").click()
+        until(page, "!document.querySelector('video').paused && document.querySelector('video').currentTime > 0.1")
+        page.keyboard.press(" ")  # the page's: an event was clicked, not walked to
+        assert page.evaluate("document.querySelector('video').paused")
+        page.get_by_role("slider", name="Time").focus()
+        while not page.evaluate("document.activeElement.className").startswith("event"):
+            page.keyboard.press("Tab")  # over names of rows, to the one event that is a stop
+            assert page.evaluate("document.activeElement !== document.body")
+        assert page.evaluate("document.activeElement.title") == "Dog, heard, 0–4 s, score 1.00"
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.title") == "Dog, heard, 0–4 s, truth"
+        assert title(page) == "dog"
+        page.evaluate("document.activeElement.blur()")
         page.keyboard.press("ArrowUp")
         assert title(page) == "cat"
         assert page.evaluate("location.hash") == "#cat"
@@ -241,8 +255,11 @@ def test_several_files(opened: Opened) -> None:
         assert abs(marked["x"] - event["x"] - event["width"] / 2) < 2
         heard = page.get_by_role("region", name="heard", exact=True)
         assert heard.locator(".diff").count() == 0
+        first = page.locator("[role=option]").first
+        assert first.locator(".clip-wrong").inner_text().endswith("% wrong")
         page.get_by_role("combobox", name="order", exact=True).select_option("difference")
         assert names(page)[0] == "dog"
+        assert first.locator(".clip-wrong").inner_text().startswith("≠ ")
         page.get_by_role("tab", name="Overview").click()
         assert page.get_by_role("columnheader", name="b − a, 95 %").is_visible()
 
@@ -315,6 +332,39 @@ def test_stitched(browser: "Browser", tmp_path: Path) -> None:
         page.get_by_role("button", name="Dog, heard, 0–2 s, score 1.00").click()
         until(page, "document.querySelector('video').paused && document.querySelector('video').currentTime > 5")
         assert page.evaluate("document.querySelector('video').currentTime") < 6.3
+
+
+def test_sound_alone(browser: "Browser", tmp_path: Path) -> None:
+    from score.view.report import write_report
+    from tests.media import make_wav, tone
+
+    (tmp_path / "videos").mkdir()
+    make_wav(tmp_path / "videos" / "cat.wav", tone(SECONDS, 8000), 8000)
+    write_report(tmp_path / "r.html", {"a": made_events({"cat": A["cat"]}, LABELS)}, videos=tmp_path / "videos")
+    with _opened(browser, (tmp_path / "r.html").as_uri()) as page:
+        assert page.locator(".player-words").inner_text() == "♪ sound alone"
+        page.get_by_role("button", name="Cat, heard, 2–3 s, score 1.00").click()
+        until(page, "document.querySelector('video').currentTime > 2.2")
+        page.get_by_role("checkbox", name="repeat").check()
+        until(page, "document.querySelector('video').currentTime > 2.8")
+        until(page, "document.querySelector('video').currentTime < 2.5")  # again from where it began
+
+
+def test_events_that_overlap_are_all_seen(browser: "Browser", tmp_path: Path) -> None:
+    from score.view.report import write_report
+
+    clips: Made = {
+        "a": [("audio", "Dog", 0, 3), ("audio", "Dog", 1, 4), ("audio", "Dog", 3, 4), ("audio", "Cat", 0, 1)]
+    }
+    write_report(tmp_path / "r.html", {"a": made_events(clips, LABELS, segments=SECONDS)})
+    with _opened(browser, (tmp_path / "r.html").as_uri()) as page:
+        boxes = [each.bounding_box() for each in page.locator(".event").all()]
+        tops = [(round(box["x"]), round(box["y"]), box["height"]) for box in boxes if box is not None]
+        (first, upper, height), (_, lower, _), (last, same, _), (cat, below, _) = tops
+        assert upper + height <= lower
+        assert (same, cat) == (upper, first)
+        assert last > first
+        assert below >= lower + height
 
 
 @pytest.mark.parametrize("dark", [False, True])

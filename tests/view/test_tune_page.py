@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extract import extract_videos, make_demo
-from tests.browser import SIZES, chromium, page_of
+from tests.browser import SIZES, chromium, page_of, picture
 from tests.command import PATIENCE_SECONDS, av2a
 from tests.view.live import Live, tuning
 
@@ -498,6 +498,8 @@ def test_both_widths_light_and_dark(browser: "Browser", server: Live, size: str,
             ".map((node) => node.outerHTML)"
         )
         assert [node for node in cut if "row-name" not in node and "event" not in node] == []
+        if size == "laptop" or not dark:  # those that docs/tune.md shows
+            picture(page, f"tune-{size}{'-dark' if dark else ''}")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -545,3 +547,25 @@ def test_axe_finds_nothing_serious(browser: "Browser", server: Live, size: str, 
         assert found == []
     finally:
         context.close()
+
+
+def test_a_report_of_the_same_events(browser: "Browser", made: Made, tmp_path: Path) -> None:
+    """Its pages hold together what the demo's parts are: two rules' events, truth, videos."""
+    for words in (
+        ("score", made.options[0], "-o", "av2a.json"),
+        ("score", made.options[0], "--rule", "exchange", "-o", "exchange.json"),
+        ("report", "av2a.json", *made.options[1:], "-o", "one.html"),
+        ("report", "av2a.json", "exchange.json", *made.options[1:], "-o", "two.html"),
+    ):
+        done = av2a(*words, cwd=tmp_path)
+        assert done.code == 0, done.err
+    for name, layers in (("one", 1), ("two", 2)):
+        with page_of(browser) as page:
+            page.goto((tmp_path / f"{name}.html").as_uri() + "#demo_val_000")
+            shows(page, ".clip-title", "demo_val_000")
+            assert page.locator(".lane.layer .event").count() > 0
+            assert page.locator(".row").first.locator(".lane.layer").count() == layers
+            page.locator("video").evaluate(
+                "video => video.readyState > 1 || new Promise((there) => video.onloadeddata = there)"
+            )
+            picture(page, "report" if name == "one" else "report-two")

@@ -36,6 +36,7 @@ export class ClipView {
       onPlay: (onset, offset) => this.play(onset, offset),
       onLabel: (label) => this.choose(label),
     });
+    host.append(el("p", { class: "keys-hint", text: "Keys: space plays, ← → a segment, ↑ ↓ a clip." }));
     this.player.media.addEventListener("loadedmetadata", () => this.lengthen());
   }
 

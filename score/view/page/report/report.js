@@ -15,6 +15,7 @@ function startReport() {
   const host = clear(document.getElementById("page"));
   const left = el("div", { class: "panel left" });
   const right = el("section", { class: "panel right", attributes: { "aria-label": "Clip" } });
+  right.classList.toggle("without-videos", !data.raw.clips.place.some(Boolean));
   const clips = el("div", { class: "page-clips", id: "page-clips", attributes: { role: "tabpanel" } }, left, right);
   const whole = el("div", { class: "page-whole", id: "page-whole", attributes: { role: "tabpanel" } });
   const tabs = new ReportTabs([["Clips", clips], ["Overview", whole]]);
@@ -64,7 +65,8 @@ function onReportKey(event, list, view, tabs) {
     ArrowUp: () => list.step(-1),
     ArrowDown: () => list.step(1),
   }[event.key];
-  if (!act || (event.key === " " && at.closest("button, input"))) return;
+  const clicked = at.closest(".event") && !view.timelines.walking;
+  if (!act || (event.key === " " && !clicked && at.closest("button, input"))) return;
   if (at.closest("[role=tab], input")) return;
   event.preventDefault();
   act();
@@ -86,8 +88,8 @@ function headFigures(data) {
   const { figures } = data.about;
   const host = el("dl", { class: "head-figures" });
   if (!figures) return host;
-  const wrong = data.raw.clips.wrong?.figure;
-  const rows = [...figures.rows].sort((a, b) => Number(b[0] === wrong) - Number(a[0] === wrong));
+  const first = ([name]) => Number(name === figures.objective);
+  const rows = [...figures.rows].sort((a, b) => first(b) - first(a));
   for (const [name, values] of rows.slice(0, MOST_FIGURES_ON_TOP)) {
     const value = el("dd", { text: values.map(figureText).join(" / ") });
     host.append(el("div", {}, el("dt", { text: plainText(name) }), value));

@@ -196,6 +196,11 @@ export class ClipList {
       this.shown.set(number, node);
     }
     for (const node of free) node.root.remove();
+    let place = this.inner.firstChild; // nodes stand in the order that is seen
+    for (const { root } of this.shown.values()) {
+      if (root === place) place = place.nextSibling;
+      else this.inner.insertBefore(root, place);
+    }
     const active = this.shown.get(this.chosen);
     if (active) this.view.setAttribute("aria-activedescendant", active.root.id);
     else this.view.removeAttribute("aria-activedescendant");
@@ -227,9 +232,11 @@ export class ClipList {
     node.root.setAttribute("aria-selected", number === this.chosen);
     node.root.setAttribute("aria-setsize", this.order.length);
     node.root.setAttribute("aria-posinset", at + 1);
-    if (node.row === row && node.names === this.labels) return;
+    const apart = this.several && (!this.truth || this.byOrder.value === "difference");
+    if (node.row === row && node.names === this.labels && node.apart === apart) return;
     node.row = row;
     node.names = this.labels;
+    node.apart = apart;
     const name = plainText(row.id);
     setText(node.name, name);
     node.root.title = row.missing ? `${name} (without ${row.missing})` : name;
@@ -241,8 +248,10 @@ export class ClipList {
     });
     const labels = row.labels.map((label) => plainText(this.labels[label] ?? "")).join(", ");
     setText(node.labels, row.counts && !labels ? "no events" : labels);
-    const wrong = this.truth && row.wrong !== null && row.wrong !== undefined;
-    setText(node.wrong, wrong ? `${figureText(row.wrong)} % wrong` : "");
-    node.wrong.classList.toggle("bad", wrong && row.wrong >= 50);
+    const far = apart ? row.differs : this.truth ? row.wrong : null;
+    const known = far !== null && far !== undefined;
+    const said = apart ? (far === 0 ? "equal" : `≠ ${figureText(far)} %`) : `${figureText(far)} % wrong`;
+    setText(node.wrong, known ? said : "");
+    node.wrong.classList.toggle("bad", known && far >= 50);
   }
 }

@@ -75,6 +75,7 @@ export class Player {
     });
     this.video.addEventListener("play", () => this.state(true));
     this.video.addEventListener("pause", () => this.state(false));
+    this.video.addEventListener("timeupdate", () => this.stopAtEnd()); // frames do not come to a tab out of sight
     this.video.addEventListener("ended", () => this.reached());
     this.video.addEventListener("error", () => this.failed());
   }
@@ -184,9 +185,14 @@ export class Player {
 
   tick() {
     if (this.video.paused) return;
-    if (this.wanted === null && this.time >= (this.until ?? this.duration) - 0.005) this.reached();
+    this.stopAtEnd();
     this.tell();
     this.frame = requestAnimationFrame(() => this.tick());
+  }
+
+  stopAtEnd() {
+    if (this.video.paused || this.wanted !== null || !this.place) return;
+    if (this.time >= (this.until ?? this.duration) - 0.005) this.reached();
   }
 
   reached() {

@@ -44,7 +44,7 @@ export class Timelines {
 
   listen() {
     this.byPointer = false;
-    this.walking = false;
+    this.walking = false; // whether the focus came here by keyboard
     this.root.addEventListener("pointerdown", () => {
       this.byPointer = true;
     });

@@ -3,6 +3,8 @@
 import { el, setText } from "./dom.js";
 import { plainText, spanText } from "./words.js";
 
+const LANE_HEIGHT = 18;
+
 /** A row; its nodes are made once and used again as events move. */
 export class TimelineRow {
   /**
@@ -50,7 +52,7 @@ export class TimelineRow {
   }
 
   newLane() {
-    const lane = { tag: el("span", { class: "lane-tag" }), track: el("div", { class: "track" }), events: [] };
+    const lane = { tag: el("span", { class: "lane-tag" }), track: el("div", { class: "track" }), events: [], most: 1 };
     lane.root = el("div", { class: "lane" }, lane.tag, lane.track);
     this.tracks.append(lane.root);
     return lane;
@@ -65,7 +67,13 @@ export class TimelineRow {
       const score = el("span", { class: "event-score" });
       const root = el("button", { class: "event", attributes: { type: "button", tabindex: -1 } }, score);
       node.track.append(root);
-      node.events.push({ root, score, said: "", onset: NaN, offset: NaN, duration: NaN, on: false });
+      const unset = { onset: NaN, offset: NaN, duration: NaN, level: 0, most: 1 };
+      node.events.push({ root, score, said: "", on: false, ...unset });
+    }
+    const { levels, most } = levelsOf(lane.events);
+    if (node.most !== most) {
+      node.most = most;
+      node.track.style.height = most > 1 ? `${LANE_HEIGHT * most + 2}px` : "";
     }
     lane.events.forEach((event, at) => {
       const shown = node.events[at];
@@ -80,6 +88,13 @@ export class TimelineRow {
         shown.root.setAttribute("aria-label", said);
         setText(shown.score, scored);
       }
+      if (shown.level !== levels[at] || shown.most !== most) {
+        shown.level = levels[at];
+        shown.most = most;
+        shown.root.style.top = most > 1 ? `${2 + LANE_HEIGHT * levels[at]}px` : "";
+        shown.root.style.bottom = most > 1 ? "auto" : "";
+        shown.root.style.height = most > 1 ? `${LANE_HEIGHT - 2}px` : "";
+      }
       if (shown.onset === onset && shown.offset === offset && shown.duration === facts.duration) return;
       shown.onset = onset;
       shown.offset = offset;
@@ -87,6 +102,20 @@ export class TimelineRow {
       placeSpan(shown.root, onset, offset, facts.duration);
     });
   }
+}
+
+/** Events that overlap lie below each other: the level of each, and how many there are. */
+function levelsOf(events) {
+  const levels = new Array(events.length).fill(0);
+  const ends = [];
+  const order = events.map((_, at) => at).sort((a, b) => events[a][2] - events[b][2] || events[a][3] - events[b][3]);
+  for (const at of order) {
+    let level = ends.findIndex((end) => end <= events[at][2] + 1e-6);
+    if (level < 0) level = ends.push(0) - 1;
+    levels[at] = level;
+    ends[level] = events[at][3];
+  }
+  return { levels, most: Math.max(1, ends.length) };
 }
 
 /**
