@@ -552,8 +552,8 @@ def test_axe_finds_nothing_serious(browser: "Browser", server: Live, size: str, 
 def test_a_report_of_the_same_events(browser: "Browser", made: Made, tmp_path: Path) -> None:
     """Its pages hold together what the demo's parts are: two rules' events, truth, videos."""
     for words in (
-        ("score", made.options[0], "-o", "av2a.json"),
-        ("score", made.options[0], "--rule", "exchange", "-o", "exchange.json"),
+        ("score", made.options[0], "--text", "demo", "-o", "av2a.json"),
+        ("score", made.options[0], "--text", "demo", "--rule", "exchange", "-o", "exchange.json"),
         ("report", "av2a.json", *made.options[1:], "-o", "one.html"),
         ("report", "av2a.json", "exchange.json", *made.options[1:], "-o", "two.html"),
     ):
