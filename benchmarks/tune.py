@@ -131,7 +131,7 @@ def main() -> None:
             with sync_playwright() as playwright:
                 flags = ["--no-sandbox", "--disable-dev-shm-usage"]
                 browser = playwright.chromium.launch(executable_path=find(options.browser), args=flags)
-                page = browser.new_page(viewport={"width": 1280, "height": 720})
+                page = browser.new_page(viewport={"width": 1280, "height": 720}, bypass_csp=True)  # to wait for marks
                 page.goto(url)
                 for rule in RULES:
                     report(page, rule, moves)
