@@ -28,6 +28,7 @@ from score.tuning.rescorer import Rescorer
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
 from score.view.clip_rows import clip_columns, disagreement, percents
+from score.view.kept_inputs import KeptInputs
 from score.view.opened import OpenedCache
 from score.view.true_events import annotated_labels, true_events
 
@@ -76,6 +77,7 @@ class Desk:
         self.session = uuid.uuid4().hex[:12]
         self._held: OrderedDict[tuple[Any, ...], HeldSplit] = OrderedDict()
         self._holding = threading.Lock()
+        self._inputs = KeptInputs()
         self.opened = OpenedCache(path)
         self._lay_annotations()
 
@@ -90,6 +92,7 @@ class Desk:
             if opened.identity != self.opened.identity:
                 self._held.clear()
             self.opened = opened
+        self._inputs.clear()
         self._lay_annotations()
 
     def _lay_annotations(self) -> None:
@@ -158,7 +161,9 @@ class Desk:
         known, given = describe(rule.parameters), setting["parameters"]
         for name, value in given.items():
             each = known.get(name)
-            if each is not None and each.kind == "text" and value not in {each.default, "cache", *self._texts_allowed}:
+            if each is None or each.kind != "text":
+                continue
+            if not isinstance(value, str) or value not in {each.default, "cache", *self._texts_allowed}:
                 raise ScoreError(
                     f"{name} is {shortened(repr(value), 60)}: here it is {each.default} or cache, or what was given "
                     "when this was started"
@@ -197,15 +202,15 @@ class Desk:
         """Events of a clip: stream, label, onset, offset, score; those that :func:`score.score` finds."""
         opened, rule = self.opened, rule_of(config)
         features = opened.features(number)
-        config = rule.fitting(opened.cache, config)
+        config = rule.fitting(opened.still, config)
         if config.to_dict().get("carry") and rule.carrier is not None:
-            carrier = rule.carrier(config, words, opened.cache)
+            carrier = rule.carrier(config, words, opened.still)
             carrier.begin_file()
             for earlier in opened.before(number):
                 carrier.score(opened.features(earlier))
             _, table, scores = carrier.score(features)
         else:
-            _, table, scores = rule.scorer(config, words, opened.cache).score(features)
+            _, table, scores = rule.scorer(config, words, opened.still).score(features)
         seconds = opened.cache.segment_seconds
         spans = table[:, 3:5].astype(np.float64) * seconds
         columns = table[:, 1].tolist(), table[:, 2].tolist(), *spans.T.tolist(), scores.tolist()
@@ -237,7 +242,9 @@ class Desk:
         if rule.explainer is None:
             return None
         try:
-            explains = rule.explainer(rule.fitting(opened.cache, config), words, opened.cache)
+            config = rule.fitting(opened.still, config)
+            inputs = self._inputs.of(rule, config, words, opened.still)
+            explains = rule.explainer(config, words, opened.still, inputs)
             found = explains.explain(opened.features(number), label)
         except ScoreError as error:
             return {"label": label, "unit": "", "streams": [None] * len(STREAMS), "note": str(error)}
@@ -307,10 +314,12 @@ class Desk:
         counts = np.reshape(columns["counts"], (-1, len(STREAMS))).tolist()
         wrong = self._wrong(found)
         rows = zip(found.clip_ids, counts, columns["score"], columns["labels"], strict=True)
-        return [
-            {"counts": count, "score": best, "labels": labels, "wrong": wrong.get(clip)}
+        by_clip = {
+            clip: {"counts": count, "score": best, "labels": labels, "wrong": wrong.get(clip)}
             for clip, count, best, labels in rows
-        ]
+        }
+        nothing = {"counts": None, "score": None, "labels": [], "wrong": None}  # of a clip that is there no more
+        return [by_clip.get(clip, nothing) for clip in self.opened.clip_ids]
 
     def _wrong(self, found: Events) -> dict[str, float | None]:
         """How far each annotated clip is from its annotations, in percent, by clip id."""

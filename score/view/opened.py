@@ -17,11 +17,21 @@ _KEPT_CLIPS = 32
 _ROOT = "zarr.json"
 
 
+class _StillCache(FeatureCache):
+    """Its identity is looked up once: what was taken of all its clips, such as a centre, is not taken again."""
+
+    @cached_property
+    def identity(self) -> str:  # type: ignore[override]
+        """As :attr:`feature_cache.FeatureCache.identity`, of the moment when it is first asked for."""
+        return self.progress().identity
+
+
 class OpenedCache:
     """The clips of a cache that are done, numbered in its order.
 
     Attributes:
         cache: the open cache.
+        still: the same, as it was when it was opened, for clip after clip.
         clip_ids: of the clips that are done.
         rows: int64 (n,), their rows in the cache.
         origins: by clip id, where clips were cut from longer files.
@@ -38,8 +48,9 @@ class OpenedCache:
         """
         self._stamp = _stamp_of(path)
         self.cache = cache = FeatureCache.open(path)
+        self.still = _StillCache.open(path)
         state, ids = cache.progress(), cache.clip_ids
-        self.identity = state.identity
+        self.still.identity = self.identity = state.identity
         self.rows = np.flatnonzero(state.status == DONE)
         if not len(self.rows):
             raise ScoreError(f"{path} has no clip that is done: there is nothing to look at")
