@@ -1990,7 +1990,7 @@ def tune(
     decision = (
         {} if config_file or known is None or rule not in (None, "av2a") else desk.usual("av2a", parameters).to_dict()
     )
-    config = settings_for(opened.cache, config_file, rule, **{**decision, **parameters})
+    config = desk.begun = settings_for(opened.cache, config_file, rule, **{**decision, **parameters})
     files, hint = _clip_videos(desk, videos, Path(cache))
     tools = Tools(
         desk=desk,
@@ -2015,9 +2015,9 @@ def tune(
                 _open_in_browser(server.url)
             server.wait(stopping.check)
         finally:
-            tools.finder.stop()
-            tools.words.close()
             server.stop()
+            tools.words.close()
+            tools.finder.stop()
 
 
 def _clip_videos(desk: Any, videos: Path | None, cache: Path) -> tuple[Any, str]:

@@ -5,13 +5,13 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from feature_cache import Av2aError, TextSet
+from feature_cache import Av2aError, FeatureCache, TextSet
 from feature_cache.names import shortened
 from score.choices import STREAMS
 from score.datasets import Annotations, find_dataset
@@ -20,7 +20,7 @@ from score.errors import AnnotationError, ScoreError
 from score.evaluation import check_coverage, evaluate
 from score.events import Events
 from score.parameters import Parameters, describe
-from score.rules import RULES, find_rule, rule_of
+from score.rules import RULES, Rule, find_rule, rule_of
 from score.scoring import score
 from score.stitching import cut_from_longer, stitch
 from score.tuning.held import HeldSplit
@@ -28,6 +28,7 @@ from score.tuning.rescorer import Rescorer
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
 from score.view.clip_rows import clip_columns, disagreement, percents
+from score.view.controls import choices_of
 from score.view.kept_inputs import KeptInputs
 from score.view.opened import OpenedCache
 from score.view.true_events import annotated_labels, true_events
@@ -44,6 +45,7 @@ class Desk:
         opened: the cache as it was opened.
         annotations: of the split whose figures are shown, or None.
         session: tells one process from the next.
+        begun: the setting that somebody began with, if any: usual for its rule where nothing is published.
     """
 
     def __init__(
@@ -74,12 +76,13 @@ class Desk:
         self._threads = threads or os.cpu_count() or 1
         self._texts_allowed = texts_allowed
         self.annotations = annotations
+        self.begun: Parameters | None = None
         self.session = uuid.uuid4().hex[:12]
         self._held: OrderedDict[tuple[Any, ...], HeldSplit] = OrderedDict()
         self._holding = threading.Lock()
         self._inputs = KeptInputs()
         self.opened = OpenedCache(path)
-        self._lay_annotations()
+        self._annotated = self._annotated_in(self.opened)
 
     def reopen(self) -> None:
         """Open the cache again, as it is now on the disk; splits stay in memory where its clips are what they were.
@@ -88,31 +91,33 @@ class Desk:
             As :meth:`__init__`.
         """
         opened = OpenedCache(self._path)
+        annotated = self._annotated_in(opened)
         with self._holding:
-            if opened.identity != self.opened.identity:
-                self._held.clear()
-            self.opened = opened
-        self._inputs.clear()
-        self._lay_annotations()
+            same = _labels_that_stay(self.opened, opened) if opened.identity == self.opened.identity else set()
+            for key in [key for key in self._held if key[0] not in same]:
+                del self._held[key]
+            self.opened, self._annotated = opened, annotated
+            self._inputs.clear()
 
-    def _lay_annotations(self) -> None:
-        """Which annotated clip each clip is."""
-        self._annotated: dict[int, str] = {}
+    def _annotated_in(self, opened: OpenedCache) -> dict[int, str]:
+        """Which annotated clip each clip is.
+
+        Raises:
+            AnnotationError: the annotations are of other clips.
+        """
         if self.annotations is None:
-            return
-        names = self.files_or_clips()
-        found = match_clips(self.annotations.clip_ids, list(dict.fromkeys(names)))
+            return {}
+        names = self._files_or_clips(opened)
+        order = list(dict.fromkeys(names))
+        found = match_clips(self.annotations.clip_ids, order)
         missing = [clip for clip in self.annotations.clip_ids if clip not in found]
         check_coverage(missing, self.annotations, self._partial)
-        order = list(dict.fromkeys(names))
         by_name = {order[number]: clip for clip, number in found.items()}
-        self._annotated = {number: by_name[name] for number, name in enumerate(names) if name in by_name}
+        return {number: by_name[name] for number, name in enumerate(names) if name in by_name}
 
-    def files_or_clips(self) -> list[str]:
+    def _files_or_clips(self, opened: OpenedCache) -> list[str]:
         """What annotations name each clip by: its file, where whole files are annotated; else itself."""
-        opened = self.opened
-        whole = self.annotations is not None and find_dataset(self.annotations.kind).whole_files
-        if not whole:
+        if self.annotations is None or not find_dataset(self.annotations.kind).whole_files:
             return list(opened.clip_ids)
         return [opened.origins[clip][0] if clip in opened.origins else clip for clip in opened.clip_ids]
 
@@ -128,6 +133,8 @@ class Desk:
     def usual(self, rule: str, given: Mapping[str, Any] | None = None) -> Parameters:
         """A rule's settings of the cache where nothing else is given; the data set's decision goes first.
 
+        Where the cache does not hold enough for them, with the first choice of one parameter for which it does.
+
         Raises:
             ScoreError: the cache does not hold enough, or nothing is published for its backbone.
         """
@@ -135,9 +142,13 @@ class Desk:
         first: dict[str, Any] = {}
         if self.annotations is not None and "decision" in describe(found.parameters):
             first["decision"] = find_dataset(self.annotations.kind).decision
-        settings: Parameters = found.settings(cache, {**first, **(given or {})})
-        found.fitting(cache, settings)
-        return settings
+        try:
+            settings: Parameters = found.settings(cache, {**first, **(given or {})})
+        except ScoreError:
+            if self.begun is None or rule_of(self.begun) is not found:
+                raise
+            settings = self.begun
+        return _fitting(found, cache, settings)
 
     def usual_of_all(self) -> dict[str, Parameters | ScoreError]:
         """The same of every rule, or why there are none."""
@@ -318,7 +329,12 @@ class Desk:
             clip: {"counts": count, "score": best, "labels": labels, "wrong": wrong.get(clip)}
             for clip, count, best, labels in rows
         }
-        nothing = {"counts": None, "score": None, "labels": [], "wrong": None}  # of a clip that is there no more
+        nothing: dict[str, Any] = {
+            "counts": None,
+            "score": None,
+            "labels": [],
+            "wrong": None,
+        }  # of a clip that is there no more
         return [by_clip.get(clip, nothing) for clip in self.opened.clip_ids]
 
     def _wrong(self, found: Events) -> dict[str, float | None]:
@@ -338,28 +354,33 @@ class Desk:
         return {ids[number]: by_name[name] for number, name in self._annotated.items() if name in by_name}
 
 
-class Newest:
-    """Which request of a page is the newest, by channel: what it has overtaken need not be answered."""
+def _labels_that_stay(before: OpenedCache, now: OpenedCache) -> set[str]:
+    """Names of the label sets that a cache has as it had them."""
+    both = [(before.text(name), now.text(name)) for name in now.text_names if name in before.text_names]
+    return {
+        a.name
+        for a, b in both
+        if a.labels == b.labels and np.array_equal(a.visual, b.visual) and np.array_equal(a.audio, b.audio)
+    }
 
-    _MOST = 1000
 
-    def __init__(self) -> None:
-        """No request yet."""
-        self._newest: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._lock = threading.Lock()
+def _fitting(rule: Rule, cache: FeatureCache, settings: Parameters) -> Parameters:
+    """The same, or with another choice of one parameter, for which a cache holds enough.
 
-    def note(self, page: str, channel: str, seq: int) -> Callable[[], bool]:
-        """Take a request; what says whether a newer one has come since."""
-        key = page, channel
-        with self._lock:
-            self._newest[key] = max(seq, self._newest.pop(key, seq))
-            while len(self._newest) > self._MOST:
-                self._newest.popitem(last=False)
-        return partial(self._overtaken, key, seq)
-
-    def _overtaken(self, key: tuple[str, str], seq: int) -> bool:
-        with self._lock:
-            return self._newest.get(key, seq) > seq
+    Raises:
+        ScoreError: there is none.
+    """
+    try:
+        rule.fitting(cache, settings)
+    except ScoreError:
+        for each in describe(rule.parameters).values():
+            for value in choices_of(each):
+                with suppress(ScoreError):
+                    found: Parameters = settings.replace(**{each.name: value})
+                    rule.fitting(cache, found)
+                    return found
+        raise
+    return settings
 
 
 def _numbers(values: Any) -> list[float | None]:

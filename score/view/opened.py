@@ -21,7 +21,7 @@ class _StillCache(FeatureCache):
     """Its identity is looked up once: what was taken of all its clips, such as a centre, is not taken again."""
 
     @cached_property
-    def identity(self) -> str:  # type: ignore[override]
+    def identity(self) -> str:
         """As :attr:`feature_cache.FeatureCache.identity`, of the moment when it is first asked for."""
         return self.progress().identity
 
@@ -43,7 +43,7 @@ class OpenedCache:
         """Open it.
 
         Raises:
-            CacheError: it cannot be read.
+            CacheError: it cannot be read, or holds no label set.
             ScoreError: no clip is done.
         """
         self._stamp = _stamp_of(path)
@@ -59,6 +59,8 @@ class OpenedCache:
         lacking = state.missing[self.rows].tolist()
         self.missing = {clip: MISSING_NAMES[what] for clip, what in zip(self.clip_ids, lacking, strict=True) if what}
         self.text_names = list(cache.text_names)
+        if not self.text_names:
+            cache.text(None)  # says what to do
         self._texts: dict[str, TextSet] = {}
         self._features: OrderedDict[int, Features] = OrderedDict()
         self._lock = threading.Lock()

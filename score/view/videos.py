@@ -59,6 +59,15 @@ class ClipVideos:
             raise ScoreError(f"{self.folder} is not there: name the folder of the videos: `videos`")
         self._clips, self._origins, self._files, self._seconds = clip_ids, origins, files, seconds
 
+    def follow(self, clip_ids: Sequence[str], origins: Mapping[str, Origin], files: Mapping[str, str]) -> None:
+        """Take other clips, as of a cache that was opened again; files are looked for anew where they are others."""
+        if clip_ids is self._clips:
+            return
+        if (clip_ids, origins, files) != (self._clips, self._origins, self._files):
+            for name in ("found", "_walked"):
+                self.__dict__.pop(name, None)
+        self._clips, self._origins, self._files = clip_ids, origins, files
+
     def path(self, clip: str) -> Path | None:
         """The file of a clip; None where there is none, or several may be it."""
         file = self._origins[clip][0] if clip in self._origins else clip
