@@ -2074,11 +2074,16 @@ def _score_line(cache: str, folder: Path, config: Any, text: str, name: str, *, 
 
 def _look_once(desk: Any, text: str, config: Any) -> None:
     """Compile kernels and read the split before anybody waits for it."""
+    from score.datasets import find_dataset
     from score.rules import rule_of
 
-    _announce_compiling(rule_of(config).kernel(desk.opened.cache, None))
+    rule, cache = rule_of(config), desk.opened.cache
+    said = _announce_compiling(rule.kernel(cache, None))
     desk.clip(0, text, config)
     if desk.annotations is not None:
+        dataset = find_dataset(desk.annotations.kind)
+        if not said and dataset.from_sums is not None:
+            _announce_compiling(rule.kernel(cache, dataset.reading.code))
         note = desk.figures(text, config)["note"]
         if note:
             click.echo(f"note: no figures: {in_options(note, 'tune')}", err=True)

@@ -93,7 +93,7 @@ class Desk:
         opened = OpenedCache(self._path)
         annotated = self._annotated_in(opened)
         with self._holding:
-            same = _labels_that_stay(self.opened, opened) if opened.identity == self.opened.identity else set()
+            same = self.opened.texts_as_in(opened) if opened.identity == self.opened.identity else set()
             for key in [key for key in self._held if key[0] not in same]:
                 del self._held[key]
             self.opened, self._annotated = opened, annotated
@@ -352,16 +352,6 @@ class Desk:
         by_name = {} if known is None else dict(zip(report.clips, percents(known[1]), strict=True))
         ids = self.opened.clip_ids
         return {ids[number]: by_name[name] for number, name in self._annotated.items() if name in by_name}
-
-
-def _labels_that_stay(before: OpenedCache, now: OpenedCache) -> set[str]:
-    """Names of the label sets that a cache has as it had them."""
-    both = [(before.text(name), now.text(name)) for name in now.text_names if name in before.text_names]
-    return {
-        a.name
-        for a, b in both
-        if a.labels == b.labels and np.array_equal(a.visual, b.visual) and np.array_equal(a.audio, b.audio)
-    }
 
 
 def _fitting(rule: Rule, cache: FeatureCache, settings: Parameters) -> Parameters:

@@ -1,15 +1,16 @@
 """A cache as it was when it was opened: its clips, its label sets, and whether it has changed on the disk since."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from feature_cache import DONE, MISSING_NAMES, CacheError, FeatureCache, Features, TextSet
+from feature_cache.layout import ROWS, TEXT_GROUP
 from score.errors import ScoreError
 from score.event_facts import origins_in
 
@@ -99,9 +100,12 @@ class OpenedCache:
         with self._lock:
             found = self._features.pop(number, None)
         if found is None:
-            found = self.cache.read([int(self.rows[number])])
-            if len(found) != 1:
-                raise ScoreError(f"{self.cache.path} was changed while it was open: open it again")
+            try:
+                found = self.cache.read([int(self.rows[number])])
+            except CacheError as error:
+                if self.what_changed():
+                    raise ScoreError(f"{self.cache.path} was changed while it was open: open it again") from error
+                raise
         with self._lock:
             self._features[number] = found
             while len(self._features) > _KEPT_CLIPS:
@@ -130,22 +134,47 @@ class OpenedCache:
         if stamp == self._stamp:
             return ""
         try:
-            now = FeatureCache.open(str(self.cache.path))
-            identity, texts = now.identity, list(now.text_names)
-        except CacheError as error:
+            now = OpenedCache(str(self.cache.path))
+            same = self.texts_as_in(now)
+        except (CacheError, ScoreError) as error:
             return f"the cache cannot be read any more: {error}"
-        if identity != self.identity:
+        if now.identity != self.identity:
             return f"{self.cache.path} has other clips now than when it was opened"
-        if texts != self.text_names:
-            return f"{self.cache.path} has other label sets now: {', '.join(texts)}"
+        if now.text_names != self.text_names or len(same) < len(now.text_names):
+            return f"{self.cache.path} has other label sets now: {', '.join(now.text_names)}"
         self._stamp = stamp
         return ""
 
+    def texts_as_in(self, now: "OpenedCache") -> set[str]:
+        """Names of the label sets that are the same at another moment.
 
-def _stamp_of(path: str) -> tuple[int, int, int] | None:
-    """What tells one state of the root's metadata from the next."""
+        Raises:
+            CacheError: one cannot be read.
+        """
+        both = [(self.text(name), now.text(name)) for name in now.text_names if name in self.text_names]
+        return {
+            a.name
+            for a, b in both
+            if a.labels == b.labels and np.array_equal(a.visual, b.visual) and np.array_equal(a.audio, b.audio)
+        }
+
+
+def _stamp_of(path: str) -> list[tuple[str, int, int, int]] | None:
+    """What tells one state of a cache's folder from the next: of its header, its rows and its label sets."""
+    root = Path(path)
+    places = [root / TEXT_GROUP, *_below(root / TEXT_GROUP), *_below(root / ROWS / "c")]
     try:
-        found = os.stat(Path(path) / _ROOT)  # noqa: PTH116
+        stats = [("", (root / _ROOT).stat())]
     except (OSError, ValueError):
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    for place in sorted(places):
+        with suppress(OSError):  # as it is being replaced
+            stats.append((place.name, place.stat()))
+    return [(name, found.st_ino, found.st_mtime_ns, found.st_size) for name, found in stats]
+
+
+def _below(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # as of a cache of another format
+        return []
