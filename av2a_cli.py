@@ -2090,11 +2090,14 @@ def _look_once(desk: Any, text: str, config: Any) -> None:
 
 
 def _what_is_shown(desk: Any, labels: int, videos: Any) -> str:
+    from score.datasets import find_dataset
+
     opened, known = desk.opened, desk.annotations
     parts = [f"{opened.cache.path}: {len(opened)} clips, {labels} labels"]
     parts.append("no videos (--videos DIR)" if videos is None else f"{videos.found} of them in {videos.folder}")
     if known is not None:
-        parts.append(f"figures of {_split_of(known)}, {desk.n_found} clips")
+        whole = find_dataset(known.kind).whole_files
+        parts.append(f"figures of {_split_of(known)}, {desk.n_found} {'files' if whole else 'clips'}")
     return f"{'; '.join(parts)}. Ctrl-C ends it."
 
 

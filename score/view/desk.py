@@ -123,8 +123,8 @@ class Desk:
 
     @property
     def n_found(self) -> int:
-        """Clips of the cache that are in the annotated split."""
-        return len(self._annotated)
+        """Clips (or files) of the annotated split that the cache has."""
+        return len(set(self._annotated.values()))
 
     def in_split(self, number: int) -> bool:
         """Whether a clip is in the annotated split."""

@@ -62,7 +62,7 @@ class OpenedCache:
         self.text_names = list(cache.text_names)
         if not self.text_names:
             cache.text(None)  # says what to do
-        self._texts: dict[str, TextSet] = {}
+        self._texts = {name: cache.text(name) for name in self.text_names}
         self._features: OrderedDict[int, Features] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -76,17 +76,15 @@ class OpenedCache:
         return float(self.cache.segments * self.cache.segment_seconds)
 
     def text(self, name: str | None) -> TextSet:
-        """A label set, read once.
+        """A label set, as it was when the cache was opened; without a name the only one.
 
         Raises:
-            CacheError: the cache holds no such set.
+            CacheError: the cache holds no such set, or several.
         """
-        if name is None:
-            name = self.cache.text(None).name
-        with self._lock:
-            if name not in self._texts:
-                self._texts[name] = self.cache.text(name)
-            return self._texts[name]
+        if name is None and len(self.text_names) == 1:
+            name = self.text_names[0]
+        found = None if name is None else self._texts.get(name)
+        return self.cache.text(name) if found is None else found
 
     def features(self, number: int) -> Features:
         """Embeddings of a clip, (1, ...) each; the last ones are kept.

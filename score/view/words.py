@@ -74,7 +74,8 @@ class Words:
         words = [label.strip() for label in labels if isinstance(label, str) and label.strip()]
         words = list(dict.fromkeys(words))
         if len(words) < 2 or len(words) > MOST_LABELS:
-            raise ScoreError(f"{len(words)} labels: give from 2 to {MOST_LABELS:,}, one a line")
+            named = "1 label" if len(words) == 1 else f"{len(words):,} labels"
+            raise ScoreError(f"{named}: give from 2 to {MOST_LABELS:,}, one a line")
         for word in words:
             if (why := why_not_a_name(word)) is not None:
                 raise ScoreError(f"label {shortened(word, 60)!r}: {why}")
