@@ -21,7 +21,7 @@ from score.rules import rule_of
 from score.view.controls import described_rules
 from score.view.desk import Desk, milliseconds
 from score.view.finder import MOST_SECONDS, Finder
-from score.view.guard import TooLargeError, nonce_of
+from score.view.guard import FAILED, TooLargeError, nonce_of
 from score.view.newest import Newest
 from score.view.saving import Saving, ThereAlreadyError, formats
 from score.view.videos import ClipVideos, media_type
@@ -89,7 +89,8 @@ def make_app(tools: Tools) -> Starlette:
         routes.append(Route(f"/api/{name}", _reading(tools, answer)))
     for name, change in calls.changes.items():
         routes.append(Route(f"/api/{name}", _changing(tools, change, name), methods=["POST"]))
-    return Starlette(routes=routes, exception_handlers={TooLargeError: _too_large, 404: _missing, 405: _missing})
+    answers = {TooLargeError: _too_large, 404: _missing, 405: _missing, Exception: _failed}
+    return Starlette(routes=routes, exception_handlers=answers)
 
 
 class Calls:
@@ -225,7 +226,7 @@ class Calls:
             raise ScoreError("names of parameters are expected, which a search may change")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise ScoreError("seconds must be a number")
-        seconds = float(min(seconds, MOST_SECONDS + 1))  # a whole number may be too large for a float
+        seconds = float(max(0, min(seconds, MOST_SECONDS + 1)))  # a whole number may be too large for a float
         objective = said.get("objective")
         self._tools.finder.start(text, config, vary, seconds, None if objective is None else str(objective)[:60])
         return {"running": True}
@@ -372,6 +373,10 @@ def _readable(tools: Tools, number: int) -> Path | None:
 
 async def _missing(_: Request, __: Any) -> Response:
     return _json({"error": "there is no such thing"}, 404)
+
+
+async def _failed(_: Request, __: Any) -> Response:
+    return _json({"error": FAILED}, 500)  # the guard says on the terminal what
 
 
 async def _too_large(_: Request, __: Any) -> Response:

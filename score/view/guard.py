@@ -22,6 +22,7 @@ MOST_A_SECOND = 200
 """Requests, over a while; twice as many at once."""
 COOKIE = "av2a-token"
 """Of a port, whose number comes behind it: browsers have one set of cookies for all ports of a machine."""
+FAILED = "that failed here: see what the terminal says"
 _NONCE = "av2a.nonce"
 
 
@@ -64,7 +65,7 @@ class Guard:
         except Exception as error:  # whatever it is, the next request is answered
             say_unexpected(f"{scope['method']} {scope['path']}", error)
             if not answer.begun:
-                await _refuse(answer, 500, "that failed here: see what the terminal says")
+                await _refuse(answer, 500, FAILED)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """A status and a line, or None."""

@@ -109,6 +109,8 @@ class Words:
     def _started(self) -> "subprocess.Popen[str]":
         process = self._process
         if process is None or process.poll() is not None:
+            if process is not None:
+                _end(process)
             with self._lock:
                 if self._closed:
                     raise ScoreError("the page's server ends")
