@@ -1992,7 +1992,7 @@ def tune(
     decision = (
         {} if config_file or known is None or rule not in (None, "av2a") else desk.usual("av2a", parameters).to_dict()
     )
-    config = settings_for(opened.cache, config_file, rule, **{**decision, **parameters})
+    config = desk.begun = settings_for(opened.cache, config_file, rule, **{**decision, **parameters})
     files, hint = _clip_videos(desk, videos, Path(cache))
     tools = Tools(
         desk=desk,
@@ -2017,9 +2017,9 @@ def tune(
                 _open_in_browser(server.url)
             server.wait(stopping.check)
         finally:
-            tools.finder.stop()
-            tools.words.close()
             server.stop()
+            tools.words.close()
+            tools.finder.stop()
 
 
 def _clip_videos(desk: Any, videos: Path | None, cache: Path) -> tuple[Any, str]:
@@ -2076,22 +2076,30 @@ def _score_line(cache: str, folder: Path, config: Any, text: str, name: str, *, 
 
 def _look_once(desk: Any, text: str, config: Any) -> None:
     """Compile kernels and read the split before anybody waits for it."""
+    from score.datasets import find_dataset
     from score.rules import rule_of
 
-    _announce_compiling(rule_of(config).kernel(desk.opened.cache, None))
+    rule, cache = rule_of(config), desk.opened.cache
+    said = _announce_compiling(rule.kernel(cache, None))
     desk.clip(0, text, config)
     if desk.annotations is not None:
+        dataset = find_dataset(desk.annotations.kind)
+        if not said and dataset.from_sums is not None:
+            _announce_compiling(rule.kernel(cache, dataset.reading.code))
         note = desk.figures(text, config)["note"]
         if note:
             click.echo(f"note: no figures: {in_options(note, 'tune')}", err=True)
 
 
 def _what_is_shown(desk: Any, labels: int, videos: Any) -> str:
+    from score.datasets import find_dataset
+
     opened, known = desk.opened, desk.annotations
     parts = [f"{opened.cache.path}: {len(opened)} clips, {labels} labels"]
     parts.append("no videos (--videos DIR)" if videos is None else f"{videos.found} of them in {videos.folder}")
     if known is not None:
-        parts.append(f"figures of {_split_of(known)}, {desk.n_found} clips")
+        whole = find_dataset(known.kind).whole_files
+        parts.append(f"figures of {_split_of(known)}, {desk.n_found} {'files' if whole else 'clips'}")
     return f"{'; '.join(parts)}. Ctrl-C ends it."
 
 

@@ -19,9 +19,10 @@ from score.errors import ScoreError
 from score.parameters import Parameters
 from score.rules import rule_of
 from score.view.controls import described_rules
-from score.view.desk import Desk, Newest, milliseconds
-from score.view.finder import Finder
-from score.view.guard import TooLargeError, nonce_of
+from score.view.desk import Desk, milliseconds
+from score.view.finder import MOST_SECONDS, Finder
+from score.view.guard import FAILED, TooLargeError, nonce_of
+from score.view.newest import Newest
 from score.view.saving import Saving, ThereAlreadyError, formats
 from score.view.videos import ClipVideos, media_type
 from score.view.words import Words
@@ -62,6 +63,18 @@ class Tools:
     say: Callable[[str], str] = str
     notes: tuple[str, ...] = ()
 
+    def videos_now(self) -> ClipVideos | None:
+        """The files of the clips that the desk has now."""
+        opened = self.desk.opened
+        if self.videos is not None:
+            self.videos.follow(opened.clip_ids, opened.origins, opened.cache.attributes.get("files", {}))
+        return self.videos
+
+    def file_of(self, number: int) -> tuple[ClipVideos | None, Path | None]:
+        """The videos, and the file of a clip; None where there is none."""
+        videos, ids = self.videos_now(), self.desk.opened.clip_ids
+        return videos, videos.path(ids[number]) if videos is not None and number < len(ids) else None
+
 
 def make_app(tools: Tools) -> Starlette:
     """The application, without its guard."""
@@ -76,7 +89,8 @@ def make_app(tools: Tools) -> Starlette:
         routes.append(Route(f"/api/{name}", _reading(tools, answer)))
     for name, change in calls.changes.items():
         routes.append(Route(f"/api/{name}", _changing(tools, change, name), methods=["POST"]))
-    return Starlette(routes=routes, exception_handlers={TooLargeError: _too_large, 404: _missing, 405: _missing})
+    answers = {TooLargeError: _too_large, 404: _missing, 405: _missing, Exception: _failed}
+    return Starlette(routes=routes, exception_handlers=answers)
 
 
 class Calls:
@@ -87,7 +101,7 @@ class Calls:
         self._tools = tools
         self.reads: dict[str, Callable[[], Any]] = {
             "state": self.state,
-            "find": lambda: tools.finder.state,
+            "find": self.find_state,
             "words": self.words_state,
             "alive": lambda: {"session": tools.desk.session, "changed": tools.desk.opened.what_changed() or None},
         }
@@ -101,7 +115,7 @@ class Calls:
         """Everything that the page has to know at first."""
         tools, desk = self._tools, self._tools.desk
         opened, usual = desk.opened, desk.usual_of_all()
-        config, text = tools.start
+        (config, text), videos = tools.start, tools.videos_now()
         return {
             "session": desk.session,
             "cache": {
@@ -125,7 +139,7 @@ class Calls:
                 for number, clip in enumerate(opened.clip_ids)
             ],
             "dataset": self._dataset(),
-            "videos": tools.videos and {"folder": str(tools.videos.folder), "found": tools.videos.found},
+            "videos": videos and {"folder": str(videos.folder), "found": videos.found},
             "videos_hint": tools.videos_hint,
             "formats": formats(),
             "output": tools.saving.settings_file.name,
@@ -159,12 +173,13 @@ class Calls:
         return {**found, "place": self._place(number), "ms": milliseconds(began)}
 
     def _place(self, number: int) -> dict[str, Any] | None:
-        videos, clip = self._tools.videos, self._tools.desk.opened.clip_ids[number]
-        path = None if videos is None else videos.path(clip)
+        opened = self._tools.desk.opened
+        videos, path = self._tools.file_of(number)
         if videos is None or path is None:
             return None
+        clip = opened.clip_ids[number]
         start, end = videos.place(clip)
-        lacks = self._tools.desk.opened.missing.get(clip)
+        lacks = opened.missing.get(clip)
         return {"url": f"media/{number}", "start": start, "end": end, "sound_only": lacks == "picture"}
 
     def figures(self, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,14 +226,20 @@ class Calls:
             raise ScoreError("names of parameters are expected, which a search may change")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise ScoreError("seconds must be a number")
+        seconds = float(max(0, min(seconds, MOST_SECONDS + 1)))  # a whole number may be too large for a float
         objective = said.get("objective")
-        self._tools.finder.start(text, config, vary, float(seconds), None if objective is None else str(objective)[:60])
+        self._tools.finder.start(text, config, vary, seconds, None if objective is None else str(objective)[:60])
         return {"running": True}
+
+    def find_state(self) -> dict[str, Any]:
+        """How far a search is."""
+        found = self._tools.finder.state
+        return {**found, "error": found.get("error") and self._tools.say(found["error"])}
 
     def find_stop(self, _: Mapping[str, Any]) -> dict[str, Any]:
         """End a search."""
         self._tools.finder.stop()
-        return self._tools.finder.state
+        return self.find_state()
 
     def words(self, said: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to embed labels."""
@@ -330,17 +351,32 @@ def _kept(folder: str) -> Callable[[Request], Awaitable[Response]]:
 
 def _media(tools: Tools) -> Callable[[Request], Awaitable[Response]]:
     async def media(request: Request) -> Response:
-        ids, number = tools.desk.opened.clip_ids, request.path_params["number"]
-        path = tools.videos.path(ids[number]) if tools.videos is not None and number < len(ids) else None
-        if path is None or not path.is_file():
+        path = await asyncio.to_thread(_readable, tools, request.path_params["number"])
+        if path is None:
             return await _missing(request, None)
         return FileResponse(path, media_type=media_type(path) or _UNKNOWN, content_disposition_type="inline")
 
     return media
 
 
+def _readable(tools: Tools, number: int) -> Path | None:
+    """The file of a clip, as long as it can be read."""
+    _, path = tools.file_of(number)
+    try:
+        if path is None or not path.is_file():
+            return None
+        path.open("rb").close()
+    except OSError:
+        return None
+    return path
+
+
 async def _missing(_: Request, __: Any) -> Response:
     return _json({"error": "there is no such thing"}, 404)
+
+
+async def _failed(_: Request, __: Any) -> Response:
+    return _json({"error": FAILED}, 500)  # the guard says on the terminal what
 
 
 async def _too_large(_: Request, __: Any) -> Response:

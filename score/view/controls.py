@@ -43,7 +43,7 @@ def _described(rule: Rule, cache: FeatureCache, usual: Any) -> dict[str, Any]:
 
 
 def _parameter(each: Parameter, rule: Rule, refused: Mapping[str, str]) -> dict[str, Any]:
-    values = _values(each)
+    values = choices_of(each)
     left = [value for value in values if _key(value) not in refused]
     return {
         "name": each.name,
@@ -91,7 +91,7 @@ def step_of(low: float, high: float) -> float:
 def _refused(each: Parameter, rule: Rule, cache: FeatureCache, usual: Any) -> dict[str, str]:
     """Values for which a cache does not hold enough, and why."""
     found = {}
-    for value in _values(each):
+    for value in choices_of(each):
         try:
             rule.fitting(cache, usual.replace(**{each.name: value}))
         except ScoreError as error:
@@ -99,7 +99,7 @@ def _refused(each: Parameter, rule: Rule, cache: FeatureCache, usual: Any) -> di
     return found
 
 
-def _values(each: Parameter) -> list[Any]:
+def choices_of(each: Parameter) -> list[Any]:
     """What a parameter can be, where that can be listed."""
     return [True, False] if each.kind == "flag" else list(each.names)
 

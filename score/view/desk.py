@@ -5,13 +5,13 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from feature_cache import Av2aError, TextSet
+from feature_cache import Av2aError, FeatureCache, TextSet
 from feature_cache.names import shortened
 from score.choices import STREAMS
 from score.datasets import Annotations, find_dataset
@@ -20,7 +20,7 @@ from score.errors import AnnotationError, ScoreError
 from score.evaluation import check_coverage, evaluate
 from score.events import Events
 from score.parameters import Parameters, describe
-from score.rules import RULES, find_rule, rule_of
+from score.rules import RULES, Rule, find_rule, rule_of
 from score.scoring import score
 from score.stitching import cut_from_longer, stitch
 from score.tuning.held import HeldSplit
@@ -28,6 +28,8 @@ from score.tuning.rescorer import Rescorer
 from score.tuning.space import Space
 from score.tuning.sweeper import Sweeper
 from score.view.clip_rows import clip_columns, disagreement, percents
+from score.view.controls import choices_of
+from score.view.kept_inputs import KeptInputs
 from score.view.opened import OpenedCache
 from score.view.true_events import annotated_labels, true_events
 
@@ -43,6 +45,7 @@ class Desk:
         opened: the cache as it was opened.
         annotations: of the split whose figures are shown, or None.
         session: tells one process from the next.
+        begun: the setting that somebody began with, if any: usual for its rule where nothing is published.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class Desk:
         self._threads = threads or os.cpu_count() or 1
         self._texts_allowed = texts_allowed
         self.annotations = annotations
+        self.begun: Parameters | None = None
         self.session = uuid.uuid4().hex[:12]
         self._held: OrderedDict[tuple[Any, ...], HeldSplit] = OrderedDict()
         self._holding = threading.Lock()
+        self._inputs = KeptInputs()
         self.opened = OpenedCache(path)
-        self._lay_annotations()
+        self._annotated = self._annotated_in(self.opened)
 
     def reopen(self) -> None:
         """Open the cache again, as it is now on the disk; splits stay in memory where its clips are what they were.
@@ -86,37 +91,40 @@ class Desk:
             As :meth:`__init__`.
         """
         opened = OpenedCache(self._path)
+        annotated = self._annotated_in(opened)
         with self._holding:
-            if opened.identity != self.opened.identity:
-                self._held.clear()
-            self.opened = opened
-        self._lay_annotations()
+            same = self.opened.texts_as_in(opened) if opened.identity == self.opened.identity else set()
+            for key in [key for key in self._held if key[0] not in same]:
+                del self._held[key]
+            self.opened, self._annotated = opened, annotated
+            self._inputs.clear()
 
-    def _lay_annotations(self) -> None:
-        """Which annotated clip each clip is."""
-        self._annotated: dict[int, str] = {}
+    def _annotated_in(self, opened: OpenedCache) -> dict[int, str]:
+        """Which annotated clip each clip is.
+
+        Raises:
+            AnnotationError: the annotations are of other clips.
+        """
         if self.annotations is None:
-            return
-        names = self.files_or_clips()
-        found = match_clips(self.annotations.clip_ids, list(dict.fromkeys(names)))
+            return {}
+        names = self._files_or_clips(opened)
+        order = list(dict.fromkeys(names))
+        found = match_clips(self.annotations.clip_ids, order)
         missing = [clip for clip in self.annotations.clip_ids if clip not in found]
         check_coverage(missing, self.annotations, self._partial)
-        order = list(dict.fromkeys(names))
         by_name = {order[number]: clip for clip, number in found.items()}
-        self._annotated = {number: by_name[name] for number, name in enumerate(names) if name in by_name}
+        return {number: by_name[name] for number, name in enumerate(names) if name in by_name}
 
-    def files_or_clips(self) -> list[str]:
+    def _files_or_clips(self, opened: OpenedCache) -> list[str]:
         """What annotations name each clip by: its file, where whole files are annotated; else itself."""
-        opened = self.opened
-        whole = self.annotations is not None and find_dataset(self.annotations.kind).whole_files
-        if not whole:
+        if self.annotations is None or not find_dataset(self.annotations.kind).whole_files:
             return list(opened.clip_ids)
         return [opened.origins[clip][0] if clip in opened.origins else clip for clip in opened.clip_ids]
 
     @property
     def n_found(self) -> int:
-        """Clips of the cache that are in the annotated split."""
-        return len(self._annotated)
+        """Clips (or files) of the annotated split that the cache has."""
+        return len(set(self._annotated.values()))
 
     def in_split(self, number: int) -> bool:
         """Whether a clip is in the annotated split."""
@@ -125,6 +133,8 @@ class Desk:
     def usual(self, rule: str, given: Mapping[str, Any] | None = None) -> Parameters:
         """A rule's settings of the cache where nothing else is given; the data set's decision goes first.
 
+        Where the cache does not hold enough for them, with the first choice of one parameter for which it does.
+
         Raises:
             ScoreError: the cache does not hold enough, or nothing is published for its backbone.
         """
@@ -132,9 +142,13 @@ class Desk:
         first: dict[str, Any] = {}
         if self.annotations is not None and "decision" in describe(found.parameters):
             first["decision"] = find_dataset(self.annotations.kind).decision
-        settings: Parameters = found.settings(cache, {**first, **(given or {})})
-        found.fitting(cache, settings)
-        return settings
+        try:
+            settings: Parameters = found.settings(cache, {**first, **(given or {})})
+        except ScoreError:
+            if self.begun is None or rule_of(self.begun) is not found:
+                raise
+            settings = self.begun
+        return _fitting(found, cache, settings)
 
     def usual_of_all(self) -> dict[str, Parameters | ScoreError]:
         """The same of every rule, or why there are none."""
@@ -158,7 +172,9 @@ class Desk:
         known, given = describe(rule.parameters), setting["parameters"]
         for name, value in given.items():
             each = known.get(name)
-            if each is not None and each.kind == "text" and value not in {each.default, "cache", *self._texts_allowed}:
+            if each is None or each.kind != "text":
+                continue
+            if not isinstance(value, str) or value not in {each.default, "cache", *self._texts_allowed}:
                 raise ScoreError(
                     f"{name} is {shortened(repr(value), 60)}: here it is {each.default} or cache, or what was given "
                     "when this was started"
@@ -197,15 +213,15 @@ class Desk:
         """Events of a clip: stream, label, onset, offset, score; those that :func:`score.score` finds."""
         opened, rule = self.opened, rule_of(config)
         features = opened.features(number)
-        config = rule.fitting(opened.cache, config)
+        config = rule.fitting(opened.still, config)
         if config.to_dict().get("carry") and rule.carrier is not None:
-            carrier = rule.carrier(config, words, opened.cache)
+            carrier = rule.carrier(config, words, opened.still)
             carrier.begin_file()
             for earlier in opened.before(number):
                 carrier.score(opened.features(earlier))
             _, table, scores = carrier.score(features)
         else:
-            _, table, scores = rule.scorer(config, words, opened.cache).score(features)
+            _, table, scores = rule.scorer(config, words, opened.still).score(features)
         seconds = opened.cache.segment_seconds
         spans = table[:, 3:5].astype(np.float64) * seconds
         columns = table[:, 1].tolist(), table[:, 2].tolist(), *spans.T.tolist(), scores.tolist()
@@ -237,7 +253,9 @@ class Desk:
         if rule.explainer is None:
             return None
         try:
-            explains = rule.explainer(rule.fitting(opened.cache, config), words, opened.cache)
+            config = rule.fitting(opened.still, config)
+            inputs = self._inputs.of(rule, config, words, opened.still)
+            explains = rule.explainer(config, words, opened.still, inputs)
             found = explains.explain(opened.features(number), label)
         except ScoreError as error:
             return {"label": label, "unit": "", "streams": [None] * len(STREAMS), "note": str(error)}
@@ -307,10 +325,17 @@ class Desk:
         counts = np.reshape(columns["counts"], (-1, len(STREAMS))).tolist()
         wrong = self._wrong(found)
         rows = zip(found.clip_ids, counts, columns["score"], columns["labels"], strict=True)
-        return [
-            {"counts": count, "score": best, "labels": labels, "wrong": wrong.get(clip)}
+        by_clip = {
+            clip: {"counts": count, "score": best, "labels": labels, "wrong": wrong.get(clip)}
             for clip, count, best, labels in rows
-        ]
+        }
+        nothing: dict[str, Any] = {
+            "counts": None,
+            "score": None,
+            "labels": [],
+            "wrong": None,
+        }  # of a clip that is there no more
+        return [by_clip.get(clip, nothing) for clip in self.opened.clip_ids]
 
     def _wrong(self, found: Events) -> dict[str, float | None]:
         """How far each annotated clip is from its annotations, in percent, by clip id."""
@@ -329,28 +354,23 @@ class Desk:
         return {ids[number]: by_name[name] for number, name in self._annotated.items() if name in by_name}
 
 
-class Newest:
-    """Which request of a page is the newest, by channel: what it has overtaken need not be answered."""
+def _fitting(rule: Rule, cache: FeatureCache, settings: Parameters) -> Parameters:
+    """The same, or with another choice of one parameter, for which a cache holds enough.
 
-    _MOST = 1000
-
-    def __init__(self) -> None:
-        """No request yet."""
-        self._newest: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def note(self, page: str, channel: str, seq: int) -> Callable[[], bool]:
-        """Take a request; what says whether a newer one has come since."""
-        key = page, channel
-        with self._lock:
-            self._newest[key] = max(seq, self._newest.pop(key, seq))
-            while len(self._newest) > self._MOST:
-                self._newest.popitem(last=False)
-        return partial(self._overtaken, key, seq)
-
-    def _overtaken(self, key: tuple[str, str], seq: int) -> bool:
-        with self._lock:
-            return self._newest.get(key, seq) > seq
+    Raises:
+        ScoreError: there is none.
+    """
+    try:
+        rule.fitting(cache, settings)
+    except ScoreError:
+        for each in describe(rule.parameters).values():
+            for value in choices_of(each):
+                with suppress(ScoreError):
+                    found: Parameters = settings.replace(**{each.name: value})
+                    rule.fitting(cache, found)
+                    return found
+        raise
+    return settings
 
 
 def _numbers(values: Any) -> list[float | None]:

@@ -16,6 +16,7 @@ from score.tuning.held import HeldSplit
 from score.tuning.result import check_objective
 from score.tuning.space import Space
 from score.view.desk import Desk
+from score.view.unexpected import say_unexpected
 
 MOST_SECONDS = 600.0
 MOST_POINTS = 2000
@@ -33,6 +34,7 @@ class Finder:
         """Nothing is searched yet."""
         self._desk = desk
         self._lock = threading.Lock()
+        self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._state: dict[str, Any] = {"running": False, "done": False, "tried": 0, "points": [], "best": None}
@@ -59,14 +61,13 @@ class Finder:
         ranges = _ranges(config, vary)
         held, space = self._desk.held(text, config, **ranges)
         name = held.dataset.objective if objective is None else check_objective(objective, held.metric_names)
-        self.stop()
-        with self._lock:
+        with self._turn:
+            self.stop()
             self._stop = threading.Event()
-            self._state = {
-                "running": True, "done": False, "tried": 0, "seconds": 0.0, "limit": seconds, "vary": list(vary),
-                "objective": name, "begun": None, "best": None, "points": [], "error": None,
-                "rule": rule_of(config).name,
-            }  # fmt: skip
+            self._note(
+                running=True, done=False, tried=0, seconds=0.0, limit=seconds, vary=list(vary), objective=name,
+                begun=None, best=None, points=[], error=None, rule=rule_of(config).name,
+            )  # fmt: skip
             arguments = (held, space, config, list(vary), seconds, held.metric_names.index(name), self._stop)
             self._thread = threading.Thread(target=self._run, args=arguments, name="av2a-find", daemon=True)
             self._thread.start()
@@ -94,9 +95,9 @@ class Finder:
             self._note(running=False, done=True)
         except (Av2aError, MemoryError) as error:
             self._note(running=False, error=str(error) or "there is not enough memory")
-        except BaseException:
+        except Exception as error:
+            say_unexpected("the search", error)
             self._note(running=False, error="the search failed: see what the terminal says")
-            raise
 
     def _search(
         self,

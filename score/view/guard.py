@@ -9,6 +9,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from score.view.unexpected import say_unexpected
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -19,6 +21,8 @@ MOST_BYTES = 1 << 20
 MOST_A_SECOND = 200
 """Requests, over a while; twice as many at once."""
 COOKIE = "av2a-token"
+"""Of a port, whose number comes behind it: browsers have one set of cookies for all ports of a machine."""
+FAILED = "that failed here: see what the terminal says"
 _NONCE = "av2a.nonce"
 
 
@@ -52,11 +56,16 @@ class Guard:
         scope[_NONCE] = nonce
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
-        with_headers = _with_headers(send, nonce, self._cookie(scope, headers))
+        answer = _Answer(_with_headers(send, nonce, self._cookie(scope)))
         if refusal is not None:
-            await _refuse(with_headers, *refusal)
+            await _refuse(answer, *refusal)
             return
-        await self._app(scope, _limited(receive), with_headers)
+        try:
+            await self._app(scope, _limited(receive), answer)
+        except Exception as error:  # whatever it is, the next request is answered
+            say_unexpected(f"{scope['method']} {scope['path']}", error)
+            if not answer.begun:
+                await _refuse(answer, 500, FAILED)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """A status and a line, or None."""
@@ -66,7 +75,7 @@ class Guard:
         if [name for name, _ in scope["headers"]].count(b"host") != 1:
             return 400, "one Host header is expected"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place_of(origin) != host.lower():
             return 403, "a request of another site's page"
         navigates = headers.get("sec-fetch-mode") == "navigate"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not (
@@ -89,14 +98,14 @@ class Guard:
 
     def _knows(self, scope: Scope, headers: dict[str, str]) -> bool:
         assert self._token is not None
-        given = [headers.get("x-av2a-token", ""), _in_query(scope), _in_cookie(headers)]
+        given = [headers.get("x-av2a-token", ""), _in_query(scope), _in_cookie(scope, headers)]
         return any(hmac.compare_digest(each.encode(), self._token.encode()) for each in given if each)
 
-    def _cookie(self, scope: Scope, headers: dict[str, str]) -> str:
+    def _cookie(self, scope: Scope) -> str:
         """What a browser is told to keep, so that videos and modules of the page know the token; empty: nothing."""
         if self._token is None or not hmac.compare_digest(_in_query(scope).encode(), self._token.encode()):
             return ""
-        return f"{COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{cookie_name(scope)}={self._token}; HttpOnly; SameSite=Strict; Path=/"
 
     def _in_time(self) -> bool:
         now = time.monotonic()
@@ -121,12 +130,36 @@ def _few(scope: Scope) -> bool:
     return bool(scope.get("query_string", b"").count(b"&") < 20)
 
 
-def _in_cookie(headers: dict[str, str]) -> str:
+def _in_cookie(scope: Scope, headers: dict[str, str]) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", ""))
+        found, name = SimpleCookie(headers.get("cookie", "")), cookie_name(scope)
     except CookieError:
         return ""
-    return str(found[COOKIE].value) if COOKIE in found else ""
+    return str(found[name].value) if name in found else ""
+
+
+def cookie_name(scope: Scope) -> str:
+    """What the token's cookie is called on the port that was asked."""
+    return f"{COOKIE}-{(scope.get('server') or ('', 0))[1]}"
+
+
+def _place_of(origin: str) -> str:
+    """Host and port of an origin; empty where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # as of http://[
+        return ""
+
+
+class _Answer:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.begun = send, False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        self.begun = True
+        await self._send(message)
 
 
 def _limited(receive: Receive) -> Receive:

@@ -1,15 +1,16 @@
 """A cache as it was when it was opened: its clips, its label sets, and whether it has changed on the disk since."""
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from feature_cache import DONE, MISSING_NAMES, CacheError, FeatureCache, Features, TextSet
+from feature_cache.layout import ROWS, TEXT_GROUP
 from score.errors import ScoreError
 from score.event_facts import origins_in
 
@@ -17,11 +18,21 @@ _KEPT_CLIPS = 32
 _ROOT = "zarr.json"
 
 
+class _StillCache(FeatureCache):
+    """Its identity is looked up once: what was taken of all its clips, such as a centre, is not taken again."""
+
+    @cached_property
+    def identity(self) -> str:
+        """As :attr:`feature_cache.FeatureCache.identity`, of the moment when it is first asked for."""
+        return self.progress().identity
+
+
 class OpenedCache:
     """The clips of a cache that are done, numbered in its order.
 
     Attributes:
         cache: the open cache.
+        still: the same, as it was when it was opened, for clip after clip.
         clip_ids: of the clips that are done.
         rows: int64 (n,), their rows in the cache.
         origins: by clip id, where clips were cut from longer files.
@@ -33,13 +44,14 @@ class OpenedCache:
         """Open it.
 
         Raises:
-            CacheError: it cannot be read.
+            CacheError: it cannot be read, or holds no label set.
             ScoreError: no clip is done.
         """
         self._stamp = _stamp_of(path)
         self.cache = cache = FeatureCache.open(path)
+        self.still = _StillCache.open(path)
         state, ids = cache.progress(), cache.clip_ids
-        self.identity = state.identity
+        self.still.identity = self.identity = state.identity
         self.rows = np.flatnonzero(state.status == DONE)
         if not len(self.rows):
             raise ScoreError(f"{path} has no clip that is done: there is nothing to look at")
@@ -48,7 +60,9 @@ class OpenedCache:
         lacking = state.missing[self.rows].tolist()
         self.missing = {clip: MISSING_NAMES[what] for clip, what in zip(self.clip_ids, lacking, strict=True) if what}
         self.text_names = list(cache.text_names)
-        self._texts: dict[str, TextSet] = {}
+        if not self.text_names:
+            cache.text(None)  # says what to do
+        self._texts = {name: cache.text(name) for name in self.text_names}
         self._features: OrderedDict[int, Features] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,17 +76,15 @@ class OpenedCache:
         return float(self.cache.segments * self.cache.segment_seconds)
 
     def text(self, name: str | None) -> TextSet:
-        """A label set, read once.
+        """A label set, as it was when the cache was opened; without a name the only one.
 
         Raises:
-            CacheError: the cache holds no such set.
+            CacheError: the cache holds no such set, or several.
         """
-        if name is None:
-            name = self.cache.text(None).name
-        with self._lock:
-            if name not in self._texts:
-                self._texts[name] = self.cache.text(name)
-            return self._texts[name]
+        if name is None and len(self.text_names) == 1:
+            name = self.text_names[0]
+        found = None if name is None else self._texts.get(name)
+        return self.cache.text(name) if found is None else found
 
     def features(self, number: int) -> Features:
         """Embeddings of a clip, (1, ...) each; the last ones are kept.
@@ -86,9 +98,12 @@ class OpenedCache:
         with self._lock:
             found = self._features.pop(number, None)
         if found is None:
-            found = self.cache.read([int(self.rows[number])])
-            if len(found) != 1:
-                raise ScoreError(f"{self.cache.path} was changed while it was open: open it again")
+            try:
+                found = self.cache.read([int(self.rows[number])])
+            except CacheError as error:
+                if self.what_changed():
+                    raise ScoreError(f"{self.cache.path} was changed while it was open: open it again") from error
+                raise
         with self._lock:
             self._features[number] = found
             while len(self._features) > _KEPT_CLIPS:
@@ -117,22 +132,47 @@ class OpenedCache:
         if stamp == self._stamp:
             return ""
         try:
-            now = FeatureCache.open(str(self.cache.path))
-            identity, texts = now.identity, list(now.text_names)
-        except CacheError as error:
+            now = OpenedCache(str(self.cache.path))
+            same = self.texts_as_in(now)
+        except (CacheError, ScoreError) as error:
             return f"the cache cannot be read any more: {error}"
-        if identity != self.identity:
+        if now.identity != self.identity:
             return f"{self.cache.path} has other clips now than when it was opened"
-        if texts != self.text_names:
-            return f"{self.cache.path} has other label sets now: {', '.join(texts)}"
+        if now.text_names != self.text_names or len(same) < len(now.text_names):
+            return f"{self.cache.path} has other label sets now: {', '.join(now.text_names)}"
         self._stamp = stamp
         return ""
 
+    def texts_as_in(self, now: "OpenedCache") -> set[str]:
+        """Names of the label sets that are the same at another moment.
 
-def _stamp_of(path: str) -> tuple[int, int, int] | None:
-    """What tells one state of the root's metadata from the next."""
+        Raises:
+            CacheError: one cannot be read.
+        """
+        both = [(self.text(name), now.text(name)) for name in now.text_names if name in self.text_names]
+        return {
+            a.name
+            for a, b in both
+            if a.labels == b.labels and np.array_equal(a.visual, b.visual) and np.array_equal(a.audio, b.audio)
+        }
+
+
+def _stamp_of(path: str) -> list[tuple[str, int, int, int]] | None:
+    """What tells one state of a cache's folder from the next: of its header, its rows and its label sets."""
+    root = Path(path)
+    places = [root / TEXT_GROUP, *_below(root / TEXT_GROUP), *_below(root / ROWS / "c")]
     try:
-        found = os.stat(Path(path) / _ROOT)  # noqa: PTH116
+        stats = [("", (root / _ROOT).stat())]
     except (OSError, ValueError):
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    for place in sorted(places):
+        with suppress(OSError):  # as it is being replaced
+            stats.append((place.name, place.stat()))
+    return [(name, found.st_ino, found.st_mtime_ns, found.st_size) for name, found in stats]
+
+
+def _below(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # as of a cache of another format
+        return []

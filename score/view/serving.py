@@ -53,6 +53,31 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _is_any(host: str) -> bool:
+    """Whether an address stands for all of this machine's, and so for none to open."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def address_here(host: str) -> str:
+    """An address of this machine that others in its network reach, of the family of 0.0.0.0 or of ::."""
+    family, outside, own = (
+        (socket.AF_INET6, "2001:db8::1", "::1") if ":" in host else (socket.AF_INET, "192.0.2.1", "127.0.0.1")
+    )  # fmt: skip
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as found:
+            found.connect((outside, 9))  # of no machine, and nothing is sent: it is looked up where it would go from
+            return str(found.getsockname()[0])
+    except OSError:  # there is no network
+        return own
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 class Server:
     """An application behind its guard, in a thread of its own.
 
@@ -71,9 +96,9 @@ class Server:
         port = listener.getsockname()[1]
         at_home = is_loopback(host)
         token = None if at_home else secrets.token_urlsafe(16)
-        names = ("127.0.0.1", "localhost", "[::1]") if at_home else ()
-        guard = Guard(app, frozenset(f"{name}:{port}" for name in names), token)
-        shown = f"[{host}]" if ":" in host else host
+        shown = _bracketed(host if not _is_any(host) else address_here(host))
+        names = ("127.0.0.1", "localhost", "[::1]", shown) if at_home else ()
+        guard = Guard(app, frozenset(f"{name}:{port}".lower() for name in names), token)
         self.url = f"http://{shown}:{port}/" + ("" if token is None else f"?token={token}")
         self._listener = listener
         config = uvicorn.Config(

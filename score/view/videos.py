@@ -1,7 +1,8 @@
 """The files of clips below a folder of videos, and where in its file each clip lies."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -59,6 +60,15 @@ class ClipVideos:
             raise ScoreError(f"{self.folder} is not there: name the folder of the videos: `videos`")
         self._clips, self._origins, self._files, self._seconds = clip_ids, origins, files, seconds
 
+    def follow(self, clip_ids: Sequence[str], origins: Mapping[str, Origin], files: Mapping[str, str]) -> None:
+        """Take other clips, as of a cache that was opened again; files are looked for anew where they are others."""
+        if clip_ids is self._clips:
+            return
+        if (clip_ids, origins, files) != (self._clips, self._origins, self._files):
+            for name in ("found", "_walked"):
+                self.__dict__.pop(name, None)
+        self._clips, self._origins, self._files = clip_ids, origins, files
+
     def path(self, clip: str) -> Path | None:
         """The file of a clip; None where there is none, or several may be it."""
         file = self._origins[clip][0] if clip in self._origins else clip
@@ -104,10 +114,7 @@ class ClipVideos:
         """Files by their path, and media files by their path without its ending, and by their name, behind a "/"."""
         paths: dict[str, Path] = {}
         stems: dict[str, list[Path]] = {}
-        if not self.folder.is_dir():
-            below = [self.folder]
-        else:
-            below = [Path(parent, name) for parent, _, names in os.walk(self.folder) for name in names]
+        below = list(_files_below(self.folder)) if self.folder.is_dir() else [self.folder]
         for path in sorted(below):
             key = composed(path.relative_to(self._root).as_posix())
             paths[key] = path
@@ -117,6 +124,19 @@ class ClipVideos:
                 stems.setdefault(stem, []).append(path)
                 stems.setdefault(f"/{stem.rpartition('/')[2]}", []).append(path)
         return paths, stems
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of those in it; links to folders are not followed, pipes and the like are left out."""
+    folders = [os.fspath(folder)]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):  # as a link to itself
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.is_file():
+                        yield Path(entry.path)
 
 
 def media_type(path: Path) -> str:

@@ -14,12 +14,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from feature_cache import Av2aError
 from feature_cache.names import shortened, why_not_a_name
 from score.errors import ScoreError
 from score.view.desk import Desk, milliseconds
+from score.view.unexpected import say_unexpected
 
 MOST_LABELS = 1000
 _PATIENCE_SECONDS = 5.0
+_ENDED = "the process that embeds labels has ended: see what the terminal says"
 
 
 class Words:
@@ -41,6 +44,7 @@ class Words:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
+        self._closed = False
         self._state: dict[str, Any] = {"status": "idle", "text": None, "labels": [], "error": None, "ms": None}
 
     @property
@@ -70,7 +74,8 @@ class Words:
         words = [label.strip() for label in labels if isinstance(label, str) and label.strip()]
         words = list(dict.fromkeys(words))
         if len(words) < 2 or len(words) > MOST_LABELS:
-            raise ScoreError(f"{len(words)} labels: give from 2 to {MOST_LABELS:,}, one a line")
+            named = "1 label" if len(words) == 1 else f"{len(words):,} labels"
+            raise ScoreError(f"{named}: give from 2 to {MOST_LABELS:,}, one a line")
         for word in words:
             if (why := why_not_a_name(word)) is not None:
                 raise ScoreError(f"label {shortened(word, 60)!r}: {why}")
@@ -95,26 +100,38 @@ class Words:
                     self._desk.reopen()
             if self.state["labels"] == words:
                 self._note(status="done", text=name, ms=milliseconds(began))
-        except (OSError, ValueError, ScoreError) as error:
-            if warming or self.state["labels"] == words:
+        except Exception as error:
+            if not isinstance(error, Av2aError | OSError | ValueError):
+                say_unexpected("new words", error)
+            if (self.state["status"] == "warming") if warming else (self.state["labels"] == words):
                 self._note(status="failed", error=shortened(str(error), 300))
 
     def _started(self) -> "subprocess.Popen[str]":
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-            )
+        process = self._process
+        if process is None or process.poll() is not None:
+            if process is not None:
+                _end(process)
+            with self._lock:
+                if self._closed:
+                    raise ScoreError("the page's server ends")
+                process = self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+                )
             try:
-                self._answer(self._process)
+                self._answer(process)
             except BaseException:
-                self.close()
+                self._process = None
+                _end(process)
                 raise
-        return self._process
+        return process
 
     def _ask(self, process: "subprocess.Popen[str]", request: dict[str, Any]) -> dict[str, Any]:
         put: IO[str] = process.stdin  # type: ignore[assignment]
-        put.write(json.dumps(request) + "\n")
-        put.flush()
+        try:
+            put.write(json.dumps(request) + "\n")
+            put.flush()
+        except OSError as error:
+            raise ScoreError(_ENDED) from error
         return self._answer(process)
 
     def _answer(self, process: "subprocess.Popen[str]") -> dict[str, Any]:
@@ -125,22 +142,29 @@ class Words:
         """
         line = process.stdout.readline() if process.stdout else ""
         if not line:
-            raise ScoreError("the process that embeds labels has ended: see what the terminal says")
+            raise ScoreError(_ENDED)
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
             raise ScoreError(str(found["error"]))
         return found
 
     def close(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError, AttributeError):
-                pipe.close()  # type: ignore[union-attr]
-        try:
-            process.wait(_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        """End the process; what it is embedding is lost."""
+        with self._lock:
+            self._closed = True
+            process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """End a process, whatever it does; its pipes are closed afterwards, as somebody may be reading."""
+    process.terminate()
+    try:
+        process.wait(_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError, AttributeError):
+            pipe.close()  # type: ignore[union-attr]

@@ -16,8 +16,9 @@ from score.datasets.match import match_clips
 from score.parameters import Parameters
 from score.rules import RULES
 from score.view.controls import described_rules, step_of
-from score.view.desk import WITH_CARRY, Desk, Newest
+from score.view.desk import WITH_CARRY, Desk
 from score.view.finder import MOST_POINTS, Finder
+from score.view.newest import Newest
 from tests.golden_scoring import GoldenSet
 from tests.score.test_carrying import CONFIG, FILES, make
 

@@ -6,6 +6,7 @@ import pytest
 
 from score.errors import ScoreError
 from score.view.videos import ClipVideos, is_sound, media_type
+from tests.posix import make_pipe
 
 
 def folder_of(path: Path, *names: str) -> Path:
@@ -80,3 +81,30 @@ def test_kinds() -> None:
     assert is_sound(Path("a.flac"))
     assert not is_sound(Path("a.mp4"))
     assert media_type(Path("a.txt")) == ""
+
+
+def test_other_clips_in_its_place(tmp_path: Path) -> None:
+    """As where a cache is opened again: their files are looked for anew."""
+    folder = folder_of(tmp_path, "a.mp4", "talk.mov")
+    videos = ClipVideos(folder, ("a",), {}, {}, 10.0)
+    assert videos.found == 1
+    folder_of(tmp_path, "new.mov")
+    clips = ("new", "talk#3")
+    videos.follow(clips, {"talk#3": ("talk", 30.0, 35.0)}, {})
+    assert videos.found == 2
+    assert [videos.path(clip) for clip in clips] == [folder / "new.mov", folder / "talk.mov"]
+    assert videos.place("talk#3") == (30.0, 35.0)
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    """A page that links to a pipe has a browser wait for it, and for all others."""
+    folder = folder_of(tmp_path, "a.mp4")
+    make_pipe(folder / "pipe.mp4")
+    (folder / "folder.mp4").mkdir()
+    (folder / "nowhere.mp4").symlink_to(folder / "nothing")
+    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
+    (folder / "link.mp4").symlink_to(folder / "a.mp4")
+    (folder / "around").symlink_to(folder)
+    for clip in ("pipe", "folder", "nowhere", "loop"):
+        assert found(folder, clip) is None
+    assert (found(folder, "a"), found(folder, "link")) == ("a.mp4", "link.mp4")
