@@ -31,7 +31,7 @@ from score.view.clip_rows import clip_columns, disagreement, percents
 from score.view.controls import choices_of
 from score.view.kept_inputs import KeptInputs
 from score.view.opened import OpenedCache
-from score.view.true_events import annotated_labels, true_events
+from score.view.true_events import annotated_labels, true_events, what_lacks
 
 _HELD = 3
 """Splits whose logits stay in memory: of the rules and sounds that were looked at last."""
@@ -285,9 +285,15 @@ class Desk:
         try:
             held, space = self.held(text, config)
             values = held.metrics(space.settings([config]), space)[0].tolist()
-        except (AnnotationError, ScoreError) as error:
+        except AnnotationError as error:
+            return {"figures": {}, "note": self._lacking(self.opened.text(text)) or str(error)}
+        except ScoreError as error:
             return {"figures": {}, "note": str(error)}
         return {"figures": dict(zip(held.metric_names, map(_number, values), strict=True)), "note": None}
+
+    def _lacking(self, words: TextSet) -> str:
+        assert self.annotations is not None
+        return what_lacks(self.annotations, self._annotated.values(), words.labels)
 
     def held(self, text: str | None, config: Parameters, **varied: Any) -> tuple[HeldSplit, Space]:
         """The annotated split in memory, and the space of a setting, or of more values of some parameters.

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from feature_cache.names import shortened
 from score.choices import KERNEL_STREAMS, STREAMS
 from score.datasets import Annotations, find_dataset
+from score.datasets.match import LabelNumbers
 from score.datasets.values import Annotation
 from score.formats.base import EventBlock, joined
 from score.runs import Runs, joined_runs, overlaps
@@ -40,6 +42,24 @@ def annotated_labels(annotations: Annotations, clips: Iterable[str]) -> list[str
     """The labels that occur in clips, by the order in which they do."""
     sides = [annotations.visual, annotations.audio, annotations.audiovisual or {}]
     return list(dict.fromkeys(label for clip in clips for side in sides for label, _, _ in side.get(clip, ())))
+
+
+def what_lacks(annotations: Annotations, clips: Iterable[str], labels: Sequence[str]) -> str:
+    """Which annotated labels of clips are none of some labels, a line; empty where all are.
+
+    Args:
+        annotations: of a split.
+        clips: as the annotations name them.
+        labels: C labels.
+    """
+    numbers = LabelNumbers(labels, annotations.origin)
+    lacking = [label for label in annotated_labels(annotations, clips) if not numbers.like(label)]
+    if not lacking:
+        return ""
+    return (
+        f"{len(lacking)} of the annotated labels, such as {shortened(lacking[0], 60)!r}, are none of this label set: "
+        "there are no figures with it"
+    )
 
 
 def _runs(
