@@ -130,7 +130,7 @@ class Desk:
         """Whether a clip is in the annotated split."""
         return number in self._annotated
 
-    def usual(self, rule: str, given: Mapping[str, Any] | None = None) -> Parameters:
+    def usual(self, rule: str) -> Parameters:
         """A rule's settings of the cache where nothing else is given; the data set's decision goes first.
 
         Where the cache does not hold enough for them, with the first choice of one parameter for which it does.
@@ -143,7 +143,7 @@ class Desk:
         if self.annotations is not None and "decision" in describe(found.parameters):
             first["decision"] = find_dataset(self.annotations.kind).decision
         try:
-            settings: Parameters = found.settings(cache, {**first, **(given or {})})
+            settings: Parameters = found.settings(cache, first)
         except ScoreError:
             if self.begun is None or rule_of(self.begun) is not found:
                 raise
