@@ -1974,6 +1974,8 @@ def tune(
         from score.view.serving import Server, listening
     except ModuleNotFoundError as error:
         raise click.ClickException(f"the page needs {error.name}: pip install 'av2a[view]'") from error
+    from score.datasets import find_dataset
+    from score.rules import USUAL, find_rule
     from score.settings import settings_for
     from score.view.desk import Desk
     from score.view.finder import Finder
@@ -1989,10 +1991,10 @@ def tune(
     desk = Desk(cache, known, partial=partial, threads=threads, texts_allowed=texts)
     opened = desk.opened
     words = opened.text(text or opened.text_names[0])
-    decision = (
-        {} if config_file or known is None or rule not in (None, "av2a") else desk.usual("av2a", parameters).to_dict()
-    )
-    config = desk.begun = settings_for(opened.cache, config_file, rule, **{**decision, **parameters})
+    first = {}
+    if config_file is None and known is not None and "decision" in describe(find_rule(rule or USUAL).parameters):
+        first["decision"] = find_dataset(known.kind).decision
+    config = desk.begun = settings_for(opened.cache, config_file, rule, **{**first, **parameters})
     files, hint = _clip_videos(desk, videos, Path(cache))
     tools = Tools(
         desk=desk,

@@ -32,6 +32,8 @@ _KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".
 _UNKNOWN = "application/octet-stream"
 LIST_AT_ONCE = 20_000
 """Clips whose rows are counted anew as settings change."""
+_MOST_WHOLE = 1 << 53
+"""That pages can say."""
 Answer = Callable[[Mapping[str, Any]], Any]
 
 
@@ -210,7 +212,7 @@ class Calls:
         if not isinstance(name, str) or not (kind is None or isinstance(kind, str)):
             raise ScoreError("a file's name is expected, such as events.json")
         written, count = self._tools.saving.events(
-            config, text, name, kind or None, overwrite=said.get("overwrite") is True
+            config, text, name, (kind and kind[:60]) or None, overwrite=said.get("overwrite") is True
         )
         return {"written": written, "events": count}
 
@@ -273,7 +275,7 @@ def _text(said: Mapping[str, Any]) -> Any:
 
 def _whole(said: Mapping[str, Any], name: str) -> int:
     found = said.get(name)
-    if isinstance(found, bool) or not isinstance(found, int):
+    if isinstance(found, bool) or not isinstance(found, int) or abs(found) > _MOST_WHOLE:
         raise ScoreError(f"{name} must be a whole number")
     return found
 
@@ -301,7 +303,7 @@ def _changing(tools: Tools, change: Answer, name: str) -> Callable[[Request], Aw
         if not in_turn:
             return await _answered(tools, lambda: change(said))
         seq, page = said.get("seq", 0), str(said.get("page", ""))[:60]
-        if isinstance(seq, bool) or not isinstance(seq, int) or abs(seq) > 1 << 53:
+        if isinstance(seq, bool) or not isinstance(seq, int) or abs(seq) > _MOST_WHOLE:
             return _json({"error": "seq must be a whole number"}, 400)
         overtaken = newest.note(page, name, seq)
         async with alone:

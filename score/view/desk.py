@@ -130,7 +130,7 @@ class Desk:
         """Whether a clip is in the annotated split."""
         return number in self._annotated
 
-    def usual(self, rule: str, given: Mapping[str, Any] | None = None) -> Parameters:
+    def usual(self, rule: str) -> Parameters:
         """A rule's settings of the cache where nothing else is given; the data set's decision goes first.
 
         Where the cache does not hold enough for them, with the first choice of one parameter for which it does.
@@ -143,7 +143,7 @@ class Desk:
         if self.annotations is not None and "decision" in describe(found.parameters):
             first["decision"] = find_dataset(self.annotations.kind).decision
         try:
-            settings: Parameters = found.settings(cache, {**first, **(given or {})})
+            settings: Parameters = found.settings(cache, first)
         except ScoreError:
             if self.begun is None or rule_of(self.begun) is not found:
                 raise
@@ -205,7 +205,7 @@ class Desk:
             "clip": number,
             "events": self.events(number, words, config),
             "truth": self.truth(number, words),
-            "duration": self.opened.duration,
+            "duration": self.opened.seconds_of(number),
             "why": None if label is None else self._why(number, words, config, label),
         }
 
@@ -223,15 +223,15 @@ class Desk:
         else:
             _, table, scores = rule.scorer(config, words, opened.still).score(features)
         seconds = opened.cache.segment_seconds
-        spans = table[:, 3:5].astype(np.float64) * seconds
+        spans = np.minimum(table[:, 3:5].astype(np.float64) * seconds, opened.seconds_of(number))
         columns = table[:, 1].tolist(), table[:, 2].tolist(), *spans.T.tolist(), scores.tolist()
-        return [list(event) for event in zip(*columns, strict=True)]
+        return [list(event) for event in zip(*columns, strict=True) if event[2] < event[3]]
 
     def truth(self, number: int, words: TextSet) -> list[list[Any]] | None:
         """What is annotated in a clip: stream, label, onset, offset; None where it is not annotated."""
         if self.annotations is None or number not in self._annotated:
             return None
-        begins, duration = 0.0, self.opened.duration
+        begins, duration = 0.0, self.opened.seconds_of(number)
         if find_dataset(self.annotations.kind).whole_files:
             _, begins, _ = self.opened.origins.get(self.opened.clip_ids[number], ("", 0.0, None))
         clip, numbers = self._annotated[number], LabelNumbers(words.labels, self.annotations.origin)

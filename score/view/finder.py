@@ -20,6 +20,8 @@ from score.view.unexpected import say_unexpected
 
 MOST_SECONDS = 600.0
 MOST_POINTS = 2000
+_MOST_KEPT = 10 * MOST_POINTS
+"""Settings with their objectives: of a small split there are millions in a few minutes."""
 _ROUND = 256
 """Settings that are drawn at a time."""
 _NEAR = 0.25
@@ -113,23 +115,28 @@ class Finder:
         settings = space.settings([config])
         values = _values(held.metrics(settings, space)[:, objective])
         self._note(begun=_shown(values[0]))
+        tried, rounds = len(settings), 0
         while True:
             best = int(np.argmax(values))
             self._note(
-                tried=len(settings),
+                tried=tried,
                 seconds=time.perf_counter() - began,
                 best={"parameters": space.config(settings[best]).to_dict(), "value": _shown(values[best])},
                 points=_points(settings, values, vary),
             )
             if stop.is_set() or time.perf_counter() - began >= seconds:
                 return
-            near = settings[best] if len(settings) > 1 and len(settings) // _ROUND % 2 else None
-            some = _drawn(space, config, vary, rng, near)
+            some = _drawn(space, config, vary, rng, settings[best] if rounds % 2 else None)
             for part in np.array_split(some, max(1, len(some) // (held.at_once or len(some)))):
                 if stop.is_set() or time.perf_counter() - began >= seconds:
                     break
                 settings = np.concatenate([settings, part])
                 values = np.concatenate([values, _values(held.metrics(part, space)[:, objective])])
+                tried += len(part)
+            rounds += 1
+            if len(settings) > _MOST_KEPT:
+                kept = _thinned(values)
+                settings, values = settings[kept], values[kept]
 
 
 def _ranges(config: Parameters, vary: Sequence[str]) -> dict[str, Any]:
@@ -184,12 +191,18 @@ def _drawn(
 
 def _points(settings: NDArray[Any], values: NDArray[np.float64], vary: Sequence[str]) -> list[list[Any]]:
     """The best, best first, then others, evenly drawn: what varies, and the objective."""
+    order = _thinned(values)
+    columns = [settings[name][order].tolist() for name in vary]
+    return [[*point, _shown(value)] for *point, value in zip(*columns, values[order].tolist(), strict=True)]
+
+
+def _thinned(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which of many objectives are kept: the best, best first, then others, evenly drawn."""
     order = np.argsort(-values, kind="stable")
     if len(order) > MOST_POINTS:
         best, rest = order[: MOST_POINTS // 2], order[MOST_POINTS // 2 :]
         order = np.concatenate([best, rest[np.linspace(0, len(rest) - 1, MOST_POINTS // 2).astype(int)]])
-    columns = [settings[name][order].tolist() for name in vary]
-    return [[*point, _shown(value)] for *point, value in zip(*columns, values[order].tolist(), strict=True)]
+    return order
 
 
 def _values(column: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from feature_cache import DONE, MISSING_NAMES, CacheError, FeatureCache, Feature
 from feature_cache.layout import ROWS, TEXT_GROUP
 from score.errors import ScoreError
 from score.event_facts import origins_in
+from score.stitching import cut_from_longer
 
 _KEPT_CLIPS = 32
 _ROOT = "zarr.json"
@@ -74,6 +75,17 @@ class OpenedCache:
     def duration(self) -> float:
         """Seconds of a clip."""
         return float(self.cache.segments * self.cache.segment_seconds)
+
+    def seconds_of(self, number: int) -> float:
+        """Seconds of a clip without what it is padded with, where it is the end of a longer file."""
+        _, begins, ends = self.origins.get(self.clip_ids[number], ("", 0.0, None))
+        if ends is None or not self._longer:
+            return self.duration
+        return min(self.duration, ends - begins)
+
+    @cached_property
+    def _longer(self) -> bool:
+        return cut_from_longer(self.origins)
 
     def text(self, name: str | None) -> TextSet:
         """A label set, as it was when the cache was opened; without a name the only one.

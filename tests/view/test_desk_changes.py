@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from feature_cache import DONE, CacheError, FeatureCache, Features
-from score import Annotations, ScoreError, read_annotations, settings_for
+from score import Annotations, ScoreError, read_annotations, score, settings_for
+from score.choices import STREAMS
 from score.rules import RULES, find_rule
 from score.view.desk import Desk
 from score.view.kept_inputs import KeptInputs
@@ -164,6 +165,29 @@ def test_a_cache_that_is_replaced_by_other_clips(path: Path) -> None:
         assert desk.opened.what_changed() != ""
         if not cache.text_names:
             cache.add_text("t", labels=["x", "y"], visual=np.eye(2, 8), audio=np.eye(2, 8))
+
+
+def test_the_end_of_a_file(tmp_path: Path) -> None:
+    """A clip that is padded ends where its file does, and so do its events, as in what is written."""
+    rng = np.random.default_rng(1)
+    cache = FeatureCache.from_arrays(
+        tmp_path / "c.zarr", clip_ids=["talk#0", "talk#1"], backbone="clip_clap", image=rng.standard_normal((2, 10, 8)),
+        audio_segments=rng.standard_normal((2, 10, 8)),
+        attributes={"clips_from": {"talk#0": ["talk", 0.0], "talk#1": ["talk", 10.0, 13.5]}},
+    )  # fmt: skip
+    cache.add_text("t", labels=["x", "y"], visual=rng.standard_normal((2, 8)), audio=rng.standard_normal((2, 8)))
+    desk = Desk(str(cache.path))
+    config = desk.usual("threshold").replace(threshold=0.05, run_penalty=0.0)
+    written = {tuple(each.values())[1:] for each in score(cache, config).records() if each["offset"] > 10}
+    found = desk.clip(1, None, config, 0)
+    assert (desk.clip(0, None, config)["duration"], found["duration"]) == (10.0, 3.5)
+    labels, streams = desk.opened.text(None).labels, STREAMS
+    shown = {
+        (streams[stream], labels[label], onset + 10, offset + 10, value)
+        for stream, label, onset, offset, value in found["events"]
+    }
+    assert {each[3] for each in shown} >= {13.5}
+    assert {each[:2] + each[3:4] for each in shown} == {each[:2] + each[3:4] for each in written}
 
 
 def test_damaged_bytes(path: Path) -> None:

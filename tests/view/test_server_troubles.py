@@ -18,6 +18,7 @@ import pytest
 
 from feature_cache import CacheError, FeatureCache
 from score import read_annotations
+from score.view import finder as module
 from score.view.app import make_app
 from score.view.desk import Desk
 from score.view.finder import Finder
@@ -143,6 +144,32 @@ def test_searches_begin_one_after_the_other(folder: Path) -> None:
     assert sum(thread.name == "av2a-find" for thread in threading.enumerate()) == 1
     finder.stop()
     assert not any(thread.name == "av2a-find" for thread in threading.enumerate())
+
+
+def test_a_long_search_keeps_few_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that it tries it keeps the best."""
+    monkeypatch.setattr(module, "_MOST_KEPT", 600)
+    monkeypatch.setattr(module, "MOST_POINTS", 40)
+    seen: list[float] = []
+    sizes: list[int] = []
+    thinned = module._thinned
+
+    def thin(values: Any) -> Any:
+        seen.append(float(values.max()))
+        sizes.append(len(values))
+        return thinned(values)
+
+    monkeypatch.setattr(module, "_thinned", thin)
+    desk = Desk(str(folder / "features.zarr"), read_annotations("llp", folder / "llp", split="test"), threads=1)
+    finder = Finder(desk)
+    finder.start(None, desk.usual("threshold"), ["threshold", "run_penalty"], 60, None)
+    wait_for(lambda: finder.state["tried"] > 3000)
+    finder.stop()
+    found = finder.state
+    assert (found["error"], len(found["points"])) == (None, 40)
+    assert max(sizes) < 1000
+    assert seen == sorted(seen)
+    assert found["best"]["value"] == found["points"][0][-1] == max(seen)
 
 
 def test_a_search_that_fails_says_so(
