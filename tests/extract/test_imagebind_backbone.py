@@ -127,8 +127,10 @@ def test_windows_one_at_a_time(run: tuple[FeatureCache, Summary], backbone: Imag
 
 def test_each_distinct_view_is_encoded_once(backbone: ImageBind, tmp_path: Path) -> None:
     """33 clips of pictures and 17 of sound a file of ten seconds; two files in one pass have twice as many."""
-    sound = tone(10, 16_000)
-    video = make_video(tmp_path / "a.mkv", frames=300, fps=30, sound=sound, audio_codec="pcm_s16le", size=(64, 48))
+    sound, rate = tone(10, 25_600), 25_600  # whole blocks of 1,024 samples, so that none are lost
+    video = make_video(
+        tmp_path / "a.mkv", frames=300, fps=30, sound=sound, rate=rate, audio_codec="pcm_s16le", size=(64, 48)
+    )
     assert isinstance(backbone, SharedViews)
     views = Views(backbone.prepare_frames, backbone.prepare_video_frames)
     media = decode_clip(video, views=views, sample_rate=None, frames_per_window=10,
