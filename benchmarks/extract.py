@@ -145,7 +145,11 @@ def arithmetic(options: argparse.Namespace) -> None:
     backbone = load_backbone(options.backbone, options.checkpoint, options.device, options.precision)
     video = backbone.prepare_video_frames if isinstance(backbone, VideoBackbone) else None
     file = made_clips(SIZES[0], 1)[0]
-    media = decode_clip(file, views=Views(backbone.prepare_frames, video), sample_rate=backbone.sample_rate)
+    media = decode_clip(
+        file, views=Views(backbone.prepare_frames, video), sample_rate=backbone.sample_rate,
+        frames_per_window=backbone.frames_per_window,
+        window_frames=backbone.window_frames if isinstance(backbone, SharedViews) else None,
+    )  # fmt: skip
     clips = [prepare_clip(backbone, media, arrays=WINDOWS)] * (4 if device.type == "cuda" else 1)
     batch = options.batch_size or (64 if device.type == "cuda" else 16)
     counter = FlopCounterMode(display=False)

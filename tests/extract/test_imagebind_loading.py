@@ -208,7 +208,7 @@ def test_small_weights_without_their_sizes(folder: Path) -> None:
 
 def test_missing_files(tmp_path: Path) -> None:
     assert f"no {WEIGHTS} or imagebind_huge.safetensors in" in refused(tmp_path)
-    with pytest.raises(ExtractError, match=r"no weights of imagebind: .* non-commercial use\), and name its folder"):
+    with pytest.raises(ExtractError, match=r"no weights of imagebind, .* non-commercial use\), and name its folder"):
         load_backbone("imagebind")
 
 
