@@ -27,7 +27,7 @@ from benchmarks.extract_clips import SIZES, made_clips
 from benchmarks.extract_loops import clip_at_once, file_by_window
 from benchmarks.machine import cores, describe_machine, load, peak_memory
 from extract import extract_videos, load_backbone
-from extract.backbones.base import Backbone, VideoBackbone
+from extract.backbones.base import Backbone, SharedViews, VideoBackbone
 from extract.device import PRECISIONS, resolve_device
 from extract.media.clip import Views, decode_clip
 from extract.media.sampling import frame_plan

@@ -88,8 +88,8 @@ def load_encoders(folder: Path | None, device: torch.device, precision: str) -> 
     """
     if folder is None:
         raise ExtractError(
-            f"no weights of imagebind, which are fetched from no hub: get {ADDRESS} (4.8 GB, for non-commercial use), and "
-            "name its folder as `checkpoint='DIR'` (docs/backbones.md)"
+            f"no weights of imagebind, which are fetched from no hub: get {ADDRESS} (4.8 GB, for non-commercial use), "
+            "and name its folder as `checkpoint='DIR'` (docs/backbones.md)"
         )
     found = Checkpoint.from_folder(folder)
     text = found.config.text
