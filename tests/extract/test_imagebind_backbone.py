@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from extract import add_label_set, describe_backbone, load_backbone
+from extract import ExtractError, add_label_set, describe_backbone, load_backbone
 from extract.backbones import licence_notes
 from extract.backbones.base import SharedViews
 from extract.backbones.imagebind.backbone import ImageBind
+from extract.media.audio_windows import SoundWindows
 from extract.media.clip import Views, decode_clip
 from extract.run.encode import encode_clips, prepare_clip
 from extract.summary import Summary
@@ -206,11 +207,29 @@ def test_the_licence_is_said_once(run: tuple[FeatureCache, Summary]) -> None:
     assert licence_notes("clip_clap") == licence_notes("nobody") == ()
 
 
-def test_other_weights(run: tuple[FeatureCache, Summary], clips: Path, tmp_path: Path) -> None:
+def test_other_weights(run: tuple[FeatureCache, Summary], tmp_path: Path) -> None:
     other = random_imagebind(tmp_path / "other", seed=1)
     (tmp_path / "mine.txt").write_text("Dog\nYak\n")
-    words = ("text", run[0].path, "--labels", tmp_path / "mine.txt", "--name", "other", "--checkpoint", other)
-    assert "was made with other weights (imagebind.sha256" in refusal(*words, cwd=tmp_path)
+    with pytest.raises(ExtractError, match=r"was made with other weights \(imagebind\.sha256"):
+        add_label_set(run[0].path, tmp_path / "mine.txt", "other", checkpoint=other)
+
+
+def test_window_0_alone(run: tuple[FeatureCache, Summary], weights: Path, clips: Path, tmp_path: Path) -> None:
+    """It is that of a cache with all; what the official code of others draws at random is not drawn here."""
+    extract(
+        clips / "a.mp4", tmp_path / "f.zarr", weights, backbone="imagebind", labels="llp", dtype="float32",
+        windows="whole", official_randomness=1,
+    )  # fmt: skip
+    features, expected = FeatureCache.open(tmp_path / "f.zarr").read(), run[0].read([0])
+    np.testing.assert_allclose(features.video, expected.video[:, :1], atol=1e-5)
+    np.testing.assert_allclose(features.audio, expected.audio[:, :1], atol=1e-5)
+    np.testing.assert_array_equal(features.image, expected.image)
+
+
+def test_sound_without_a_rate(backbone: ImageBind) -> None:
+    for waves in ([torch.zeros(16_000)], SoundWindows(torch.zeros(16_000), np.array([[0, 16_000]]))):
+        with pytest.raises(TypeError, match="imagebind needs SoundWindows with a rate"):
+            backbone.prepare_audio(waves)
 
 
 def test_from_the_command_line(weights: Path, clips: Path, tmp_path: Path) -> None:
