@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from extract.backbones import licence_notes
 from extract.demo.note import not_of_a_demo
 from feature_cache import FeatureCache
 
@@ -24,7 +25,7 @@ def choose_backbone(
     """The backbone that was asked for, else the cache's own, else one that knows such files.
 
     The toy is taken for files that are all a demo's, and if no weights are given; asked for, or gone on with, it takes
-    any, and a note says what it is.
+    any, and a note says what it is. Another note says what the licence of the weights forbids.
 
     Args:
         asked: a backbone by name; None: none was.
@@ -38,7 +39,7 @@ def choose_backbone(
     if name == TOY and _strangers(files):
         others = f"for real videos use `backbone={USUAL!r}` or language_bind"
         return Choice(name, (f"`{TOY}` knows the demo's made clips only; {others}",))
-    return Choice(str(name))
+    return Choice(str(name), licence_notes(str(name)))
 
 
 def _strangers(files: Iterable[Path]) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from extract.backbones import load_backbone
+from extract.backbones import licence_notes, load_backbone
 from extract.backbones.base import Backbone
 from extract.errors import ExtractError
 from extract.label_notes import text_notes
@@ -169,7 +169,8 @@ def add_label_set(
     cache = FeatureCache.open(path, "r+")
     found = find_label_set(labels)
     backbone = load_backbone(cache.backbone, checkpoint, clap_checkpoint=clap_checkpoint)
-    return add_found_set(cache, found, backbone, name, visual_prompts, audio_prompts, overwrite=overwrite)
+    added = add_found_set(cache, found, backbone, name, visual_prompts, audio_prompts, overwrite=overwrite)
+    return AddedLabels(added.name, added.labels, added.new, (*licence_notes(backbone.name), *added.notes))
 
 
 def add_found_set(

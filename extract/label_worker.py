@@ -65,7 +65,7 @@ class _Worker:
     """A cache by its path, and its encoders."""
 
     def __init__(self, path: str, checkpoint: Path | None, clap_checkpoint: Path | None) -> None:
-        from extract.backbones import load_backbone
+        from extract.backbones import licence_notes, load_backbone
         from extract.label_embeddings import check_weights  # imports torch
 
         self._path = path
@@ -73,6 +73,7 @@ class _Worker:
         self._name = cache.backbone
         self._backbone: Backbone = load_backbone(self._name, checkpoint, clap_checkpoint=clap_checkpoint)
         check_weights(cache, self._backbone)
+        self._to_say = licence_notes(self._name)
 
     def answer(self, request: bytes) -> dict[str, Any]:
         """What came of a request."""
@@ -89,7 +90,8 @@ class _Worker:
         if cache.backbone != self._name:
             raise ExtractError(f"{cache.path} is another cache now, of {cache.backbone}: start again")
         added = add_found_set(cache, found, self._backbone, name, overwrite=True)
-        return {"name": added.name, "labels": added.labels, "new": added.new, "notes": list(added.notes)}
+        notes, self._to_say = [*self._to_say, *added.notes], ()  # the licence once
+        return {"name": added.name, "labels": added.labels, "new": added.new, "notes": notes}
 
 
 def _asked(request: bytes) -> tuple[list[str], str]:

@@ -15,7 +15,7 @@ from extract.errors import ExtractError
 from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
-    from extract.backbones.base import Backbone, Loader, TextRules, VideoBackbone
+    from extract.backbones.base import Backbone, Loader, SharedAudio, SharedViews, TextRules, VideoBackbone
     from extract.backbones.pixels import fit_frames
 
 GROUP = "av2a.backbones"
@@ -24,17 +24,22 @@ __all__ = [
     "Backbone",
     "BackboneInfo",
     "Loader",
+    "SharedAudio",
+    "SharedViews",
     "TextRules",
     "VideoBackbone",
     "backbone_names",
     "describe_backbone",
     "fit_frames",
+    "licence_notes",
     "load_backbone",
 ]
 
 _HOMES = {  # what authors of backbones need: it imports torch
     "Backbone": "extract.backbones.base",
     "Loader": "extract.backbones.base",
+    "SharedAudio": "extract.backbones.base",
+    "SharedViews": "extract.backbones.base",
     "TextRules": "extract.backbones.base",
     "VideoBackbone": "extract.backbones.base",
     "fit_frames": "extract.backbones.pixels",
@@ -43,7 +48,7 @@ _HOMES = {  # what authors of backbones need: it imports torch
 __getattr__, __dir__ = public_face(__name__, _HOMES)
 
 
-_FOLDERS = ("clip_clap", "language_bind", "tiny")
+_FOLDERS = ("clip_clap", "imagebind", "language_bind", "tiny")
 """The packages below this one; each says in ``BACKBONES`` what it has."""
 
 
@@ -59,7 +64,7 @@ def backbone_names() -> list[str]:
 
     Example:
         >>> backbone_names()
-        ['clip_clap', 'clip_laion_clap', 'language_bind', 'tiny']
+        ['clip_clap', 'clip_laion_clap', 'imagebind', 'language_bind', 'tiny']
     """
     return sorted({*_built_in(), *entry_points(group=GROUP).names})
 
@@ -88,6 +93,19 @@ def describe_backbone(name: str) -> BackboneInfo:
     if isinstance(info, BackboneInfo):
         return info
     return BackboneInfo(extra=home)
+
+
+def licence_notes(name: str) -> tuple[str, ...]:
+    """What the licence of a backbone's weights forbids, to be said once where it is chosen; none: nothing.
+
+    Example:
+        >>> licence_notes("clip_clap")
+        ()
+    """
+    if name not in backbone_names():
+        return ()
+    licence = describe_backbone(name).licence
+    return (licence,) if licence else ()
 
 
 def load_backbone(

@@ -8,11 +8,14 @@ many windows at once).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from extract.media.audio_windows import SoundWindows
 
 
 class Backbone(Protocol):
@@ -94,6 +97,47 @@ class VideoBackbone(Backbone, Protocol):
 
     def encode_video(self, windows: Tensor) -> Tensor:
         """What prepare_video_frames gave of the frames of n windows, (n, F, ...), to float32 (n, Dv)."""
+
+
+class SharedAudio(NamedTuple):
+    """The sound of n windows as short views that they share.
+
+    Attributes:
+        views: (k, ...), each distinct view once, as encode_audio takes it.
+        rows: int64 (n, V), those of ``views`` that make up a window.
+    """
+
+    views: Tensor
+    rows: NDArray[np.int64]
+
+
+@runtime_checkable
+class SharedViews(VideoBackbone, Protocol):
+    """A video backbone that sees and hears a window as several short views, of which windows share many.
+
+    Each distinct view is encoded once; a window's embedding is the mean of its views' unit vectors, at unit length
+    again. frames_per_window is the number of frames in all views of a window, and encode_video takes any number of
+    views.
+    """
+
+    @property
+    def frames_per_view(self) -> int:
+        """Frames of a view of pictures."""
+
+    @property
+    def frame_rule(self) -> str:
+        """Which frames are chosen, in words, to be recorded in a cache."""
+
+    def window_frames(self, frames: int, seconds: float) -> NDArray[np.int64]:
+        """Which frames of a window are its views: int64 (V, frames_per_view), V always the same.
+
+        Args:
+            frames: how many it has; they are counted from 0.
+            seconds: its length.
+        """
+
+    def prepare_shared_audio(self, waves: SoundWindows) -> SharedAudio:
+        """What prepare_audio makes of windows, each distinct view once."""
 
 
 @runtime_checkable

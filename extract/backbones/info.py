@@ -19,6 +19,7 @@ class BackboneInfo:
         extra: what to install for it, as in "av2a[extract]".
         modules: import names of the packages it needs.
         about: a few words.
+        licence: what the licence of the weights forbids, to be said whenever they are used; empty: nothing.
     """
 
     visual_dim: int | None = None
@@ -27,6 +28,7 @@ class BackboneInfo:
     extra: str = ""
     modules: Sequence[str] = ()
     about: str = ""
+    licence: str = ""
 
     @property
     def installed(self) -> bool:

@@ -15,12 +15,17 @@ class SoundWindows(Sequence[Tensor]):
         wave: float32 (samples,) or (channels, samples), the whole.
         stretches: int64 (n, 2), begin and end of each in ``wave``.
         rate: samples a second, where it is known.
+        seconds: of stretches that stand for a clip's segments, the length of a segment: they may be shorter where the
+            waveform ends. None: of windows.
     """
 
-    def __init__(self, wave: Tensor, stretches: NDArray[np.int64], rate: int | None = None) -> None:
+    def __init__(
+        self, wave: Tensor, stretches: NDArray[np.int64], rate: int | None = None, seconds: float | None = None
+    ) -> None:
         self.wave = wave
         self.stretches = stretches
         self.rate = rate
+        self.seconds = seconds
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -35,6 +40,6 @@ class SoundWindows(Sequence[Tensor]):
     def __getitem__(self, item: int | slice) -> "Tensor | SoundWindows":
         """One window's samples, or fewer windows of the same waveform."""
         if isinstance(item, slice):
-            return SoundWindows(self.wave, self.stretches[item], self.rate)
+            return SoundWindows(self.wave, self.stretches[item], self.rate, self.seconds)
         begin, end = self.stretches[item]
         return self.wave[..., int(begin) : int(end)]

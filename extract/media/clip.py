@@ -32,7 +32,15 @@ from extract.media.frames import (
     times_of_part,
 )
 from extract.media.limits import TimeLimit
-from extract.media.sampling import ROUNDING, frame_plan, is_regular, sample_plan, segment_plan, timed_frame_plan
+from extract.media.sampling import (
+    ROUNDING,
+    WindowFrames,
+    frame_plan,
+    is_regular,
+    sample_plan,
+    segment_plan,
+    timed_frame_plan,
+)
 from extract.media.timeline import timeline_of
 
 __all__ = ["ClipMedia", "Views", "decode_clip"]
@@ -73,6 +81,7 @@ def decode_clip(
     views: Views,
     sample_rate: int | None,
     frames_per_window: int = 8,
+    window_frames: WindowFrames | None = None,
     segments: int = 10,
     segment_seconds: float = 1.0,
     sound_path: Path | None = None,
@@ -88,6 +97,7 @@ def decode_clip(
         views: what becomes of its frames.
         sample_rate: rate in Hz of mono sound; None: rate and channels as they are.
         frames_per_window: F.
+        window_frames: chooses them; None: evenly spread.
         segments: T.
         segment_seconds: length of a segment in seconds.
         sound_path: take the sound from this file instead of the video's own.
@@ -101,8 +111,8 @@ def decode_clip(
         MediaError: a file cannot be used; says why, and what would mend it.
     """
     clip = _Clip(
-        path, sound_path, views, sample_rate, frames_per_window, segments, segment_seconds, whole_only, sound_only,
-        TimeLimit(path, timeout),
+        path, sound_path, views, sample_rate, frames_per_window, window_frames, segments, segment_seconds, whole_only,
+        sound_only, TimeLimit(path, timeout),
     )  # fmt: skip
     return clip.whole() if begin is None else clip.part(begin)
 
@@ -114,6 +124,7 @@ class _Clip:
     views: Views
     sample_rate: int | None
     frames_per_window: int
+    window_frames: WindowFrames | None
     segments: int
     segment_seconds: float
     whole_only: bool
@@ -224,7 +235,9 @@ class _Clip:
             plan = frame_plan(
                 count,
                 segments=self.segments,
+                segment_seconds=self.segment_seconds,
                 frames_per_window=self.frames_per_window,
+                window_frames=self.window_frames,
                 whole_only=self.whole_only,
             )
             chosen = Chosen(plan, self.views)
@@ -247,6 +260,7 @@ class _Clip:
             segments=self.segments,
             segment_seconds=self.segment_seconds,
             frames_per_window=self.frames_per_window,
+            window_frames=self.window_frames,
             whole_only=self.whole_only,
         )
         chosen = Chosen(plan, self.views)
@@ -263,7 +277,7 @@ class _Clip:
             )
             windows = SoundWindows(wave, stretches, rate)
             each = segment_plan(samples, rate, segments=self.segments, segment_seconds=seconds)
-            segments = SoundWindows(wave, each, rate)
+            segments = SoundWindows(wave, each, rate, seconds)
         if chosen is not None:
             frames = chosen.images, chosen.videos, chosen.image_index, chosen.video_index
             return ClipMedia(*frames, windows, count, segments)

@@ -1,5 +1,6 @@
 """Which frames and which samples stand for a segment or a window (docs/design.md 5)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from feature_cache import windows
 ROUNDING = 0.002
 """Seconds by which containers round time stamps."""
 _MOST_FRAMES = 10_000
+
+WindowFrames = Callable[[int, float], NDArray[np.int64]]
+"""Chooses frames of a window, by the number of its frames and its length in seconds: int64, F in all, any shape."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,23 @@ class FramePlan:
     video: NDArray[np.int64]
 
 
-def frame_plan(count: int, *, segments: int = 10, frames_per_window: int = 8, whole_only: bool = False) -> FramePlan:
+def frame_plan(
+    count: int,
+    *,
+    segments: int = 10,
+    segment_seconds: float = 1.0,
+    frames_per_window: int = 8,
+    window_frames: WindowFrames | None = None,
+    whole_only: bool = False,
+) -> FramePlan:
     """Choose frames of a clip of ``count`` frames, by their number alone.
 
     Args:
         count: n, frames in all.
         segments: T.
+        segment_seconds: length of a segment in seconds.
         frames_per_window: F.
+        window_frames: chooses them; None: evenly spread.
         whole_only: window 0 and no other.
 
     Raises:
@@ -46,12 +60,10 @@ def frame_plan(count: int, *, segments: int = 10, frames_per_window: int = 8, wh
     image = np.linspace(0, count - 1, segments).astype(np.int64)
     stretches = _windows(segments, whole_only)
     video = np.empty((len(stretches), frames_per_window), dtype=np.int64)
-    for row, (start, end) in enumerate(stretches):
-        if row == 0:
-            video[row] = np.linspace(0, count - 1, frames_per_window).astype(np.int64)
-        else:
-            inside = np.linspace(0, (end - start) * step - 1, frames_per_window)
-            video[row] = inside.astype(np.int64) + start * step
+    choose = window_frames or _evenly(frames_per_window)
+    for row, (start, end) in enumerate(stretches.tolist()):
+        first, inside = (0, count) if row == 0 else (start * step, (end - start) * step)
+        video[row] = choose(inside, (end - start) * segment_seconds).ravel() + first
     return _plan(image, video)
 
 
@@ -61,6 +73,7 @@ def timed_frame_plan(
     segments: int = 10,
     segment_seconds: float = 1.0,
     frames_per_window: int = 8,
+    window_frames: WindowFrames | None = None,
     whole_only: bool = False,
 ) -> FramePlan:
     """Choose frames of a clip by when they are presented.
@@ -75,6 +88,7 @@ def timed_frame_plan(
         segments: T.
         segment_seconds: length of a segment in seconds.
         frames_per_window: F.
+        window_frames: chooses them; None: evenly spread.
         whole_only: window 0 and no other.
     """
     edges = np.arange(segments + 1) * segment_seconds - ROUNDING
@@ -105,12 +119,13 @@ def timed_frame_plan(
         image[segment] = max(0, low - 1) if high == low else low + min(max(place, 0), count - 1)
     stretches = _windows(segments, whole_only)
     video = np.empty((len(stretches), frames_per_window), dtype=np.int64)
-    for row, (start, end) in enumerate(stretches):
-        low, high = bounds[start], bounds[end]
+    choose = window_frames or _evenly(frames_per_window)
+    for row, (start, end) in enumerate(stretches.tolist()):
+        low, high = int(bounds[start]), int(bounds[end])
         if high == low:
             video[row] = max(0, low - 1)
         else:
-            video[row] = np.linspace(0, high - low - 1, frames_per_window).astype(np.int64) + low
+            video[row] = choose(high - low, (end - start) * segment_seconds).ravel() + low
     return _plan(numbers[image], numbers[video])
 
 
@@ -129,6 +144,10 @@ def is_regular(times: NDArray[np.float64], segment_seconds: float = 1.0) -> bool
     even = np.linspace(times[0], times[-1], len(times))
     usual = float(np.median(np.diff(times)))
     return bool(np.abs(times - even).max() <= max(0.1 * segment_seconds, 1.5 * usual))
+
+
+def _evenly(frames_per_window: int) -> WindowFrames:
+    return lambda frames, seconds: np.linspace(0, frames - 1, frames_per_window).astype(np.int64)
 
 
 def _windows(segments: int, whole_only: bool) -> NDArray[np.int64]:
@@ -185,13 +204,24 @@ def _samples(stretches: NDArray[Any], samples: int, rate: int, segment_seconds: 
     return np.minimum(np.array(plan, dtype=np.int64), samples)
 
 
-def sampling_facts(segments: int, frames_per_window: int, *, audio_segments: bool = False) -> dict[str, Any]:
-    """The rules above, to be recorded in a cache; ``audio_segments``: of one that has the sound of each segment."""
+def sampling_facts(
+    segments: int, frames_per_window: int, *, audio_segments: bool = False, frame_rule: str | None = None
+) -> dict[str, Any]:
+    """The rules above, to be recorded in a cache.
+
+    Args:
+        segments: T.
+        frames_per_window: F.
+        audio_segments: whether it has the sound of each segment.
+        frame_rule: how a window's frames are chosen, in words; None: evenly spread.
+    """
     heard = {"segment_samples": "[int(t*rate), int((t+1)*rate)) cut at the end"} if audio_segments else {}
     return {
         "segment_images": f"int(linspace(0, n-1, {segments}))",
-        "window_0_frames": f"int(linspace(0, n-1, {frames_per_window}))",
-        "window_frames": f"int(linspace(0, (e-s)*f-1, {frames_per_window})) + s*f, f = n//{segments}",
+        "window_0_frames": frame_rule or f"int(linspace(0, n-1, {frames_per_window}))",
+        "window_frames": (
+            f"{frame_rule or f'int(linspace(0, (e-s)*f-1, {frames_per_window}))'} + s*f, f = n//{segments}"
+        ),
         "window_samples": "[int(s*rate), int(e*rate)) cut at the end; window 0: all",
         **heard,
         "timed": "the same numbers, n and f counted by time stamps, for parts of files and uneven rates",

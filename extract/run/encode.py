@@ -1,4 +1,4 @@
-"""Clips through the encoders: every distinct frame once, every window's and segment's sound once, in even batches."""
+"""Clips through the encoders: every distinct frame, view and sound once, in even batches."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.backbones.base import Backbone, VideoBackbone
+from extract.backbones.base import Backbone, SharedViews, VideoBackbone
 from extract.media.clip import ClipMedia
 from feature_cache import NO_PICTURE, NO_SOUND
 
@@ -24,16 +24,19 @@ class ClipInputs:
 
     Attributes:
         media: the decoded clip; its sound is not needed any more.
-        sounds: (W, ...), what the backbone made of each window's sound; None: the clip has none.
+        sounds: (W, ...), what the backbone made of each window's sound, or (k, ...), of the views that windows share;
+            None: the clip has none.
         flips: bool (W,), windows whose frames are mirrored; None: none is.
         segment_sounds: (T, ...), what the backbone made of each segment's sound; None: the clip has none, or it is
             not wanted.
+        sound_rows: int64 (W, V), rows of ``sounds`` that make up each window; None: each has its own row.
     """
 
     media: ClipMedia
     sounds: Tensor | None
     flips: NDArray[np.bool_] | None = None
     segment_sounds: Tensor | None = None
+    sound_rows: NDArray[np.int64] | None = None
 
     def pinned(self) -> "ClipInputs":
         """The same in memory from which a GPU copies while it computes."""
@@ -85,14 +88,17 @@ def prepare_clip(
         segment_random: the same for the sound of segments.
         arrays: what is wanted of :data:`ARRAYS`: all, all but "audio_segments", or that alone.
     """
-    segment_sounds = sounds = flips = None
+    segment_sounds = sounds = flips = rows = None
     if "audio_segments" in arrays and media.segments is not None:
         segment_sounds = backbone.prepare_audio(media.segments, segment_random)
     if "image" in arrays:
         if random is not None and isinstance(backbone, VideoBackbone) and backbone.random_flips:
             flips = random.random_sample(len(media.video_index)) < 0.5
-        sounds = None if media.windows is None else backbone.prepare_audio(media.windows, random)
-    return ClipInputs(media, sounds, flips, segment_sounds)
+        if media.windows is not None and isinstance(backbone, SharedViews):
+            sounds, rows = backbone.prepare_shared_audio(media.windows)
+        elif media.windows is not None:
+            sounds = backbone.prepare_audio(media.windows, random)
+    return ClipInputs(media, sounds, flips, segment_sounds, rows)
 
 
 def encode_clips(
@@ -118,7 +124,9 @@ def encode_clips(
     seen = [clip for clip in clips if clip.media.images is not None]
     frames = _encode(backbone.encode_frames, [clip.media.images for clip in seen], device, batch_size)
     images = [frame[clip.media.image_index] for frame, clip in zip(frames, seen, strict=True)]
-    if isinstance(backbone, VideoBackbone):
+    if isinstance(backbone, SharedViews):
+        videos = [window[:, None] for window in _encode_views(backbone, seen, device, batch_size)]
+    elif isinstance(backbone, VideoBackbone):
         videos = [window[:, None] for window in _encode_windows(backbone, seen, device, batch_size)]
     else:
         videos = [frame[clip.media.video_index] for frame, clip in zip(frames, seen, strict=True)]
@@ -135,6 +143,7 @@ def encode_clips(
             video = np.zeros((w, per_window, backbone.visual_dim), dtype=np.float32)
         if clip.sounds is not None:
             audio = next(sounds)
+            audio = audio if clip.sound_rows is None else _unit_means(audio, clip.sound_rows)
         else:
             missing |= NO_SOUND
             audio = np.zeros((w, backbone.audio_dim), dtype=np.float32)
@@ -175,17 +184,12 @@ def _encode_windows(
     """The windows of several clips through a video encoder; each frame goes to the device once."""
     if not clips:
         return []
-    parts, rows, flips, first = [], [], [], 0
+    table, rows = _frames_of(clips, device)
+    flips = []
     for clip in clips:
-        media = clip.media
-        frames = media.images if media.videos is None else media.videos
-        assert frames is not None
-        parts.append(frames.to(device, non_blocking=True))
-        rows.append(torch.from_numpy(media.video_index + first))
-        none = np.zeros(len(media.video_index), dtype=np.bool_)
+        none = np.zeros(len(clip.media.video_index), dtype=np.bool_)
         flips.append(torch.from_numpy(none if clip.flips is None else clip.flips))
-        first += len(frames)
-    table, index, mirrored = torch.cat(parts), torch.cat(rows).to(device), torch.cat(flips)
+    index, mirrored = torch.from_numpy(rows).to(device), torch.cat(flips)
     found = []
     for at in range(0, len(index), step := max(1, batch_size // index.shape[1])):
         windows = table[index[at : at + step]]
@@ -195,3 +199,39 @@ def _encode_windows(
         found.append(backbone.encode_video(windows))
     embeddings = torch.cat(found).cpu()
     return [part.numpy() for part in torch.split(embeddings, [len(clip.media.video_index) for clip in clips])]
+
+
+def _encode_views(
+    backbone: SharedViews, clips: Sequence[ClipInputs], device: torch.device, batch_size: int
+) -> list[NDArray[np.float32]]:
+    """The windows of several clips as means of their views, each distinct one of which is encoded once."""
+    if not clips:
+        return []
+    table, rows = _frames_of(clips, device)
+    views = rows.reshape(len(rows), -1, backbone.frames_per_view)
+    distinct, places = np.unique(views.reshape(-1, backbone.frames_per_view), axis=0, return_inverse=True)
+    batches = torch.split(torch.from_numpy(distinct).to(device), batch_size)
+    found = torch.cat([backbone.encode_video(table[batch]) for batch in batches]).cpu().numpy()
+    windows = _unit_means(found, places.reshape(views.shape[:2]))
+    return np.split(windows, np.cumsum([len(clip.media.video_index) for clip in clips])[:-1])
+
+
+def _frames_of(clips: Sequence[ClipInputs], device: torch.device) -> tuple[Tensor, NDArray[np.int64]]:
+    """The frames that the windows of clips take, on the device, and (all windows, F) rows of them."""
+    parts, rows, first = [], [], 0
+    for clip in clips:
+        media = clip.media
+        frames = media.images if media.videos is None else media.videos
+        assert frames is not None
+        parts.append(frames.to(device, non_blocking=True))
+        rows.append(media.video_index + first)
+        first += len(frames)
+    return torch.cat(parts), np.concatenate(rows)
+
+
+def _unit_means(vectors: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Means of unit vectors (k, D) at the rows of each line of an index (n, V), at unit length: (n, D)."""
+    means = vectors[index].astype(np.float64).mean(axis=1)
+    norms = np.linalg.norm(means, axis=1, keepdims=True)
+    units: NDArray[np.float64] = means / np.maximum(norms, 1e-12)
+    return units.astype(np.float32)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from extract.backbones import load_backbone
-from extract.backbones.base import Backbone
+from extract.backbones.base import Backbone, SharedViews
 from extract.default_backbone import Choice, choose_backbone
 from extract.device import resolve_device
 from extract.errors import ExtractError
@@ -83,7 +83,12 @@ def kind_of(
     facts = {
         **encoders.attributes(),
         "official_randomness": options.official_randomness,
-        "sampling": sampling_facts(SEGMENTS, encoders.frames_per_window, audio_segments=audio_segments),
+        "sampling": sampling_facts(
+            SEGMENTS,
+            encoders.frames_per_window,
+            audio_segments=audio_segments,
+            frame_rule=encoders.frame_rule if isinstance(encoders, SharedViews) else None,
+        ),
         "clips": options.cut.facts,
         "clips_from": plan.cut_from,
         "files": inputs.found.paths,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.backbones.base import Backbone, VideoBackbone
+from extract.backbones.base import Backbone, SharedViews, VideoBackbone
 from extract.errors import ExtractError, MediaError
 from extract.media.clip import Views, decode_clip
 from extract.media.limits import default_timeout
@@ -106,6 +106,7 @@ class Job:
                     views=self._views(),
                     sample_rate=self.encoders.sample_rate,
                     frames_per_window=self.encoders.frames_per_window,
+                    window_frames=self.encoders.window_frames if isinstance(self.encoders, SharedViews) else None,
                     segment_seconds=known.clip_seconds / SEGMENTS,
                     sound_path=sound,
                     begin=known.begins.get(clip),

@@ -39,7 +39,7 @@ def prepare_images(frames: Tensor, size: int = 224) -> Tensor:
     return _centre(pixels, size).sub(mean).div_(std)
 
 
-def prepare_video_frames(frames: Tensor, size: int = 224) -> Tensor:
+def prepare_video_frames(frames: Tensor, size: int = 224, *, half_up: bool = False) -> Tensor:
     """Frames of a window as LanguageBind's video transform gives them, not flipped.
 
     Bilinear scaling without antialias looks at four pixels for each of the result's: only those are
@@ -48,6 +48,7 @@ def prepare_video_frames(frames: Tensor, size: int = 224) -> Tensor:
     Args:
         frames: uint8 (n, 3, H, W), RGB.
         size: S, side of the square in pixels.
+        half_up: where the square cannot lie in the middle, cut the larger part away before it, as ImageBind does.
 
     Returns:
         float32 (n, 3, S, S).
@@ -58,7 +59,8 @@ def prepare_video_frames(frames: Tensor, size: int = 224) -> Tensor:
     _check(frames)
     sides = int(frames.shape[2]), int(frames.shape[3])
     (y0, y1, fy), (x0, x1, fx) = (
-        _neighbours(side, scaled, size) for side, scaled in zip(sides, _video_shape(*sides, size), strict=True)
+        _neighbours(side, scaled, size, half_up=half_up)
+        for side, scaled in zip(sides, _video_shape(*sides, size), strict=True)
     )
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     rows = torch.cat([y0, y1])
@@ -68,12 +70,13 @@ def prepare_video_frames(frames: Tensor, size: int = 224) -> Tensor:
     return torch.lerp(across[..., :size, :], across[..., size:, :], fy[:, None])
 
 
-def _neighbours(side: int, scaled: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
+def _neighbours(side: int, scaled: int, size: int, *, half_up: bool) -> tuple[Tensor, Tensor, Tensor]:
     """For each pixel of the centre square along one side: the two pixels it lies between, and how far along.
 
     Centres are aligned, in float32: int64 (S,), int64 (S,), float32 (S,).
     """
-    places = torch.arange(scaled, dtype=torch.float32)[_offset(scaled, size) :][:size]
+    first = (scaled - size + 1) // 2 if half_up else _offset(scaled, size)
+    places = torch.arange(scaled, dtype=torch.float32)[first:][:size]
     at = ((places + 0.5) * torch.tensor(side / scaled, dtype=torch.float32) - 0.5).clamp_(min=0)
     low = at.long().clamp_(max=side - 1)
     return low, (low + 1).clamp_(max=side - 1), at - low
