@@ -160,6 +160,7 @@ class Calls:
             "name": found.name, "title": found.title, "split": desk.annotations.split, "figures": list(found.figures),
             "shown": shown[:4] if len(shown) > 4 else shown, "objective": found.objective,
             "clips": len(desk.annotations.clip_ids), "found": desk.n_found,
+            "of": "file" if found.whole_files else "clip",
         }  # fmt: skip
 
     def _setting(self, said: Mapping[str, Any]) -> tuple[Parameters, str]:

@@ -1,6 +1,7 @@
 // Requests to the server: which are newest, which are late, and whether anyone answers.
 
 const LATE_MS = 150;
+const SLOW_MS = 4000;
 const ALIVE_MS = 2000;
 const GONE_MS = 700;
 const PATIENCE_MS = 2500;
@@ -116,16 +117,18 @@ export class Channel {
    * @param {Api} api
    * @param {string} path
    * @param {{onAnswer: function(object, object), onError: function(Error), onLate: function(boolean),
-   *   onBusy: function()}} hear onAnswer gets the answer and what was asked; onBusy that it begins to ask, or ends.
+   *   onSlow: function(), onBusy: function()}} hear onAnswer gets the answer and what was asked; onSlow that it takes
+   *   seconds; onBusy that it begins to ask, or ends.
    */
-  constructor(api, path, { onAnswer, onError, onLate = () => {}, onBusy = () => {} }) {
+  constructor(api, path, { onAnswer, onError, onLate = () => {}, onSlow = () => {}, onBusy = () => {} }) {
     this.api = api;
     this.path = path;
-    this.hear = { onAnswer, onError, onLate, onBusy };
+    this.hear = { onAnswer, onError, onLate, onSlow, onBusy };
     this.waiting = null;
     this.busy = false;
     this.shown = 0;
     this.timer = null;
+    this.slow_timer = null;
   }
 
   /** Ask, as soon as what is under way is answered; what waited before is dropped. */
@@ -185,11 +188,13 @@ export class Channel {
 
   expect() {
     this.timer ??= setTimeout(() => this.hear.onLate(true), LATE_MS);
+    this.slow_timer ??= setTimeout(() => this.hear.onSlow(), SLOW_MS);
   }
 
   rest() {
     clearTimeout(this.timer);
-    this.timer = null;
+    clearTimeout(this.slow_timer);
+    this.timer = this.slow_timer = null;
     this.hear.onLate(false);
   }
 }

@@ -10,8 +10,8 @@ export class Asking {
   /**
    * @param {object} api
    * @param {{clip: function(object, object), figures: function(object, object), rows: function(object, object),
-   *   rest: function(), error: function(Error), clipLate: function(boolean), figuresLate: function(boolean)}} hear
-   *   answers with what was asked; rest when changes have come to rest.
+   *   rest: function(), error: function(Error), slow: function(), clipLate: function(boolean),
+   *   figuresLate: function(boolean)}} hear answers with what was asked; rest when changes have come to rest.
    */
   constructor(api, hear) {
     this.api = api;
@@ -20,7 +20,7 @@ export class Asking {
     this.rows_wanted = false;
     const onBusy = () => this.showBusy();
     const channel = (name, onAnswer, onLate) =>
-      new Channel(api, `/api/${name}`, { onAnswer, onLate, onBusy, onError: hear.error });
+      new Channel(api, `/api/${name}`, { onAnswer, onLate, onBusy, onSlow: hear.slow, onError: hear.error });
     this.clip = channel("clip", (answer, asked) => this.shown("clip", answer, asked), hear.clipLate);
     this.figures = channel("figures", (answer, asked) => this.shown("figures", answer, asked), hear.figuresLate);
     this.rows = channel("clips", hear.rows);

@@ -87,7 +87,7 @@ export class ClipView {
     this.timelines.setLabels(labels);
     clear(this.select);
     const named = labels.map((label, number) => ({ text: plainText(label), number }));
-    named.sort((one, other) => one.text.localeCompare(other.text));
+    named.sort((one, other) => one.text.localeCompare(other.text, undefined, { numeric: true }));
     this.select.append(
       ...named.map(({ text, number }) => el("option", { text, attributes: { value: String(number) } })),
     );

@@ -1,6 +1,7 @@
 // Figures over the split, with their change since the settings were last saved.
 
 import { el, clear } from "../shared/dom.js";
+import { countText } from "../shared/words.js";
 import { makeButton } from "./parts.js";
 
 const SMALLEST = 0.005;
@@ -50,9 +51,9 @@ export class Figures {
         "No annotations: with --annotations DIR --dataset NAME --split val figures stand here, and move.";
       return;
     }
-    const found = dataset.found < dataset.clips ? `${dataset.found} of ${dataset.clips}` : `${dataset.clips}`;
+    const found = dataset.found < dataset.clips ? `${dataset.found} of ` : "";
     const whose = [dataset.title ?? dataset.name, dataset.split].filter(Boolean).join(" ");
-    this.about.textContent = `${whose}, ${found} clips`;
+    this.about.textContent = `${whose}, ${found}${countText(dataset.clips, dataset.of)}`;
     for (const name of new Set([...dataset.shown, ...dataset.figures])) this.addRow(name);
     this.showAll(false);
   }

@@ -1,7 +1,7 @@
 // What stands around: the cache's name, undo and redo, outputs, keys.
 
 import { el, clear } from "../shared/dom.js";
-import { plainText } from "../shared/words.js";
+import { countText, plainText } from "../shared/words.js";
 import { listenToKeys } from "./keys.js";
 import { Outputs } from "./outputs.js";
 import { makeButton } from "./parts.js";
@@ -31,7 +31,8 @@ export class Frame {
     const { path, backbone, clips, kind, identity } = state.cache;
     const name = plainText(path);
     const last = name.split(/[\\/]/).filter(Boolean).at(-1) ?? name;
-    clear(partOf("cache")).append(el("b", { text: last }), el("span", { text: `${backbone}, ${clips} clips` }));
+    const holds = `${backbone}, ${countText(clips, "clip")}`;
+    clear(partOf("cache")).append(el("b", { text: last }), el("span", { text: holds }));
     partOf("cache").title = `${name}: ${kind}, ${identity}`;
     this.outputs.setState(state);
   }

@@ -13,6 +13,7 @@ import { SidePanel } from "./side_panel.js";
 import { Status } from "./status.js";
 
 const GONE = "The server does not answer: start `av2a tune` again; this page goes on by itself.";
+const SLOW = "Still at work. A rule that is new on this machine is compiled first: half a minute or so, once.";
 const byId = (id) => document.getElementById(id);
 
 class TunePage {
@@ -70,6 +71,7 @@ class TunePage {
       rows: (answer, about) => this.showRows(answer, about),
       rest: () => this.writeAddress(),
       error: (error) => this.status.say(error.message, true),
+      slow: () => this.status.say(SLOW),
       clipLate: (late) => this.view.node.classList.toggle("late", late),
       figuresLate: (late) => this.side.figures.setLate(late),
     });
