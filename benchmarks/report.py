@@ -86,7 +86,8 @@ def opened(report: Path) -> None:
         for _ in range(OPENED):
             with page_of(browser) as page:
                 page.goto(report.as_uri())
-                page.wait_for_function("performance.getEntriesByName('clip-shown').length > 0")
+                while not page.evaluate("performance.getEntriesByName('clip-shown').length"):  # it cannot wait itself
+                    time.sleep(0.01)
                 shown.append(page.evaluate("performance.getEntriesByName('clip-shown')[0].startTime"))
                 gaps = page.evaluate(FRAMES)
                 typed = page.evaluate(TYPED)
