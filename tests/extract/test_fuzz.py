@@ -40,7 +40,8 @@ def test_each_ends_done_or_failed(count: int, seed: int, checkpoint: Path, tmp_p
     words = ["extract", "broken", "--backbone", "clip_clap", "--checkpoint", str(checkpoint), "--device", "cpu"]
     words += ["--windows", "whole", "--clip-timeout", "600", "--workers", "2", "--labels", "llp", "-o", "f.zarr"]
     with (tmp_path / "err").open("wb") as err, (tmp_path / "out").open("wb") as out:
-        process = subprocess.Popen([sys.executable, str(AV2A), *words], cwd=tmp_path, stdout=out, stderr=err)
+        command = [sys.executable, "-X", "faulthandler", str(AV2A), *words]  # where a library crashes, it is said where
+        process = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=err)
         end = time.monotonic() + PATIENCE_SECONDS
         most = 0
         while process.poll() is None:
@@ -50,7 +51,7 @@ def test_each_ends_done_or_failed(count: int, seed: int, checkpoint: Path, tmp_p
                 pytest.fail("it hangs")
             time.sleep(0.05)
     said = (tmp_path / "err").read_text()
-    assert process.returncode == 3, said[-2000:]
+    assert process.returncode == 3, said[-8000:]
     assert "Traceback" not in said
     assert most < MOST_MEMORY
     used = sum(file.stat().st_size for file in (tmp_path / "f.zarr").rglob("*") if file.is_file())
