@@ -16,6 +16,7 @@ from score.tuning.held import HeldSplit
 from score.tuning.result import check_objective
 from score.tuning.space import Space
 from score.view.desk import Desk
+from score.view.told import Told
 from score.view.unexpected import say_unexpected
 
 MOST_SECONDS = 600.0
@@ -35,11 +36,10 @@ class Finder:
     def __init__(self, desk: Desk) -> None:
         """Nothing is searched yet."""
         self._desk = desk
-        self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._state: dict[str, Any] = {"running": False, "done": False, "tried": 0, "points": [], "best": None}
+        self._told = Told(running=False, done=False, tried=0, points=[], best=None)
 
     def start(
         self, text: str | None, config: Parameters, vary: Sequence[str], seconds: float, objective: str | None
@@ -66,7 +66,7 @@ class Finder:
         with self._turn:
             self.stop()
             self._stop = threading.Event()
-            self._note(
+            self._told.note(
                 running=True, done=False, tried=0, seconds=0.0, limit=seconds, vary=list(vary), objective=name,
                 begun=None, best=None, points=[], error=None, rule=rule_of(config).name,
             )  # fmt: skip
@@ -84,22 +84,17 @@ class Finder:
     @property
     def state(self) -> dict[str, Any]:
         """How far it is, and what it found, JSON-able."""
-        with self._lock:
-            return dict(self._state)
-
-    def _note(self, **changes: Any) -> None:
-        with self._lock:
-            self._state |= changes
+        return self._told.now
 
     def _run(self, *arguments: Any) -> None:
         try:
             self._search(*arguments)
-            self._note(running=False, done=True)
+            self._told.note(running=False, done=True)
         except (Av2aError, MemoryError) as error:
-            self._note(running=False, error=str(error) or "there is not enough memory")
+            self._told.note(running=False, error=str(error) or "there is not enough memory")
         except Exception as error:
             say_unexpected("the search", error)
-            self._note(running=False, error="the search failed: see what the terminal says")
+            self._told.note(running=False, error="the search failed: see what the terminal says")
 
     def _search(
         self,
@@ -114,11 +109,11 @@ class Finder:
         began, rng = time.perf_counter(), np.random.default_rng(0)
         settings = space.settings([config])
         values = _values(held.metrics(settings, space)[:, objective])
-        self._note(begun=_shown(values[0]))
+        self._told.note(begun=_shown(values[0]))
         tried, rounds = len(settings), 0
         while True:
             best = int(np.argmax(values))
-            self._note(
+            self._told.note(
                 tried=tried,
                 seconds=time.perf_counter() - began,
                 best={"parameters": space.config(settings[best]).to_dict(), "value": _shown(values[best])},

@@ -18,6 +18,7 @@ from feature_cache import Av2aError
 from feature_cache.names import shortened, why_not_a_name
 from score.errors import ScoreError
 from score.view.desk import Desk, milliseconds
+from score.view.told import Told
 from score.view.unexpected import say_unexpected
 
 MOST_LABELS = 1000
@@ -45,22 +46,17 @@ class Words:
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._closed = False
-        self._state: dict[str, Any] = {"status": "idle", "text": None, "labels": [], "error": None, "ms": None}
+        self._told = Told(status="idle", text=None, labels=[], error=None, ms=None)
 
     @property
     def state(self) -> dict[str, Any]:
         """How far it is, JSON-able: idle, warming, working, done or failed."""
-        with self._lock:
-            return dict(self._state)
-
-    def _note(self, **changes: Any) -> None:
-        with self._lock:
-            self._state |= changes
+        return self._told.now
 
     def warm(self) -> None:
         """Start the process, so that it is ready when the words are."""
         if not self.why_not and self._process is None and self.state["status"] not in ("warming", "working"):
-            self._note(status="warming", error=None)
+            self._told.note(status="warming", error=None)
             self._begin([], warming=True)
 
     def add(self, labels: Sequence[Any]) -> None:
@@ -79,7 +75,7 @@ class Words:
         for word in words:
             if (why := why_not_a_name(word)) is not None:
                 raise ScoreError(f"label {shortened(word, 60)!r}: {why}")
-        self._note(status="working", text=None, labels=words, error=None, ms=None)
+        self._told.note(status="working", text=None, labels=words, error=None, ms=None)
         self._begin(words, warming=False)
 
     def _begin(self, words: list[str], *, warming: bool) -> None:
@@ -92,19 +88,19 @@ class Words:
                 process = self._started()
                 if warming:
                     if self.state["status"] == "warming":
-                        self._note(status="idle")
+                        self._told.note(status="idle")
                     return
                 name = "words-" + hashlib.sha256("\n".join(words).encode()).hexdigest()[:8]
                 if name not in self._desk.opened.text_names:
                     self._ask(process, {"labels": words, "name": name})
                     self._desk.reopen()
             if self.state["labels"] == words:
-                self._note(status="done", text=name, ms=milliseconds(began))
+                self._told.note(status="done", text=name, ms=milliseconds(began))
         except Exception as error:
             if not isinstance(error, Av2aError | OSError | ValueError):
                 say_unexpected("new words", error)
             if (self.state["status"] == "warming") if warming else (self.state["labels"] == words):
-                self._note(status="failed", error=shortened(str(error), 300))
+                self._told.note(status="failed", error=shortened(str(error), 300))
 
     def _started(self) -> "subprocess.Popen[str]":
         process = self._process
