@@ -10,6 +10,9 @@ import pytest
 KILLED_CODE = -9
 """Exit code of a process that was killed."""
 
+HANG_UP = 1
+"""The number of SIGHUP, which has no name on Windows."""
+
 
 def make_pipe(path: Path) -> None:
     """A named pipe."""

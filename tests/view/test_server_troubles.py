@@ -27,7 +27,7 @@ from score.view.serving import address_here
 from score.view.words import Words
 from tests.command import AV2A, PATIENCE_SECONDS, refusal
 from tests.golden_scoring import GoldenSet
-from tests.posix import limit_files, make_pipe
+from tests.posix import HANG_UP, limit_files, make_pipe
 from tests.view.live import Live, tuning
 
 ANSWERS = """
@@ -329,7 +329,7 @@ def test_a_search_ends_with_the_command(folder: Path) -> None:
         state = live.state()
         said = {"setting": state["setting"], "text": state["text"], "vary": ["alpha"], "seconds": 600}
         assert live.ask("/api/find", said).json() == {"running": True}
-        process.send_signal(signal.SIGHUP)
-        assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGHUP
+        process.send_signal(HANG_UP)
+        assert process.wait(PATIENCE_SECONDS) == 128 + HANG_UP
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
