@@ -18,6 +18,16 @@ def resized_shape(height: int, width: int, size: int) -> tuple[int, int]:
     return int(size * height / width), size
 
 
+def check_frames(frames: Tensor) -> None:
+    """Refuse what are no frames.
+
+    Raises:
+        ValueError: another type or shape than uint8 (n, 3, H, W).
+    """
+    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3:
+        raise ValueError(f"frames must be uint8 (n, 3, H, W), got {frames.dtype} {tuple(frames.shape)}")
+
+
 def fit_frames(frames: Tensor, size: int) -> Tensor:
     """Scale the shorter side to ``size`` and cut the centre square.
 
@@ -31,8 +41,7 @@ def fit_frames(frames: Tensor, size: int) -> Tensor:
     Raises:
         ValueError: frames of another type or shape.
     """
-    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3:
-        raise ValueError(f"frames must be uint8 (n, 3, H, W), got {frames.dtype} {tuple(frames.shape)}")
+    check_frames(frames)
     shape = resized_shape(int(frames.shape[2]), int(frames.shape[3]), size)
     if frames.shape[2:] != shape:
         wide = functional.interpolate(frames.float(), shape, mode="bicubic", antialias=True)

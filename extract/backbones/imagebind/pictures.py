@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.backbones.pixels import resized_shape
+from extract.backbones.pixels import check_frames, resized_shape
 
 _BITS = 22
 _SUPPORT, _A = 2.0, -0.5
@@ -30,8 +30,7 @@ def prepare_images(frames: Tensor, size: int = 224) -> Tensor:
     Raises:
         ValueError: frames of another type or shape.
     """
-    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3:
-        raise ValueError(f"frames must be uint8 (n, 3, H, W), got {frames.dtype} {tuple(frames.shape)}")
+    check_frames(frames)
     height, width = (int(side) for side in frames.shape[2:])
     rows, columns = resized_shape(height, width, size)
     across = _scaled_rows(frames.transpose(2, 3).contiguous(), columns, size)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from extract.backbones.pixels import resized_shape
+from extract.backbones.pixels import check_frames, resized_shape
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -30,7 +30,7 @@ def prepare_images(frames: Tensor, size: int = 224) -> Tensor:
     Raises:
         ValueError: frames of another type or shape.
     """
-    _check(frames)
+    check_frames(frames)
     pixels = frames.float().div_(255)
     shape = resized_shape(int(frames.shape[2]), int(frames.shape[3]), size)
     if frames.shape[2:] != shape:
@@ -56,7 +56,7 @@ def prepare_video_frames(frames: Tensor, size: int = 224, *, half_up: bool = Fal
     Raises:
         ValueError: frames of another type or shape.
     """
-    _check(frames)
+    check_frames(frames)
     sides = int(frames.shape[2]), int(frames.shape[3])
     (y0, y1, fy), (x0, x1, fx) = (
         _neighbours(side, scaled, size, half_up=half_up)
@@ -96,8 +96,3 @@ def _offset(side: int, size: int) -> int:
 def _centre(pixels: Tensor, size: int) -> Tensor:
     top, left = (_offset(int(side), size) for side in pixels.shape[2:])
     return pixels[:, :, top : top + size, left : left + size]
-
-
-def _check(frames: Tensor) -> None:
-    if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1] != 3:
-        raise ValueError(f"frames must be uint8 (n, 3, H, W), got {frames.dtype} {tuple(frames.shape)}")
