@@ -108,9 +108,9 @@ def by_hand(folder: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small run")
-    parser.add_argument("--browser", default="chromium", help="the program")
     options = parser.parse_args()
-    from playwright.sync_api import sync_playwright
+    from tests.browser import SIZES, chromium
+    from tests.view.live import tuning
 
     clips, moves = (60, 20) if options.quick else (1200, 150)
     print(describe_machine())
@@ -120,25 +120,13 @@ def main() -> None:
         cache, truth = make_clips(folder, clips)
         Path(cache.path).rename(folder / "clips.zarr")
         write_annotations(truth, folder / "llp")
-        words = ["tune", "clips.zarr", "--annotations", "llp", "--dataset", "llp", "--split", "test", "--no-browser"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "av2a_cli", *words, "--port", "0", "--threads", "2"], cwd=folder,
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            with sync_playwright() as playwright:
-                flags = ["--no-sandbox", "--disable-dev-shm-usage"]
-                browser = playwright.chromium.launch(executable_path=find(options.browser), args=flags)
-                page = browser.new_page(viewport={"width": 1280, "height": 720}, bypass_csp=True)  # to wait for marks
-                page.goto(url)
-                for rule in RULES:
-                    report(page, rule, moves)
-                browser.close()
-        finally:
-            process.terminate()
-            process.wait()
+        words = ("clips.zarr", "--annotations", "llp", "--dataset", "llp", "--split", "test", "--threads", 2)
+        width, height = SIZES["laptop"]
+        with tuning(*words, cwd=folder) as live, chromium() as browser:
+            page = browser.new_page(viewport={"width": width, "height": height}, bypass_csp=True)  # to wait for marks
+            page.goto(live.url)
+            for rule in RULES:
+                report(page, rule, moves)
         by_hand(folder)
         print(f"`av2a score` and `av2a evaluate` anew: {1e3 * by_hand(folder):,.0f} ms")
     print(f"load after: {load()}")
@@ -155,13 +143,6 @@ def report(page: "Page", rule: str, moves: int) -> None:
         found: dict[str, Any] = measure(page, slider, moves, pause)
         for what, values in found.items():
             print(f"    {how:24} {what:8} {shown(values)}")
-
-
-def find(program: str) -> str:
-    """Its path."""
-    import shutil
-
-    return shutil.which(program) or program
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
 from score.cosines import gram_matrices
-from score.explaining.why import Explainer, StreamWhy, in_order, late_fusion, nothing, standing_in
+from score.explaining.why import Explainer, StreamWhy, nothing
 from score.explaining.words import ONE_SOUND, above, figure, figures, lacks, mixed, penalty_steps
 from score.logits import Logits
 from score.reference.exchange import ClipCosines, Compared, compared, decode_margins
@@ -44,19 +44,17 @@ class ExchangeExplainer(Explainer):
             value = sides[stream].cosine[:, label]
             limit = np.full(len(value), 0.5 * sides[stream].cost[label])
             found[stream] = self._stream(value, limit, margins[stream], paths[stream][0], steps)
-        if missing:
-            found["audiovisual"] = standing_in(missing, found)
-        elif self.config.fusion == "late":
-            found["audiovisual"] = late_fusion(self.clock, found["visual"], found["audio"])
-        else:
+
+        def early() -> StreamWhy:
             alpha = self.config.alpha
             value, limit = (
                 alpha * getattr(found["audio"], name) + (1.0 - alpha) * getattr(found["visual"], name)
                 for name in ("value", "limit")
             )
             both = margins["audiovisual"], paths["audiovisual"][0]
-            found["audiovisual"] = self._stream(value, limit, *both, [mixed(alpha)])
-        return in_order(found)
+            return self._stream(value, limit, *both, [mixed(alpha)])
+
+        return self.with_both(missing, found, early)
 
     def _cost(self, stream: str, side: Compared, label: int, missing: int) -> str:
         """What the label costs, and why."""

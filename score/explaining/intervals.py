@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import Features, windows
-from score.explaining.why import Explainer, StreamWhy, in_order, late_fusion, nothing, standing_in
+from score.explaining.why import Explainer, StreamWhy, nothing
 from score.explaining.words import figure, figures, lacks, mixed, selection
 from score.logits import Logits
 from score.reference.intervals import best_windows, whole_clip, window_table
@@ -20,19 +20,12 @@ class IntervalsExplainer(Explainer):
 
     def streams_of(self, features: Features, batch: Logits, label: int) -> dict[str, StreamWhy]:
         """As :meth:`Explainer.streams_of`."""
-        missing, late = int(batch.missing[0]), self.config.fusion == "late"
+        missing, logits = int(batch.missing[0]), (batch.video[0], batch.audio[0])
         found = {}
-        for stream in ("visual", "audio", "audiovisual"):
+        for stream in ("visual", "audio"):
             why_not = lacks(missing, stream)
-            if why_not is not None:
-                found[stream] = nothing(self.clock, why_not)
-            elif stream != "audiovisual" or not (missing or late):
-                found[stream] = self._stream(stream, batch.video[0], batch.audio[0], label)
-        if missing:
-            found["audiovisual"] = standing_in(missing, found)
-        elif late:
-            found["audiovisual"] = late_fusion(self.clock, found["visual"], found["audio"])
-        return in_order(found)
+            found[stream] = self._stream(stream, *logits, label) if why_not is None else nothing(self.clock, why_not)
+        return self.with_both(missing, found, lambda: self._stream("audiovisual", *logits, label))
 
     def _stream(self, stream: str, video: Floats, audio: Floats, label: int) -> StreamWhy:
         """One whose windows are compared."""

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache, Features, TextSet
-from score.explaining.why import Explainer, StreamWhy, in_order, late_fusion, nothing, standing_in
+from score.explaining.why import Explainer, StreamWhy, nothing
 from score.explaining.words import (
     ONE_SOUND,
     above,
@@ -54,16 +54,14 @@ class ThresholdExplainer(Explainer):
                 if why_not is not None
                 else self._stream(values[stream][:, 0], known[stream], paths[stream][0], first)
             )
-        if missing:
-            found["audiovisual"] = standing_in(missing, found)
-        elif self.config.fusion == "late":
-            found["audiovisual"] = late_fusion(self.clock, found["visual"], found["audio"])
-        else:
+
+        def early() -> StreamWhy:
             alpha = self.config.alpha
             there = (known["visual"] | (alpha == 1.0)) & (known["audio"] | (alpha == 0.0))
             both = values["audiovisual"][:, 0], there, paths["audiovisual"][0]
-            found["audiovisual"] = self._stream(*both, [mixed(alpha)])
-        return in_order(found)
+            return self._stream(*both, [mixed(alpha)])
+
+        return self.with_both(missing, found, early)
 
     def _stream(self, values: Floats, known: NDArray[np.bool_], path: Segments, steps: list[str]) -> StreamWhy:
         """One that is decoded; ``known``: segments whose rows have a spread, and so a value."""

@@ -1,5 +1,6 @@
 """What an explanation is, and what all rules' explanations are made by."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,6 +114,24 @@ class Explainer:
             label: its number.
         """
         raise NotImplementedError
+
+    def with_both(
+        self, missing: int, found: dict[str, StreamWhy], early: Callable[[], StreamWhy]
+    ) -> dict[str, StreamWhy]:
+        """All three streams in the order of ``STREAMS``, from those of picture and sound.
+
+        Args:
+            missing: what the clip does not have; the other one stands in.
+            found: of picture and sound.
+            early: makes the audiovisual one of early fusion.
+        """
+        if missing:
+            both = standing_in(missing, found)
+        elif self.config.fusion == "late":
+            both = late_fusion(self.clock, found["visual"], found["audio"])
+        else:
+            both = early()
+        return in_order({**found, "audiovisual": both})
 
 
 def nothing(clock: Clock, *steps: str) -> StreamWhy:

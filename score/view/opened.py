@@ -48,7 +48,8 @@ class OpenedCache:
             CacheError: it cannot be read, or holds no label set.
             ScoreError: no clip is done.
         """
-        self._stamp = _stamp_of(path)
+        self._stamp = self._looked_at = _stamp_of(path)
+        self._changed = ""
         self.cache = cache = FeatureCache.open(path)
         self.still = _StillCache.open(path)
         state, ids = cache.progress(), cache.clip_ids
@@ -143,16 +144,26 @@ class OpenedCache:
         stamp = _stamp_of(str(self.cache.path))
         if stamp == self._stamp:
             return ""
-        try:
-            now = OpenedCache(str(self.cache.path))
-            same = self.texts_as_in(now)
-        except (CacheError, ScoreError) as error:
-            return f"the cache cannot be read any more: {error}"
+        if stamp is None or stamp != self._looked_at:
+            try:
+                self._changed = self._compared()
+            except (CacheError, ScoreError) as error:
+                return f"the cache cannot be read any more: {error}"
+            self._looked_at = stamp
+        return self._changed
+
+    def _compared(self) -> str:
+        """The line, from all of what is there now.
+
+        Raises:
+            CacheError, ScoreError: it cannot be read.
+        """
+        now = OpenedCache(str(self.cache.path))
+        same = self.texts_as_in(now)
         if now.identity != self.identity:
             return f"{self.cache.path} has other clips now than when it was opened"
         if now.text_names != self.text_names or len(same) < len(now.text_names):
             return f"{self.cache.path} has other label sets now: {', '.join(now.text_names)}"
-        self._stamp = stamp
         return ""
 
     def texts_as_in(self, now: "OpenedCache") -> set[str]:
