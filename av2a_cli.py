@@ -311,6 +311,24 @@ def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is neither auto nor a number from 1 on", ctx, param)
+    return int(value)
+
+
+batch_size_option = click.option(
+    "--batch-size",
+    default="auto",
+    show_default=True,
+    metavar="auto|N",
+    callback=_batch_size,
+    help="Frames or windows a pass. auto: 16 on a CPU, 64 on a GPU, and halved where memory is full.",
+)
+
+
 @main.command(short_help="Make videos whose events are known.")
 @click.option(
     "-o",
@@ -399,9 +417,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="How embeddings are stored.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
-)
+@batch_size_option
 @click.option("--shard-size", type=click.IntRange(1), default=32, show_default=True, help="Clips a shard of the cache.")
 @click.option("--clip-seconds", type=float, default=10.0, show_default=True, help="Length of a clip of 10 segments.")
 @click.option("--stride", type=float, help="Longer files: seconds from clip to clip.  [default: a clip's length]")
@@ -1490,9 +1506,7 @@ def _experiments() -> Sequence[str]:
     help="Arithmetic of the encoders.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
-@click.option(
-    "--batch-size", type=click.IntRange(1), help="Frames or windows a pass.  [default: 16 on a CPU, 64 on a GPU]"
-)
+@batch_size_option
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Equal seeds give equal intervals.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")

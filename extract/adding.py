@@ -11,7 +11,7 @@ from extract.run.clip_plan import ClipPlan
 from extract.run.engines import Progress, engine_for
 from extract.run.open_cache import check_kind, was_extracted
 from extract.run.preparing import find_inputs, kind_of, load_encoders, planned, work_of
-from extract.summary import Summary, rows_of
+from extract.summary import Summary, batch_notes, rows_of
 from feature_cache import DONE, NO_SOUND, FeatureCache
 from feature_cache.adding import begin_with_segments, is_put, put_with_segments, remove_left, take_place
 from feature_cache.layout import OLD_VERSION
@@ -71,7 +71,7 @@ def add_segments(
                 put_with_segments(old, new, shard)
                 del todo[shard]
             work = work_of(new, todo, inputs, plan, encoders, options, before=old)
-            stages = engine_for(options.devices)(work, progress)
+            spent = engine_for(options.devices)(work, progress)
             take_place(old, new)
     cache = FeatureCache.open(output)
     done, failed = rows_of(cache, cache.status())
@@ -82,8 +82,13 @@ def add_segments(
         skipped=work.finished,
         seconds=time.perf_counter() - began,
         text_name="",
-        stages=stages,
-        notes=(*inputs.chosen.notes, *inputs.found.notes, *_notes(cache, plan, inputs.source)),
+        stages=spent.stages,
+        notes=(
+            *inputs.chosen.notes,
+            *inputs.found.notes,
+            *batch_notes(inputs.batch_size, spent.batch_size),
+            *_notes(cache, plan, inputs.source),
+        ),
     )
 
 

@@ -35,7 +35,8 @@ class ExtractOptions:
         precision: arithmetic of the encoders, "float32", "float16" or "bfloat16".
         dtype: how embeddings are stored, "float16" or "float32".
         workers: clips decoded (on a CPU: and encoded) at a time; None: as many as there are cores.
-        batch_size: frames or windows in one pass of an encoder; None: 16 on a CPU, 64 on a GPU.
+        batch_size: frames or windows in one pass of an encoder; None: 16 on a CPU, 64 on a GPU, and half of that, and
+            so on, where memory is full. Another size changes embeddings by rounding.
         shard_size: clips a shard of a new cache.
         official_randomness: a seed: flip windows and cut long sound at random, as the official code does
             (each clip with choices of its own); None: neither.

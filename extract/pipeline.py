@@ -1,7 +1,7 @@
 """Videos to a feature cache: files are decoded side by side, encoded clip by clip, written shard by shard."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -27,7 +27,8 @@ from extract.run.open_cache import (
 )
 from extract.run.preparing import find_inputs, kind_of, load_encoders, planned, work_of
 from extract.run.shares import rows_to_do
-from extract.summary import Summary, gone_notes, missing_notes, rows_of, segments_notes
+from extract.run.stopwatch import Spent
+from extract.summary import Summary, batch_notes, gone_notes, missing_notes, rows_of, segments_notes
 from feature_cache import DONE, FeatureCache
 from feature_cache.place import lease_at
 
@@ -85,7 +86,7 @@ def extract_videos(
         status, missing = cache.shards.column("status", "missing")
         todo = rows_to_do(cache, chosen.share, plan.of if chosen.retry_failed else (), status)
         work = work_of(cache, todo, inputs, plan, encoders, chosen)
-        stages = _computed(work, chosen, shown)
+        spent = _computed(work, chosen, shown)
     if work.todo:
         status, missing = cache.shards.column("status", "missing")
     done, failed = rows_of(cache, status, chosen.share.rows(cache))
@@ -96,7 +97,7 @@ def extract_videos(
         skipped=work.finished,
         seconds=time.perf_counter() - began,
         text_name=wanted.text_name,
-        stages=stages,
+        stages=spent.stages,
         notes=(
             *inputs.chosen.notes,
             *(() if inputs.beside is None else (f"labels: the {len(labels.labels)} of {inputs.beside}",)),
@@ -104,6 +105,7 @@ def extract_videos(
             *plan.notes,
             *notes,
             *segments_notes(cache, chosen.audio_segments),
+            *batch_notes(inputs.batch_size, spent.batch_size),
             *missing_notes(missing[status == DONE]),
             *gone_notes(len(gone), inputs.source, chosen.prune),
         ),
@@ -155,11 +157,10 @@ def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> 
     return cache, notes
 
 
-def _computed(work: Work, options: ExtractOptions, progress: Progress) -> Mapping[str, float]:
+def _computed(work: Work, options: ExtractOptions, progress: Progress) -> Spent:
     """Compute all rows; those that another run has taken are waited for by nobody, but said."""
-    stages = dict(engine_for(options.devices)(work, progress))
+    spent = engine_for(options.devices)(work, progress)
     while not options.share.whole and (left := rows_to_do(work.cache, options.share)):
         work.cache.claim(next(iter(left))).release()  # raises where another has it
-        more = engine_for(options.devices)(replace(work, todo=left), progress)
-        stages = {name: stages.get(name, 0.0) + seconds for name, seconds in more.items()}
-    return stages
+        spent = Spent.together([spent, engine_for(options.devices)(replace(work, todo=left), progress)])
+    return spent

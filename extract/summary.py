@@ -63,6 +63,15 @@ def segments_notes(cache: FeatureCache, asked: bool | None) -> tuple[str, ...]:
     return (f"{cache.path} is without the sound of each segment, as it was made: `add='audio-segments'` adds it",)
 
 
+def batch_notes(asked: int, left: int) -> tuple[str, ...]:
+    """That batches had to become smaller."""
+    if left >= asked:
+        return ()
+    return (
+        f"memory was full with batches of {asked}, the rest went in batches of {left}: `batch_size={left}` begins so",
+    )
+
+
 def missing_notes(missing: NDArray[np.uint8]) -> tuple[str, ...]:
     """How many clips have no picture, or no sound; ``missing`` is uint8 (n,), of those that are done."""
     return tuple(

@@ -16,6 +16,7 @@ from extract.errors import ExtractError
 from extract.media.sampling import sampling_facts
 from extract.options import ExtractOptions
 from extract.provenance import versions
+from extract.run.batches import first_size
 from extract.run.clip_plan import SEGMENTS, ClipPlan, plan_clips
 from extract.run.engines import Recipe, Work
 from extract.run.inputs import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
@@ -24,8 +25,6 @@ from extract.run.stamps import Memory, Stamp
 from extract.run.worker import Clips
 from feature_cache import FeatureCache
 from feature_cache.place import is_there
-
-_BATCH = {"cpu": 16, "cuda": 64}
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def find_inputs(source: Path, output: PathLike[str] | str, options: ExtractOptio
         chosen=chosen,
         beside=beside,
         devices=devices,
-        batch_size=options.batch_size or _BATCH[devices[0].type],
+        batch_size=options.batch_size or first_size(devices[0]),
     )
 
 
@@ -131,6 +130,7 @@ def work_of(
         videos=plan.files,
         sounds=None if sounds is None else {clip: sounds[name] for clip, name in plan.of.items()},
         batch_size=inputs.batch_size,
+        adapts=options.batch_size is None,
         randomness=options.official_randomness,
         begins=plan.begins,
         refused=plan.refused,

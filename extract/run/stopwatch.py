@@ -1,9 +1,34 @@
-"""Where the time of a run goes."""
+"""Where the time of a run goes, and what it takes."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What work has taken: picklable.
+
+    Attributes:
+        stages: seconds by stage, added up over hands.
+        batch_size: frames or sounds in one pass of an encoder, as they were at the end.
+    """
+
+    stages: Mapping[str, float]
+    batch_size: int
+
+    @classmethod
+    def together(cls, parts: Iterable[Self]) -> Self:
+        """Of several hands, at least one: seconds are added up, the smallest size is told."""
+        stages, sizes = Counter[str](), list[int]()
+        for part in parts:
+            stages.update(part.stages)
+            sizes.append(part.batch_size)
+        return cls(dict(stages), min(sizes))
 
 
 class Stopwatch:

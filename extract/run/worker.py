@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from extract.backbones.base import Backbone, SharedViews, VideoBackbone
-from extract.errors import ExtractError, MediaError
+from extract.errors import MediaError
 from extract.media.clip import Views, decode_clip
 from extract.media.limits import default_timeout
+from extract.run.batches import BatchSize, MemoryFullError
 from extract.run.clip_plan import SEGMENTS
 from extract.run.encode import ARRAYS, ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
-from extract.run.stopwatch import Stopwatch
+from extract.run.stopwatch import Spent, Stopwatch
 from feature_cache import FeatureCache
 
 
@@ -26,7 +27,8 @@ class Clips:
     Attributes:
         videos: files by clip id.
         sounds: by clip id the sound file, or why there is none; None: the files' own sound.
-        batch_size: frames or sounds in one pass.
+        batch_size: frames or sounds in one pass, to begin with.
+        adapts: whether it is halved where memory is full.
         randomness: seed of the official code's random choices; None: fixed ones.
         begins: at which second of its file a clip begins, by clip id; clips that are whole files are not in it.
         refused: why clips cannot be used, where that is known before.
@@ -39,6 +41,7 @@ class Clips:
     videos: Mapping[str, Path]
     sounds: Mapping[str, Path | str] | None = None
     batch_size: int = 16
+    adapts: bool = True
     randomness: int | None = None
     begins: Mapping[str, float] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -59,6 +62,7 @@ class Job:
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         watch: counts where the time goes.
         before: a cache whose rows get what they lack.
+        batches: frames or sounds in one pass, as they are now.
     """
 
     encoders: Backbone
@@ -67,6 +71,16 @@ class Job:
     fed: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     before: FeatureCache | None = None
+    batches: BatchSize = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with the size that is asked for."""
+        object.__setattr__(self, "batches", BatchSize(self.clips.batch_size, adapts=self.clips.adapts))
+
+    @property
+    def spent(self) -> Spent:
+        """What it has taken so far."""
+        return Spent(self.watch.seconds(), self.batches.size)
 
     def work(self, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
         """In a worker: decode and prepare; encode too if nobody else does, with one core and a clip of its own."""
@@ -78,18 +92,20 @@ class Job:
         return prepared.pinned() if self.device.type == "cuda" else prepared
 
     def encode(self, clips: Sequence[ClipInputs]) -> list[ClipEmbeddings]:
-        """Prepared clips to embeddings.
+        """Prepared clips to embeddings, in smaller batches where memory is full, at last a clip at a time.
 
         Raises:
-            ExtractError: the GPU's memory is full.
+            ExtractError: memory is full all the same.
         """
-        try:
-            with self.watch.stage("encode"):
-                return encode_clips(self.encoders, clips, self.device, self.clips.batch_size, self.clips.arrays)
-        except torch.OutOfMemoryError as error:
-            raise ExtractError(
-                f"the GPU's memory is full with batches of {self.clips.batch_size}: give a smaller `batch_size`"
-            ) from error
+        with self.watch.stage("encode"):
+            try:
+                return self.batches.fitting(
+                    lambda size: encode_clips(self.encoders, clips, self.device, size, self.clips.arrays)
+                )
+            except MemoryFullError:
+                if len(clips) == 1:
+                    raise
+        return [found for clip in clips for found in self.encode([clip])]
 
     def _prepare(self, clip: str) -> ClipInputs | MediaError:
         known = self.clips

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from extract import ExtractError, load_backbone
+from extract import load_backbone
 from extract.label_embeddings import encode_labels
 from extract.media.clip import Views, decode_clip
 from extract.media.sampling import frame_plan
@@ -150,19 +150,6 @@ def test_gpu(
         np.testing.assert_allclose(
             getattr(caches[0], name), getattr(run[0].read(), name), atol=tolerance, rtol=tolerance
         )
-
-
-def test_full_gpu_memory(videos: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path, tmp_path: Path) -> None:
-    cache = FeatureCache.create(tmp_path / "f.zarr", clip_ids=["birds"], backbone="b", visual_dim=24, audio_dim=20)
-
-    def full(*_: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(worker, "encode_clips", full)
-    files = find_videos(videos).files
-    job = Job(load_backbone("clip_clap", checkpoint), torch.device("cpu"), Clips(files), fed=True)
-    with pytest.raises(ExtractError, match="batches of 16: give a smaller `batch_size`"):
-        fill(cache, job, rows_to_do(cache, Share()), 1, lambda done, total: None)
 
 
 def test_torch_threads_are_left_as_they_were(videos: Path, checkpoint: Path, tmp_path: Path) -> None:

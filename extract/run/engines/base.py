@@ -9,6 +9,7 @@ from extract.backbones import load_backbone
 from extract.backbones.base import Backbone
 from extract.device import resolve_device
 from extract.run.shares import Share
+from extract.run.stopwatch import Spent
 from extract.run.worker import Clips, Job
 from feature_cache import FeatureCache
 
@@ -76,5 +77,5 @@ class Work:
 class Engine(Protocol):
     """Computes rows: every shard is written by one hand, and whole shards stay when it is killed."""
 
-    def __call__(self, work: Work, progress: Progress) -> Mapping[str, float]:
-        """Compute all rows of ``work.todo``; returns the seconds by stage, added up over hands."""
+    def __call__(self, work: Work, progress: Progress) -> Spent:
+        """Compute all rows of ``work.todo``."""

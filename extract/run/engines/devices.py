@@ -6,10 +6,11 @@ from typing import Any
 from extract.run.engines.base import Progress, Recipe, Work
 from extract.run.engines.threads import fill
 from extract.run.processes import in_processes
+from extract.run.stopwatch import Spent
 from feature_cache import FeatureCache
 
 
-def on_devices(work: Work, progress: Progress) -> Mapping[str, float]:
+def on_devices(work: Work, progress: Progress) -> Spent:
     """Compute rows on several devices at once; each process writes shards that no other one writes.
 
     See :class:`extract.run.engines.base.Engine`.
@@ -30,19 +31,18 @@ def on_devices(work: Work, progress: Progress) -> Mapping[str, float]:
         if rows
     ]
     done = [0] * len(tasks)
-    stages: dict[str, float] = {}
+    spent: list[Spent] = []
     progress(work.finished, work.total)
 
-    def heard(number: int, said: int | dict[str, float]) -> None:
+    def heard(number: int, said: int | Spent) -> None:
         if isinstance(said, int):
             done[number] = said
             progress(work.finished + sum(done), work.total)
-            return
-        for stage, seconds in said.items():
-            stages[stage] = stages.get(stage, 0.0) + seconds
+        else:
+            spent.append(said)
 
     in_processes(_fill, tasks, heard)
-    return stages
+    return Spent.together(spent or [Spent({}, work.recipe.clips.batch_size)])
 
 
 def _fill(
@@ -54,7 +54,7 @@ def _fill(
     workers: int,
     say: Callable[[Any], None],
 ) -> None:
-    """In a process: says how many clips are finished, and at the end the seconds by stage."""
+    """In a process: says how many clips are finished, and at the end what that took."""
     opened, job = FeatureCache.open(cache, "r+").join(lease), recipe.job(device)
     fill(opened, job, todo, workers, lambda done, total: say(done))
-    say(job.watch.seconds())
+    say(job.spent)

@@ -15,6 +15,7 @@ from extract.errors import MediaError
 from extract.run.encode import ClipEmbeddings, ClipInputs
 from extract.run.engines.base import Progress, Work
 from extract.run.shares import Claim
+from extract.run.stopwatch import Spent
 from extract.run.worker import Job
 from feature_cache import DONE, FAILED, FeatureCache, stopping
 from feature_cache.adding import put_with_segments
@@ -23,11 +24,11 @@ _TOGETHER = 4
 """Clips whose windows share batches on a GPU: one clip alone leaves its last batches half empty."""
 
 
-def on_threads(work: Work, progress: Progress) -> Mapping[str, float]:
+def on_threads(work: Work, progress: Progress) -> Spent:
     """Compute rows in this process; see :class:`extract.run.engines.base.Engine`."""
     job = work.recipe.job(work.devices[0], work.encoders)
     fill(work.cache, job, work.todo, work.workers, progress, work.finished, work.total)
-    return job.watch.seconds()
+    return job.spent
 
 
 def fill(
