@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from extract import ExtractOptions
+    from extract.forecast import Forecast, Probe
     from feature_cache import FeatureCache
     from score import Annotations, EventBlocks, Report, RulesCompared
     from score.event_facts import EventFacts
@@ -458,14 +459,18 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="Give a cache that is there what it lacks: nothing else is decoded or encoded again.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace a cache that is there.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say how many clips, how large and, by a short probe, how long; write nothing."
+)
 @examples(
     "av2a extract",
+    "av2a extract my_videos --dry-run",
     "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
     "av2a extract clips -o llp.zarr --add audio-segments   # with the other options as they were",
     "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )
-def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
+def extract(videos: Path, output: str, overwrite: bool, dry_run: bool, **options: Any) -> None:
     """Embed every window of the videos in a folder and those below it, once.
 
     The same command after an interruption goes on where it stopped, and adds files that are new. Exit code
@@ -473,6 +478,9 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
     """
     from extract import extract_videos
 
+    if dry_run:
+        _say_forecast(videos, output, overwrite=overwrite, **options)
+        return
     with _progress("extracting") as progress:
         summary = extract_videos(
             videos, output, overwrite=overwrite, progress=progress,
@@ -491,6 +499,69 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
     )
     if summary.failed:
         sys.exit(EXIT_SOME_FAILED)
+
+
+def _say_forecast(videos: Path, output: str, **options: Any) -> None:
+    from extract.forecast import forecast
+
+    with _progress("probing") as progress:
+        found = forecast(videos, output, progress=progress, **options)
+    for note in found.notes:
+        click.echo(in_options(f"note: {note}", "extract"), err=True)
+    for clip, reason in found.refused.items():
+        click.echo(error_line(f"would fail: {clip}: {in_options(reason, 'extract')}"), err=True)
+    there = f"; {found.there:,} are in {output} already" if found.there else ""
+    shards = f" in {_counted(found.shards, 'shard')}" if found.todo else ""
+    click.echo(f"{_counted(found.todo, 'clip')} of {_counted(found.files, 'file')} to extract{shards}{there}")
+    if found.probe is not None:
+        _say_probe(output, found, found.probe)
+    click.echo("nothing was written: leave out --dry-run to begin")
+    if found.refused:
+        sys.exit(EXIT_SOME_FAILED)
+
+
+def _say_probe(output: str, found: "Forecast", probe: "Probe") -> None:
+    """What was measured, as far as something was."""
+    from extract.run.stopwatch import STAGES
+
+    free = "" if found.free_bytes is None else f"; {_size_words(found.free_bytes)} are free there"
+    more = f", {_size_words(found.more_bytes)} more than now" if found.there else ""
+    size = f"{_size_words(found.cache_bytes)}{more} ({_size_words(probe.clip_bytes)} a clip){free}"
+    click.echo(f"{output}: about {size}")
+    tried = _counted(probe.clips + probe.failed, "clip")
+    if found.seconds is None:
+        click.echo(f"time: not known: {tried} tried, and none could be used")
+        return
+    rate = len(found.devices) * probe.clips / probe.seconds
+    click.echo(
+        f"time: about {_duration(found.seconds)} at {rate:.3g} clips/s, {found.backbone} on {', '.join(found.devices)}"
+    )
+    total = sum(probe.stages.values())
+    shares = ", ".join(f"{name} {probe.stages.get(name, 0.0) / total:.0%}" for name in STAGES)
+    failed = f", {probe.failed} failed" if probe.failed else ""
+    click.echo(f"tried: {tried} in {probe.seconds:.1f} s, {probe.workers} at once{failed} ({shares})")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def _size_words(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    minutes = seconds / 60
+    if minutes < 100:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
 
 
 @main.command(short_help="Add other labels to a cache.")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from extract.backbones import backbone_names, describe_backbone, load_backbone
     from extract.demo import make_demo
     from extract.errors import ExtractError, MediaError
+    from extract.forecast import forecast
     from extract.label_embeddings import add_label_set
     from extract.label_sets import resolve_labels
     from extract.options import ExtractOptions
@@ -28,6 +29,7 @@ _HOMES = {
     "backbone_names": "extract.backbones",
     "describe_backbone": "extract.backbones",
     "extract_videos": "extract.pipeline",
+    "forecast": "extract.forecast",
     "load_backbone": "extract.backbones",
     "make_demo": "extract.demo",
     "resolve_labels": "extract.label_sets",
@@ -43,6 +45,7 @@ __all__ = [
     "backbone_names",
     "describe_backbone",
     "extract_videos",
+    "forecast",
     "load_backbone",
     "make_demo",
     "resolve_labels",

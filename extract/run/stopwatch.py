@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+STAGES = ("decode", "prepare", "encode", "write")
+"""What a clip goes through."""
+
 
 @dataclass(frozen=True)
 class Spent:

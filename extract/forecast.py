@@ -1,0 +1,258 @@
+"""What a run would do, how large its cache becomes and how long it takes, told before it begins; nothing is written."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, prod
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from extract.errors import ExtractError
+from extract.label_sets import find_label_set
+from extract.options import ExtractOptions
+from extract.run.clip_plan import ClipPlan
+from extract.run.engines import Progress
+from extract.run.engines.threads import on_threads
+from extract.run.open_cache import CacheKind, check_kind, has_segments, open_or_create
+from extract.run.preparing import RunInputs, find_inputs, kind_of, load_encoders, planned, threads_of, work_of
+from extract.summary import batch_notes
+from feature_cache import DONE, FAILED
+from feature_cache.storage.urls import local_folder
+
+PROBE_SECONDS = 20.0
+"""About what a probe may take, beside loading weights and its first clips."""
+_MOST_ROUNDS = 16.0
+_OF_FILES = ("files", "stamps", "clips_from")
+"""Facts of a cache that say where each of its clips comes from."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Some of the clips, extracted to a place that is gone by now.
+
+    Attributes:
+        clips: how many were timed and came out.
+        failed: how many were tried and did not.
+        seconds: what those took that were timed, all side by side.
+        stages: seconds spent in "decode", "prepare", "encode" and "write", added up over threads.
+        clip_bytes: what a clip takes in the cache.
+        batch_size: frames or sounds in one pass, as they were at the end.
+        workers: clips that were decoded at once.
+    """
+
+    clips: int
+    failed: int
+    seconds: float
+    stages: Mapping[str, float]
+    clip_bytes: float
+    batch_size: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A run that has not begun.
+
+    Attributes:
+        files: files there are.
+        clips: clips of this run's share, with those of its cache.
+        there: how many of them are in the cache already, done or failed.
+        todo: how many are to be extracted.
+        shards: in how many shards these lie.
+        refused: why some of them cannot be used, as far as is known before, by clip id.
+        backbone: name of the encoders.
+        devices: where they are.
+        cache_bytes: what the whole cache takes in the end, about.
+        more_bytes: what this run adds to it.
+        free_bytes: room where it is; None: not known, as of an object store.
+        load_seconds: what loading the encoders took.
+        seconds: what the run takes, about; None: nothing could be timed.
+        probe: what that is measured by; None: there is nothing to do.
+        notes: what else a person should know, a line each.
+    """
+
+    files: int
+    clips: int
+    there: int
+    todo: int
+    shards: int
+    refused: Mapping[str, str]
+    backbone: str
+    devices: Sequence[str]
+    cache_bytes: float
+    more_bytes: float
+    free_bytes: int | None
+    load_seconds: float
+    seconds: float | None
+    probe: Probe | None
+    notes: tuple[str, ...] = ()
+
+
+def forecast(
+    source: Path | str,
+    output: PathLike[str] | str,
+    options: ExtractOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    **tunables: Any,
+) -> Forecast:
+    """What :func:`extract.extract_videos` would do with the same arguments, measured on some of the clips.
+
+    Args:
+        source: folder of video files, or one file.
+        output: the cache; it is read if it is there, and never written.
+        options: how.
+        progress: called with (clips finished, clips in all) of the probe.
+        tunables: the attributes of :class:`extract.options.ExtractOptions` by name.
+
+    Raises:
+        ExtractError: as the run itself would before its first clip.
+
+    Example:
+        >>> found = forecast("videos", "features.zarr", backbone="tiny")
+        >>> found.todo, found.seconds
+    """
+    chosen = ExtractOptions(**tunables) if options is None else replace(options, **tunables)
+    if chosen.add is not None:
+        raise ExtractError(f"`add={chosen.add!r}`: a dry run tells of whole clips: leave it out")
+    inputs = find_inputs(Path(source), output, chosen)
+    segments = has_segments(inputs.there, chosen.audio_segments)
+    alone = replace(inputs, devices=inputs.devices[:1])
+    began = time.perf_counter()
+    encoders = load_encoders(alone, chosen)
+    loaded = time.perf_counter() - began
+    find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
+    plan = planned(inputs, chosen)
+    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments)
+    clips, rows, there = _to_do(inputs, plan, kind, chosen)
+    todo = [clips[row] for row in rows]
+    refused = {clip: plan.refused[clip] for clip in todo if clip in plan.refused}
+    usable = [clip for clip in todo if clip not in refused]
+    probe, at_once = None, len(inputs.devices)
+    if usable:
+        one = replace(
+            chosen, device=str(inputs.devices[0]), shard_range=None, workers=max(1, threads_of(chosen) // at_once)
+        )
+        probe = _Prober(alone, plan, kind, one, progress or (lambda done, total: None)).probe(usable)
+    each = probe.clip_bytes if probe else 0.0
+    return Forecast(
+        files=len(inputs.found.files),
+        clips=there + len(todo),
+        there=there,
+        todo=len(todo),
+        shards=len({row // kind.shard_size for row in rows}),
+        refused=refused,
+        backbone=encoders.name,
+        devices=[str(device) for device in inputs.devices],
+        cache_bytes=each * (len(clips) - len(plan.refused)),
+        more_bytes=each * len(usable),
+        free_bytes=_free(output),
+        load_seconds=loaded,
+        seconds=loaded + probe.seconds / probe.clips * len(usable) / at_once if probe and probe.clips else None,
+        probe=probe,
+        notes=(
+            *inputs.chosen.notes,
+            *inputs.found.notes,
+            *plan.notes,
+            *(batch_notes(inputs.batch_size, probe.batch_size) if probe else ()),
+        ),
+    )
+
+
+def _to_do(
+    inputs: RunInputs, plan: ClipPlan, kind: CacheKind, options: ExtractOptions
+) -> tuple[list[str], list[int], int]:
+    """The clips of the cache in the end; which rows of it are to be computed; how many of the share's are there."""
+    cache = inputs.there
+    if cache is None:
+        clips = list(plan.of)
+        return clips, [row for row in range(len(clips)) if options.share.owns(row // kind.shard_size)], 0
+    check_kind(cache, kind)
+    known = set(cache.clip_ids)
+    clips = [*cache.clip_ids, *(clip for clip in plan.of if clip not in known)]
+    codes = np.zeros(len(clips), np.uint8)
+    codes[: len(cache)] = cache.status()
+    retried = plan.of if options.retry_failed else {}
+    mine = [row for row in range(len(clips)) if options.share.owns(row // cache.shard_size)]
+    rows = [row for row in mine if codes[row] not in (DONE, FAILED) or (codes[row] == FAILED and clips[row] in retried)]
+    return clips, rows, len(mine) - len(rows)
+
+
+@dataclass(frozen=True)
+class _Prober:
+    """Extracts some clips to a place that goes.
+
+    Attributes:
+        inputs: of the run, on its first device alone.
+        plan: of the run.
+        kind: of its cache.
+        options: of the run, for one device and all shards.
+        progress: shows how far it is.
+    """
+
+    inputs: RunInputs
+    plan: ClipPlan
+    kind: CacheKind
+    options: ExtractOptions
+    progress: Progress
+
+    def probe(self, clips: Sequence[str]) -> Probe:
+        """Time some of the clips, evenly spread, after others that warm everything up, if there are others."""
+        workers = threads_of(self.options)
+        warm = _spread(clips, workers)
+        found = self._timed(warm, workers)
+        others = sorted(set(clips) - set(warm))
+        if not others:
+            return found
+        rounds = ceil(min(max(PROBE_SECONDS / max(found.seconds, 1e-3), 1.0), _MOST_ROUNDS))
+        timed = self._timed(_spread(others, rounds * workers), workers)
+        return timed if timed.clips else found
+
+    def _timed(self, clips: Sequence[str], workers: int) -> Probe:
+        facts = {name: value for name, value in self.kind.facts.items() if name not in _OF_FILES}
+        with tempfile.TemporaryDirectory(prefix="av2a-probe-") as folder:
+            place = Path(folder) / "probe.zarr"
+            cache = open_or_create(place, clips, replace(self.kind, facts=facts), overwrite=False)
+            with cache.writing("extract"):
+                todo = {shard: list(cache.shard_rows(shard)) for shard in range(cache.n_shards)}
+                work = work_of(cache, todo, self.inputs, self.plan, self.kind.backbone, self.options)
+                began = time.perf_counter()
+                spent = on_threads(work, self.progress)
+                seconds = time.perf_counter() - began
+            done = int((cache.status() == DONE).sum())
+            stored = sum(_chunk_bytes(place / name) for name in cache.arrays)
+            raw = sum(prod(shape) for shape in cache.row_shapes.values()) * np.dtype(cache.dtype).itemsize
+        return Probe(
+            clips=done,
+            failed=len(clips) - done,
+            seconds=seconds,
+            stages=spent.stages,
+            clip_bytes=stored / done if done else raw,
+            batch_size=spent.batch_size,
+            workers=workers,
+        )
+
+
+def _chunk_bytes(array: Path) -> int:
+    """What an array's values take."""
+    return sum(file.stat().st_size for file in array.rglob("*") if file.is_file() and file.name != "zarr.json")
+
+
+def _spread(clips: Sequence[str], count: int) -> list[str]:
+    """As many of the clips, or all, evenly spread and in order."""
+    places = np.unique(np.linspace(0, len(clips) - 1, min(count, len(clips))).astype(np.int64))
+    return [clips[place] for place in places.tolist()]
+
+
+def _free(output: PathLike[str] | str) -> int | None:
+    """Bytes of room where a cache is, or is to be made."""
+    folder = local_folder(output)
+    if folder is None:
+        return None
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
