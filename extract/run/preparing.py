@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from extract.backbones import load_backbone
-from extract.backbones.base import Backbone, SharedViews
+from extract.backbones.base import Backbone, FrameChooser
 from extract.default_backbone import Choice, choose_backbone
 from extract.device import resolve_device
 from extract.errors import ExtractError
@@ -87,7 +87,7 @@ def kind_of(
             SEGMENTS,
             encoders.frames_per_window,
             audio_segments=audio_segments,
-            frame_rule=encoders.frame_rule if isinstance(encoders, SharedViews) else None,
+            frame_rule=encoders.frame_rule if isinstance(encoders, FrameChooser) else None,
         ),
         "clips": options.cut.facts,
         "clips_from": plan.cut_from,
