@@ -690,6 +690,7 @@ def export_command(cache: str, output: Path | None, compression: str, overwrite:
 @click.option("--video", metavar="WHAT", help="(N, W, F, Dv) or (N, W, Dv): picture embeddings of the windows.")
 @click.option("--audio", metavar="WHAT", help="(N, W, Da) a window, (N, T, Da) a segment or (N, Da) a clip.")
 @click.option("--audio-segments", metavar="WHAT", help="(N, T, Da), beside --audio a window or a clip.")
+@click.option("--joint", metavar="WHAT", help="(N, W, Dj) or (N, Dj): embeddings of picture and sound at once.")
 @click.option("--visual-probabilities", metavar="WHAT", help="(N, T, C) in [0, 1]: what a detector sees.")
 @click.option("--audio-probabilities", metavar="WHAT", help="(N, T, C) in [0, 1]: what a detector hears.")
 @click.option("--missing", metavar="WHAT", help="(N,): 0, 1 (no picture) or 2 (no sound) a clip.")
@@ -697,6 +698,7 @@ def export_command(cache: str, output: Path | None, compression: str, overwrite:
 @click.option("--labels", metavar="NAME|FILE", help="Labels: an array of texts, or a text file, one a line.")
 @click.option("--text-visual", metavar="WHAT", help="(C, Dv): the labels' text embeddings for pictures.")
 @click.option("--text-audio", metavar="WHAT", help="(C, Da): those for sound, if they are others.")
+@click.option("--text-joint", metavar="WHAT", help="(C, Dj): those for joint embeddings.")
 @click.option("--text-name", metavar="NAME", help="Name of the label set in the cache.  [default: the file's]")
 @click.option("--backbone", metavar="NAME", help="What made the features; a known name brings its published settings.")
 @click.option(

@@ -147,6 +147,6 @@ def _is_of(found: FeatureCache, header: Header, texts: Sequence[str]) -> bool:
 def _same(one: TextSet, other: TextSet) -> bool:
     return (
         (one.labels, dict(one.prompts)) == (other.labels, dict(other.prompts))
-        and np.array_equal(one.visual, other.visual)
-        and np.array_equal(one.audio, other.audio)
+        and one.tables.keys() == other.tables.keys()
+        and all(np.array_equal(table, other.tables[side]) for side, table in one.tables.items())
     )
