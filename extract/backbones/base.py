@@ -203,7 +203,7 @@ class BoundedText(Protocol):
     """A backbone that knows how long a sentence its text encoders read; others may leave this out."""
 
     def sentences_cut(self, side: str, sentences: Sequence[str]) -> list[bool]:
-        """Which sentences are longer than the encoder of a side, "visual" or "audio", reads."""
+        """Which sentences are longer than the encoder of a side, "visual", "audio" or "joint", reads."""
 
 
 @dataclass(frozen=True)

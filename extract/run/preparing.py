@@ -76,7 +76,13 @@ def find_inputs(source: Path, output: PathLike[str] | str, options: ExtractOptio
 
 
 def kind_of(
-    inputs: RunInputs, plan: ClipPlan, encoders: Backbone, options: ExtractOptions, *, audio_segments: bool
+    inputs: RunInputs,
+    plan: ClipPlan,
+    encoders: Backbone,
+    options: ExtractOptions,
+    *,
+    audio_segments: bool,
+    joint: bool,
 ) -> CacheKind:
     """How the cache is made, and what is recorded of it."""
     device = inputs.devices[0]
@@ -100,7 +106,8 @@ def kind_of(
         "packages": versions(),
     }
     seconds = options.clip_seconds / SEGMENTS
-    return CacheKind(encoders, options.dtype, options.shard_size, facts, seconds, options.windows, audio_segments)
+    kept = options.windows, audio_segments, joint
+    return CacheKind(encoders, options.dtype, options.shard_size, facts, seconds, *kept)
 
 
 def _stamps(found: Sources, plan: ClipPlan) -> dict[str, Stamp]:
