@@ -145,8 +145,4 @@ def _is_of(found: FeatureCache, header: Header, texts: Sequence[str]) -> bool:
 
 
 def _same(one: TextSet, other: TextSet) -> bool:
-    return (
-        (one.labels, dict(one.prompts)) == (other.labels, dict(other.prompts))
-        and one.tables.keys() == other.tables.keys()
-        and all(np.array_equal(table, other.tables[side]) for side, table in one.tables.items())
-    )
+    return (one.labels, dict(one.prompts)) == (other.labels, dict(other.prompts)) and one.same_tables(other)

@@ -53,6 +53,11 @@ class TextSet:
             del found["audio"]
         return {side: table for side, table in found.items() if table is not None}
 
+    def same_tables(self, other: "TextSet") -> bool:
+        """Whether another set has equal embeddings."""
+        pairs = [(getattr(self, side), getattr(other, side)) for side in SIDES]
+        return all(one is two if one is None or two is None else np.array_equal(one, two) for one, two in pairs)
+
 
 def portable_name(name: str) -> str:
     """A text set's name made of any: what a name may not hold becomes "_"; a cache can go with it to any system."""

@@ -32,7 +32,11 @@ _NAME = "av2a"
 
 
 class Sweep:
-    """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`)."""
+    """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`).
+
+    Attributes:
+        plan: what is done for it.
+    """
 
     def __init__(self, settings: NDArray[Any], config: ScoreConfig, reading: Reading, segments: int) -> None:
         """Plan it.
@@ -45,7 +49,7 @@ class Sweep:
         """
         self._reading, self._config, self._segments = reading, config, segments
         self._joint = config.audiovisual == JOINT
-        self._plan = make_plan(settings, config.label_shift_iters, segments, mixes=not self._joint)
+        self.plan = make_plan(settings, config.label_shift_iters, segments, mixes=not self._joint)
         self._nothing = no_passes(settings)
         self._fixed = Fixed(
             label_selection=config.label_selection,
@@ -61,7 +65,7 @@ class Sweep:
         Raises:
             ScoreError: clips of another number of segments, or without windows that refinement needs.
         """
-        plan, reading = self._plan, self._reading
+        plan, reading = self.plan, self._reading
         alone, both = len(plan.unimodal.threshold_stage2), len(plan.audiovisual.threshold_stage2)
         if reading.code == LABELS:
             unimodal, audiovisual = np.zeros((alone, UNIMODAL_FIGURES)), np.zeros((both, AUDIOVISUAL_FIGURES))
@@ -80,7 +84,7 @@ class Sweep:
 
     def _add(self, part: Split, unimodal: NDArray[np.float64], audiovisual: NDArray[np.float64]) -> None:
         """Add the figures of each leaf of the plan: float64 (L, ...) and (L', ...)."""
-        logits, plan, config = part.logits, self._plan, self._config
+        logits, plan, config = part.logits, self.plan, self._config
         if part.segments != self._segments:
             raise ScoreError(f"clips of {part.segments} segments, expected {self._segments} as the cache has")
         if part.group.max(initial=0) >= self._reading.groups:
@@ -114,7 +118,7 @@ class Sweep:
         clips = (
             logits.image, logits.video, logits.audio, logits.sound, logits.given, logits.cosine, logits.missing,
         )  # fmt: skip
-        passes = (alone, both, self._plan.decays, self._fixed, part.label_order)
+        passes = (alone, both, self.plan.decays, self._fixed, part.label_order)
         workspaces = part.kept.setdefault(_NAME, SimpleQueue())
         workspace = _workspace(workspaces, part)
         try:
