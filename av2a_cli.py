@@ -454,6 +454,12 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="Store the sound of each segment, too.  [default: as the cache that is there; in a new one yes]",
 )
 @click.option(
+    "--joint/--no-joint",
+    default=None,
+    help="Store what the model says of picture and sound at once, too (`pe_av`).  "
+    "[default: as the cache that is there; in a new one no]",
+)
+@click.option(
     "--add",
     type=click.Choice(["audio-segments"]),
     help="Give a cache that is there what it lacks: nothing else is decoded or encoded again.",
@@ -467,6 +473,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "av2a extract my_videos --dry-run",
     "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
+    "av2a extract clips --backbone pe_av --joint && av2a score --audiovisual joint",
     "av2a extract clips -o llp.zarr --add audio-segments   # with the other options as they were",
     "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )

@@ -18,7 +18,7 @@ from extract.options import ExtractOptions
 from extract.run.clip_plan import ClipPlan
 from extract.run.engines import Progress
 from extract.run.engines.threads import on_threads
-from extract.run.open_cache import CacheKind, check_kind, has_segments, open_or_create
+from extract.run.open_cache import CacheKind, check_joint, check_kind, has_joint, has_segments, open_or_create
 from extract.run.preparing import RunInputs, find_inputs, kind_of, load_encoders, planned, threads_of, work_of
 from extract.summary import batch_notes
 from feature_cache import DONE, FAILED
@@ -122,13 +122,15 @@ def forecast(
         raise ExtractError(f"`add={chosen.add!r}`: a dry run tells of whole clips: leave it out")
     inputs = find_inputs(Path(source), output, chosen)
     segments = has_segments(inputs.there, chosen.audio_segments)
+    joint = has_joint(inputs.there, chosen.joint)
     alone = replace(inputs, devices=inputs.devices[:1])
     began = time.perf_counter()
     encoders = load_encoders(alone, chosen)
     loaded = time.perf_counter() - began
+    check_joint(encoders, joint)
     find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
     plan = planned(inputs, chosen)
-    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments)
+    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments, joint=joint)
     clips, rows, there = _to_do(inputs, plan, kind, chosen)
     todo = [clips[row] for row in rows]
     refused = {clip: plan.refused[clip] for clip in todo if clip in plan.refused}

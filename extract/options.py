@@ -52,6 +52,8 @@ class ExtractOptions:
         overwrite: replace a cache that is there.
         audio_segments: store the sound of each segment, too; None: as a cache that is gone on with has it, in a new
             one yes.
+        joint: store an embedding of picture and sound at once of each window, too, which pe_av gives; None: as a cache
+            that is gone on with has it, in a new one no.
         add: "audio-segments": give them to a cache that is there without them; nothing else is computed. No clips
             and no labels are added.
         only: ids of the files to take, as :func:`extract.run.inputs.find_videos` gives them; None: all there are.
@@ -88,6 +90,7 @@ class ExtractOptions:
     shard_range: str | None = None
     overwrite: bool = False
     audio_segments: bool | None = None
+    joint: bool | None = None
     add: str | None = None
     only: Collection[str] | None = None
 

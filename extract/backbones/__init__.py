@@ -48,7 +48,7 @@ _HOMES = {  # what authors of backbones need: it imports torch
 __getattr__, __dir__ = public_face(__name__, _HOMES)
 
 
-_FOLDERS = ("clip_clap", "imagebind", "language_bind", "tiny")
+_FOLDERS = ("clip_clap", "imagebind", "language_bind", "pe_av", "tiny")
 """The packages below this one; each says in ``BACKBONES`` what it has."""
 
 
@@ -64,7 +64,7 @@ def backbone_names() -> list[str]:
 
     Example:
         >>> backbone_names()
-        ['clip_clap', 'clip_laion_clap', 'imagebind', 'language_bind', 'tiny']
+        ['clip_clap', 'clip_laion_clap', 'imagebind', 'language_bind', 'pe_av', …, 'tiny']
     """
     return sorted({*_built_in(), *entry_points(group=GROUP).names})
 
