@@ -51,7 +51,7 @@ def add_segments(
         return _nothing(old, began)
     _check(old)
     inputs = find_inputs(source, output, options)
-    if inputs.chosen.name != old.backbone:
+    if inputs.chosen.name.partition(":")[0] != old.backbone.partition(":")[0]:
         raise ExtractError(f"{old.path} was made by {old.backbone}: leave out `backbone={inputs.chosen.name!r}`")
     encoders = load_encoders(inputs, options)
     plan = planned(inputs, options)

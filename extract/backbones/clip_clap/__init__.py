@@ -6,7 +6,7 @@ _CLIP = "timm/vit_base_patch32_clip_224.openai"
 
 BACKBONES = {
     "clip_clap": BuiltIn(
-        "extract.backbones.clip_clap.backbone:load",
+        "extract.backbones.clip_clap.pair:load",
         BackboneInfo(
             visual_dim=512,
             audio_dim=512,
