@@ -12,7 +12,7 @@ from torch.nn import functional
 from extract.backbones.clip_clap.fitting import Fitting
 from extract.backbones.clip_clap.image_source import ImageSource
 from extract.backbones.pixels import normalise
-from extract.backbones.weights import first_line, load_state, quiet, sha256, why_not_loaded
+from extract.backbones.weights import first_line, load_state, quiet, sha256, tensor_faults, why_not_loaded
 from extract.device import arithmetic
 from extract.errors import ExtractError
 
@@ -106,7 +106,7 @@ def load_image_tower(source: ImageSource, device: torch.device, precision: str) 
             _load_weights(model, source.weights)
         except Exception as error:  # open_clip raises what it likes on damaged files
             raise ExtractError(
-                f"{source.weights}: cannot be loaded as {source.model} ({why_not_loaded(error)})"
+                f"{source.weights}: cannot be loaded as {source.model} ({_why_not(model, source.weights, error)})"
             ) from error
         tokenizer = _tokenizer(source)
     return ImageTower(source, model, tokenizer, fitting, device, precision)
@@ -121,6 +121,29 @@ def _load_weights(model: Any, path: Path) -> None:
         model.load_state_dict({name: tensor for name, tensor in state.items() if name not in _NOT_WEIGHTS})
     else:
         load_checkpoint(model, str(path), strict=True, weights_only=True)
+
+
+def _why_not(model: Any, path: Path, error: Exception) -> str:
+    """What is wrong with weights that could not be loaded; open_clip stumbles over other models' before it compares."""
+    from open_clip.factory import load_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    if "Error(s) in loading" in str(error):
+        return why_not_loaded(error)
+    try:
+        state = load_state_dict(str(path), weights_only=True)
+        if not hasattr(model, "positional_embedding"):
+            state = convert_to_custom_text_state_dict(state)
+        shapes = {name: tensor.shape for name, tensor in state.items()}
+    except Exception:  # it is the file itself that is damaged
+        return why_not_loaded(error)
+    expected = model.state_dict()
+    missing, unknown = (
+        [name for name in expected if name not in shapes],
+        [name for name in shapes if name not in expected],
+    )
+    others = [name for name, shape in shapes.items() if name in expected and expected[name].shape != shape]
+    return tensor_faults(missing, unknown, others) or why_not_loaded(error)
 
 
 def _is_archive(path: Path) -> bool:
