@@ -249,6 +249,8 @@ def test_from_a_checkpoint_folder(models: Path, checkpoint: Path, hub: Path, kno
     with pytest.raises(ExtractError, match=r"tiny-coca: its tags prepare pictures in 2 ways") as caught:
         load_backbone(with_models("clip_clap", "tiny-coca"), folder)
     assert "`image_model='tiny-coca:TAG'` (x, y)" in str(caught.value)
+    with pytest.raises(ExtractError, match=r"has no clip/ and no clap/: weights are looked for there"):
+        load_backbone(with_models("clip_clap", "tiny-coca:x"), models)
     (folder / "clip" / "other.pt").write_bytes(b"?")
     with pytest.raises(ExtractError, match=r"one file of weights is expected.* there is mine.safetensors, other.pt"):
         load_backbone(with_models("clip_clap", "tiny-coca:x"), folder)
@@ -284,11 +286,11 @@ def test_names(known: None) -> None:
     [
         ("tiny-siglp", r"has no image model 'tiny-siglp' \(nearest: tiny-siglip, .*`list_image_models\(\)` lists them"),
         ("?", r"has no image model '\?': `list_image_models"),
-        ("tiny-clip", r"`image_model='tiny-clip:TAG'` needs one of its tags: one, quick_two"),
+        ("tiny-clip", r"`image_model='tiny-clip:TAG'` needs one of its tags, or .* its weights: one, quick_two"),
         ("tiny-clip:two", r"tiny-clip has no weights 'two': its tags are one, quick_two"),
         ("tiny-wide", r"open_clip knows no weights of tiny-wide: place yours in DIR/clip/"),
         ("tiny-wide:a", r"tiny-wide has no weights 'a': its tags are none"),
-        ("ViT-B-32", r"needs one of its tags: openai, laion400m_e31, .* \(\d+ of them\)$"),
+        ("ViT-B-32", r"needs one of its tags, or .* its weights: openai, laion400m_e31, .* \(\d+ of them\)$"),
     ],
 )
 def test_names_that_are_refused(asked: str, said: str, known: None) -> None:

@@ -95,7 +95,9 @@ def find_image_model(asked: str, *, weights_here: bool = False) -> str:
         if not tags:
             raise ExtractError(f"open_clip knows no weights of {name}: place yours in DIR/clip/, `checkpoint='DIR'`")
         if len(tags) > 1:
-            raise ExtractError(f"`image_model='{name}:TAG'` needs one of its tags: {_listed(tags)}")
+            raise ExtractError(
+                f"`image_model='{name}:TAG'` needs one of its tags, or `checkpoint='DIR'` its weights: {_listed(tags)}"
+            )
         tag = tags[0]
     config = open_clip.get_pretrained_cfg(name, tag)
     if not config:

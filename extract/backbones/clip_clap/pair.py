@@ -58,6 +58,8 @@ def load(
         return backbone.load(checkpoint, device, precision, clap_checkpoint=clap_checkpoint)
     if clap_checkpoint is not None and audio != clap_tower.REPOSITORY:
         raise ExtractError("`clap_checkpoint` and `audio_model` both say what hears: give one of them")
+    if checkpoint is not None and not any((checkpoint / part).is_dir() for part in ("clip", "clap")):
+        raise ExtractError(f"checkpoint folder {checkpoint} has no clip/ and no clap/: weights are looked for there")
     # all is found before anything is loaded
     clips = _part(checkpoint, "clip")
     seen = _usual_clip(clips) if image == USUAL else find_image_source(image, clips)
