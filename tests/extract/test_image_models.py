@@ -372,3 +372,40 @@ def test_licences() -> None:
     assert licence_of("ViT-SO400M-16-SigLIP2-384:webli") == licence_of("ViT-B-32-quickgelu:openai") == ""
     assert "CC BY-NC" in licence_of("ViT-B-32-quickgelu:metaclip_400m")
     assert "research" in licence_of("ViT-H-14-378-quickgelu:dfn5b")
+
+
+def test_beside_a_laion_checkpoint(models: Path, tmp_path: Path, hub: Path) -> None:
+    """A .pt of laion_clap may hear for any image model."""
+    from tests.laion_models import laion_state, random_clap, save_laion, write_vocabulary
+
+    write_vocabulary(tmp_path)
+    with quiet():
+        file = save_laion(tmp_path / "made.pt", laion_state(random_clap()))
+    name = with_models("clip_clap", f"local-dir:{models / 'tiny-clip'}")
+    backbone = load_backbone(name, clap_checkpoint=file)
+    facts = backbone.attributes()["clap"]
+    assert (backbone.visual_dim, facts["file"], facts["model"]) == (24, "made.pt", CLAP)
+
+
+def test_the_sound_of_segments_is_added_by_the_same_models(
+    models: Path, checkpoint: Path, tmp_path: Path, videos: Path
+) -> None:
+    """To a cache whose models lie in folders, which it is told again, or in the working folder."""
+    from extract import extract_videos
+    from feature_cache import FeatureCache
+
+    options: dict[str, Any] = {
+        "image_model": f"local-dir:{models / 'tiny-clip'}", "audio_model": f"local-dir:{checkpoint / 'clap'}",
+        "device": "cpu", "windows": "whole",
+    }  # fmt: skip
+    whole, grown = tmp_path / "whole.zarr", tmp_path / "grown.zarr"
+    extract_videos(videos, whole, **options)
+    extract_videos(videos, grown, audio_segments=False, **options)
+    with pytest.raises(ExtractError, match=r"tiny-clip has no open_clip_config.json: name its folder"):
+        extract_videos(videos, grown, add="audio-segments", device="cpu", windows="whole")
+    extract_videos(videos, grown, add="audio-segments", **options)
+    added, expected = FeatureCache.open(grown), FeatureCache.open(whole)
+    assert added.backbone == expected.backbone == "clip_clap:local-dir:tiny-clip+local-dir:clap"
+    assert added.clip_ids == expected.clip_ids
+    assert added.read().audio_segments is not None
+    np.testing.assert_array_equal(added.read().audio_segments, expected.read().audio_segments)
