@@ -13,7 +13,7 @@ BACKBONES = {
             checkpoints=(_CLIP, "laion/clap-htsat-unfused"),
             extra="av2a[extract]",
             modules=EXTRACT_MODULES,
-            about="CLIP ViT-B/32 and CLAP",
+            about="CLIP ViT-B/32 and CLAP, or image models and CLAPs of choice",
         ),
     ),
     "clip_laion_clap": BuiltIn(
