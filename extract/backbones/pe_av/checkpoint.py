@@ -153,7 +153,9 @@ def _model(config: Any, files: tuple[Path, ...]) -> Any:
         ) from error
     state = _read(files)
     by_name = {twin(name): tensor for name, tensor in state.items()}
-    _check(files[0], {twin(name): tuple(tensor.shape) for name, tensor in state.items()}, expected)
+    del state
+    _check(files[0], {name: tuple(tensor.shape) for name, tensor in by_name.items()}, expected)
+    by_name = {name: tensor.float() for name, tensor in by_name.items()}  # once for all names of a tensor
     try:
         model, loading = PeAudioVideoModel.from_pretrained(
             None,
