@@ -110,7 +110,9 @@ class Encoders:
     def joint(self, pictures: Tensor, sounds: Tensor) -> Tensor:
         """States of frames (n, F, E) and of sound (n, length, E) to vectors, float32 (n, D)."""
         with arithmetic(self._device, self._precision):
-            found = self._joint(input_values=sounds, pixel_values_videos=pictures)
+            # as the encoder would itself, row by row, for which a GPU waits
+            spread = functional.interpolate(pictures.transpose(1, 2), size=sounds.shape[1], mode="nearest")
+            found = self._joint(input_values=sounds, pixel_values_videos=spread.transpose(1, 2))
         return self._vectors(found.pooler_output, self._heads["joint"])
 
     def sentences(self, side: str, ids: Tensor, mask: Tensor) -> Tensor:
