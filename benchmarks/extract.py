@@ -27,7 +27,7 @@ from benchmarks.extract_clips import SIZES, made_clips
 from benchmarks.extract_loops import clip_at_once, file_by_window
 from benchmarks.machine import cores, describe_machine, load, peak_memory
 from extract import extract_videos, load_backbone
-from extract.backbones.base import Backbone, SharedViews, VideoBackbone
+from extract.backbones.base import Backbone, FrameChooser, TwoStep, VideoBackbone
 from extract.device import PRECISIONS, resolve_device
 from extract.media.clip import Views, decode_clip
 from extract.media.sampling import frame_plan
@@ -144,11 +144,13 @@ def arithmetic(options: argparse.Namespace) -> None:
     device = resolve_device(options.device)
     backbone = load_backbone(options.backbone, options.checkpoint, options.device, options.precision)
     video = backbone.prepare_video_frames if isinstance(backbone, VideoBackbone) else None
+    if isinstance(backbone, TwoStep):
+        video = None
     file = made_clips(SIZES[0], 1)[0]
     media = decode_clip(
         file, views=Views(backbone.prepare_frames, video), sample_rate=backbone.sample_rate,
         frames_per_window=backbone.frames_per_window,
-        window_frames=backbone.window_frames if isinstance(backbone, SharedViews) else None,
+        window_frames=backbone.window_frames if isinstance(backbone, FrameChooser) else None,
     )  # fmt: skip
     clips = [prepare_clip(backbone, media, arrays=WINDOWS)] * (4 if device.type == "cuda" else 1)
     batch = options.batch_size or (64 if device.type == "cuda" else 16)

@@ -4,6 +4,7 @@
     python -m benchmarks.search --quick    # a small run
     python -m benchmarks.search --large    # 10,000 clips and a million settings as well
     python -m benchmarks.search --one-label       # one label a segment: OV-AVEBench's clips, labels and figures
+    python -m benchmarks.search --joint           # the audiovisual stream of joint embeddings beside the mixed one
     python -m benchmarks.search --blocks 100000   # memory alone: so many clips, in memory and in blocks
 
 In one run: our sweep; the plain NumPy reference with the metrics of one setting at a time; a person's NumPy, vectorised
@@ -34,14 +35,19 @@ from score.tuning.sweeper import Sweeper
 LABELS = tuple(f"label {k}" for k in range(25))
 
 
-def make_clips(folder: Path, clips: int, seed: int = 0) -> tuple[FeatureCache, Annotations]:
-    """LanguageBind-sized embeddings in which one to three labels come and go, and annotations of when they do."""
+def make_clips(
+    folder: Path, clips: int, seed: int = 0, *, joint: bool = False
+) -> tuple[FeatureCache, Annotations]:  # fmt: skip
+    """LanguageBind-sized embeddings in which one to three labels come and go, and annotations of when they do.
+
+    With joint embeddings, which say what picture and sound do on average, where they are asked for.
+    """
     rng = np.random.default_rng(seed)
     dims = 768
     text = rng.standard_normal((len(LABELS), dims)).astype(np.float32)
     text /= np.linalg.norm(text, axis=1, keepdims=True)
     bounds = [(0, 10)] + [(s, e) for s in range(9) for e in range(s + 2, 11)]
-    arrays: dict[str, list[Any]] = {"image": [], "video": [], "audio": []}
+    arrays: dict[str, list[Any]] = {"image": [], "video": [], "audio": [], "joint": []}
     events: dict[str, dict[str, list[tuple[str, float, float]]]] = {}
     ids = [f"clip{i:06d}" for i in range(clips)]
     for clip in ids:
@@ -59,6 +65,7 @@ def make_clips(folder: Path, clips: int, seed: int = 0) -> tuple[FeatureCache, A
             ("image", level[0], 10),
             ("video", mean[0], 46),
             ("audio", mean[1], 46),
+            *([("joint", mean.mean(axis=0), 46)] if joint else []),
         ):
             values = strength @ text + 0.045 * rng.standard_normal((rows, dims))
             values /= np.linalg.norm(values, axis=1, keepdims=True)
@@ -70,9 +77,27 @@ def make_clips(folder: Path, clips: int, seed: int = 0) -> tuple[FeatureCache, A
         image=np.stack(arrays["image"]),
         video=np.stack(arrays["video"]),
         audio=np.stack(arrays["audio"]),
+        joint=np.stack(arrays["joint"]) if joint else None,
     )
-    cache.add_text("made", labels=LABELS, visual=text, audio=text)
+    cache.add_text("made", labels=LABELS, visual=text, audio=text, joint=text if joint else None)
     return cache, Annotations.from_events(events)
+
+
+def mixed_and_joint(folder: Path, clips: int, values: int, points: int) -> None:
+    """Searches and scoring with both kinds of audiovisual stream, in turn, by one thread's processor time."""
+    cache, truth = make_clips(folder, clips, joint=True)
+    one = ScoreConfig.published("language_bind")
+    for kind in ("mixed", "joint", "mixed", "joint"):
+        sweeper = Sweeper(cache, truth, threads=1)
+        for sampler, space, count in (("grid", grid_of(values), 0), ("sobol", grid_of(2), points)):
+            space = Space(**{**space.given, "audiovisual": kind})
+            sweep(sweeper, Space(**{**grid_of(1).given, "audiovisual": kind}), "grid", 0)
+            total = space.size if sampler == "grid" else count
+            seconds = processor_time(functools.partial(sweep, sweeper, space, sampler, count))
+            report(f"av2a search, {kind}, {sampler}", total, clips, seconds)
+        scoring = functools.partial(score, cache, one.replace(audiovisual=kind), threads=1)
+        scoring()
+        report(f"av2a score, {kind}", 1, clips, processor_time(scoring))
 
 
 def make_one_label(folder: Path, clips: int, labels: int, seed: int = 0) -> tuple[FeatureCache, Annotations]:
@@ -147,6 +172,12 @@ def timed(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def processor_time(work: Callable[[], Any]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def sweep(sweeper: Sweeper, space: Space, sampler: str, samples: int) -> int:
@@ -294,6 +325,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="10,000 clips and 1,000,000 settings as well")
     parser.add_argument("--blocks", type=int, metavar="CLIPS", help="memory alone: so many clips in blocks")
     parser.add_argument("--one-label", action="store_true", help="OV-AVEBench's clips, labels and figures alone")
+    parser.add_argument("--joint", action="store_true", help="the audiovisual stream of joint embeddings, and mixed")
     parser.add_argument("--budgets", default="2GiB", help="for --blocks, with commas")
     options = parser.parse_args()
     print(describe_machine())
@@ -306,6 +338,10 @@ def main() -> None:
             one_label(Path(folder), 600 if options.quick else 5798, 3 if options.quick else 5, 512)
         return
     clips, values, points = (60, 4, 512) if options.quick else (1200, 10, 8192)
+    if options.joint:
+        with tempfile.TemporaryDirectory() as folder:
+            mixed_and_joint(Path(folder), clips // 4, values, points // 4)
+        return
     with tempfile.TemporaryDirectory() as folder:
         cache, truth = make_clips(Path(folder), clips)
         print(f"reading and logits: {timed(lambda: Sweeper(cache, truth)):.2f} s")

@@ -13,6 +13,7 @@ from extract.backbones.weights import quiet
 
 SIDE = 28
 DIM = 20
+STD = {"image_std": [0.5] * 3}
 SPECIAL = ("[PAD]", "[CLS]", "[SEP]", "[UNK]")
 
 
@@ -93,7 +94,8 @@ def tiny_model(seed: int = 0) -> Any:
         model.tie_weights()
         for name, weights in model.named_parameters():
             if weights.ndim > 1 and "alpha" not in name:
-                nn.init.normal_(weights, 0, 1.2 * weights[0].numel() ** -0.5)
+                gain = 0.6 if "dac_encoder" in name else 1.2  # residuals and snakes add to what convolutions give
+                nn.init.normal_(weights, 0, gain * weights[0].numel() ** -0.5)
             elif weights.ndim == 1:
                 nn.init.normal_(weights, float("norm" in name and name.endswith("weight")), 0.1)
     return model

@@ -19,6 +19,7 @@ from score import (
     ScoreConfig,
     ScoreError,
     Space,
+    evaluate,
     explain,
     score,
     score_blocks,
@@ -37,6 +38,7 @@ from score.tuning.store import SearchStore
 from score.tuning.sweep import Sweep
 from score.tuning.sweeper import Sweeper
 from score.view.controls import described_rules
+from score.view.desk import Desk
 from tests.command import av2a, refusal
 from tests.score.test_explaining import check as check_explained
 from tests.score.test_scoring import configs
@@ -408,6 +410,22 @@ def test_controls(tmp_path: Path) -> None:
     found = parameter(plain)
     assert found["why_not"] == found["refused"]["joint"]
     assert "holds no joint embeddings" in found["why_not"]
+
+
+def test_the_desk_shows_it(tmp_path: Path) -> None:
+    """What the page of `tune` asks: events, why, and figures of a split, of both kinds in turn."""
+    cache = make(tmp_path / "c.zarr", missing=[0, NO_SOUND, NO_PICTURE, 0, 0])
+    desk = Desk(str(tmp_path / "c.zarr"), truth_of(cache, "llp"))
+    for kind in ("joint", "mixed", "joint"):
+        config = CONFIG.replace(audiovisual=kind, filter_threshold=0.0)
+        found = desk.clip(0, None, config, 1)
+        expected = [each for each in score(cache, config).records() if each["clip"] == "c0"]
+        assert len(found["events"]) == len(expected)
+        steps = found["why"]["streams"][STREAMS.index("audiovisual")]["steps"]
+        assert steps[0].startswith("joint embeddings" if kind == "joint" else "early fusion")
+        figures = evaluate(score(cache, config), truth_of(cache, "llp")).metrics
+        shown = desk.figures(None, config)
+        assert shown["figures"] == pytest.approx(figures, abs=1e-9)
 
 
 # --- what is refused ----------------------------------------------------------------------------------------

@@ -42,9 +42,9 @@ class PeAv:
         self.name = name
         self.visual_dim, self.audio_dim = encoders.dims["visual"], encoders.dims["audio"]
         self.joint_dim = encoders.dims["joint"]
-        self.frames_per_window = encoders.checkpoint.pictures.frames or USUAL_FRAMES
+        self.frames_per_window = encoders.how.frames or USUAL_FRAMES
         self._encoders = encoders
-        self._words = encoders.checkpoint.tokenizer
+        self._words = encoders.tokenizer
 
     @property
     def frame_rule(self) -> str:
@@ -138,7 +138,7 @@ class PeAv:
 
     def attributes(self) -> dict[str, Any]:
         """Origin, hash, sizes and preprocessing."""
-        pictures = self._encoders.checkpoint.pictures
+        pictures = self._encoders.how
         return {
             "pe_av": self._encoders.facts,
             "preprocessing": {

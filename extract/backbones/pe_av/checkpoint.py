@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
 
+_TRANSFORMERS = 5
 _TWINS = (
     ("audio_model.text_model.", "text_model."),
     ("video_model.text_model.", "text_model."),
@@ -78,11 +80,10 @@ def check_packages() -> None:
     """
     if find_spec("timm") is None:
         raise ExtractError("pe_av needs timm, which has its encoder of pictures: pip install timm")
-    import transformers
-
-    if not hasattr(transformers, "PeAudioVideoModel"):
+    found = version("transformers")
+    if int(found.partition(".")[0]) < _TRANSFORMERS:
         raise ExtractError(
-            f"pe_av needs transformers 5.0 or later, here is {transformers.__version__}: pip install -U it"
+            f"pe_av needs transformers {_TRANSFORMERS}.0 or later, here is {found}: pip install -U transformers"
         )
 
 
@@ -152,7 +153,9 @@ def _model(config: Any, files: tuple[Path, ...]) -> Any:
         ) from error
     state = _read(files)
     by_name = {twin(name): tensor for name, tensor in state.items()}
-    _check(files[0], {twin(name): tuple(tensor.shape) for name, tensor in state.items()}, expected)
+    del state
+    _check(files[0], {name: tuple(tensor.shape) for name, tensor in by_name.items()}, expected)
+    by_name = {name: tensor.float() for name, tensor in by_name.items()}  # once for all names of a tensor
     try:
         model, loading = PeAudioVideoModel.from_pretrained(
             None,

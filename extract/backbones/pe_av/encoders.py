@@ -46,8 +46,8 @@ class Encoders:
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: str) -> None:
         """Take a model apart: it is of no use by itself any more."""
         model = checkpoint.model
-        self.checkpoint = checkpoint
-        self.config = model.config
+        self.how, self.tokenizer = checkpoint.pictures, checkpoint.tokenizer  # not the whole: its copies would stay
+        self._files = checkpoint.files
         self._device, self._precision = device, precision
         pictures, sounds, joint = model.video_model, model.audio_model, model.audio_video_encoder
         self._frames, embedder = pictures.video_encoder.embedder, sounds.audio_encoder.embedder
@@ -80,9 +80,8 @@ class Encoders:
 
     def embed_frames(self, frames: Tensor) -> Tensor:
         """uint8 (n, 3, S, S) on any device to (n, E): each through the picture encoder."""
-        how = self.checkpoint.pictures
         with arithmetic(self._device, self._precision):
-            pixels = normalise(frames.to(self._device, non_blocking=True), how.mean, how.std)
+            pixels = normalise(frames.to(self._device, non_blocking=True), self.how.mean, self.how.std)
             embedded: Tensor = self._frames(pixels[:, None])[0]
             return embedded[:, 0]
 
@@ -111,7 +110,9 @@ class Encoders:
     def joint(self, pictures: Tensor, sounds: Tensor) -> Tensor:
         """States of frames (n, F, E) and of sound (n, length, E) to vectors, float32 (n, D)."""
         with arithmetic(self._device, self._precision):
-            found = self._joint(input_values=sounds, pixel_values_videos=pictures)
+            # as the encoder would itself, row by row, for which a GPU waits
+            spread = functional.interpolate(pictures.transpose(1, 2), size=sounds.shape[1], mode="nearest")
+            found = self._joint(input_values=sounds, pixel_values_videos=spread.transpose(1, 2))
         return self._vectors(found.pooler_output, self._heads["joint"])
 
     def sentences(self, side: str, ids: Tensor, mask: Tensor) -> Tensor:
@@ -127,7 +128,7 @@ class Encoders:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What identifies the weights: JSON-able. The files, of gigabytes, are read once for it."""
-        files = self.checkpoint.files
+        files = self._files
         hashes = [sha256(path) for path in files]
         parts = {"visual": self._pictures, "audio": self._sounds, "joint": self._joint}
         return {
