@@ -516,11 +516,35 @@ def text(
     click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
 
 
-@main.command(short_help="List the encoders and what they need.")
+@main.command(short_help="List the encoders, or check one.")
+@click.option(
+    "--check", metavar="NAME", help="Load this one's weights, and see whether plain labels win on plain clips."
+)
+@checkpoint_options
+@click.option("--device", metavar="auto|cpu|cuda[:i]", help="With --check: where to encode.  [default: auto]")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    help="With --check: arithmetic of the encoders.  [default: float32]",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@examples("av2a backbones", "av2a backbones --json | jq keys")
-def backbones(as_json: bool) -> None:
-    """List the backbones: what they are, what they need, where their weights are."""
+@examples(
+    "av2a backbones",
+    "av2a backbones --json | jq keys",
+    "av2a backbones --check clip_clap",
+    "av2a backbones --check language_bind --device cuda --precision bfloat16",
+)
+def backbones(check: str | None, as_json: bool, **options: Any) -> None:
+    """List the backbones: what they are, what they need, where their weights are.
+
+    --check NAME loads the weights of one and tries them: exit code 1 where a right label does not win.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if check is not None:
+        _check_backbone(check, given, as_json)
+        return
+    for name in given:
+        raise click.UsageError(f"--{name.replace('_', '-')} goes with --check NAME")
     from dataclasses import asdict
 
     from extract.backbones import backbone_names, describe_backbone
@@ -543,6 +567,44 @@ def backbones(as_json: bool) -> None:
             for name, info in found.items()
         ],
     )
+
+
+_CHECKED_BY = {"image": "picture", "video": "video", "audio": "sound"}
+
+
+def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> None:
+    """Try a backbone's weights, and print what came of it."""
+    from extract.checking.check import check_backbone
+
+    with _progress("checking") as progress:
+        found = check_backbone(name, progress=progress, **options)
+    lost = sum(not each.passed for each in found.verdicts)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        _print_json(found.plain())
+    else:
+        click.echo(f"{found.backbone}, {found.device}, {found.precision}")
+        rows = []
+        for each in found.verdicts:
+            first = [f"{label} {probability:.2f}" for label, probability in list(each.probabilities.items())[:3]]
+            rows.append((
+                each.right, _CHECKED_BY[each.array], "yes" if each.passed else "NO", f"{each.cosines[each.right]:.3f}",
+                ", ".join(first),
+            ))  # fmt: skip
+        _table(("right label", "by", "wins", "cosine", "probabilities"), rows)
+        click.echo(f"fingerprint {found.fingerprint} (equal on equal machines; else compare cosines)")
+        if not found.repeated:
+            click.echo("the same clip twice gave other embeddings: they differ from run to run here")
+        click.echo(
+            f"loaded in {found.load_seconds:.1f} s; first clip {found.first_seconds:.2f} s, a later one "
+            f"{found.clip_seconds:.2f} s"
+        )
+        sizes = (("memory", found.memory), ("on the GPU", found.gpu_memory))
+        click.echo(", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in sizes if size is not None))
+        click.echo(f"{lost} of {len(found.verdicts)} right labels do not win" if lost else "every right label wins")
+    if lost:
+        sys.exit(1)
 
 
 @main.command(short_help="Say what a cache holds, and how far it is.")
@@ -2345,7 +2407,7 @@ def _announce_compiling(kernel: str) -> bool:
     return note is not None
 
 
-_TEXT_COLUMNS = {"what", "checkpoints", "needs", "value"}
+_TEXT_COLUMNS = {"what", "checkpoints", "needs", "value", "by", "probabilities"}
 _TEXT_WIDTH, _SHORT_WIDTH = 24, 6
 
 

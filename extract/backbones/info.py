@@ -20,6 +20,8 @@ class BackboneInfo:
         modules: import names of the packages it needs.
         about: a few words.
         licence: what the licence of the weights forbids, to be said whenever they are used; empty: nothing.
+        check: "module:function" that gives the :class:`extract.checking.kit.Kit` of clips and labels that it is checked
+            with; empty: photographs and sounds of the world.
     """
 
     visual_dim: int | None = None
@@ -29,6 +31,7 @@ class BackboneInfo:
     modules: Sequence[str] = ()
     about: str = ""
     licence: str = ""
+    check: str = ""
 
     @property
     def installed(self) -> bool:
