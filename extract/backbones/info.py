@@ -13,7 +13,8 @@ class BackboneInfo:
     """What is known of a backbone without loading it.
 
     Attributes:
-        visual_dim: Dv of the published weights; None: it depends on the checkpoint.
+        visual_dim: Dv of the published weights; None: it depends on the checkpoint; 0: it has
+            none.
         audio_dim: Da, likewise.
         checkpoints: names of the published weights.
         extra: what to install for it, as in "av2a[extract]".

@@ -33,7 +33,7 @@ class Verdict:
         right: the label that has to win.
         array: which embeddings of the cache were compared with the labels'.
         probabilities: of each label, the likeliest first.
-        cosines: of the embedding with each label's.
+        cosines: of the embedding with each label's; none of a detector.
     """
 
     right: str
@@ -210,7 +210,12 @@ def _arrays(cache: FeatureCache, summary: Summary) -> dict[str, Table]:
 
 
 def _verdicts(kit: Kit, clip: CheckClip, text: TextSet, values: Mapping[str, Table], row: int) -> list[Verdict]:
-    """Of a clip: its pictures one by one; as a window, where that is another encoder's work; its sound."""
+    """Of a clip: its pictures one by one; as a window, where that is another encoder's work; its sound.
+
+    Of a detector: what it hears.
+    """
+    if "audio_probability" in values:
+        return [_heard(clip.heard, values["audio_probability"][row], text.labels, kit.heard)]
     found = [_verdict(clip.seen, "image", values["image"][row], text.visual, text.labels, kit.seen)]
     if values["video"].shape[2] == 1:
         found.append(_verdict(clip.seen, "video", values["video"][row, 0], text.visual, text.labels, kit.seen))
@@ -236,6 +241,13 @@ def _verdict(
         {among[place]: float(likely[place]) for place in order},
         {label: float(cosine) for label, cosine in zip(among, cosines, strict=True)},
     )
+
+
+def _heard(right: str, heard: Table, labels: Sequence[str], among: Sequence[str]) -> Verdict:
+    """What a detector's probabilities (T, C), the mean taken over the segments, say of some of its labels."""
+    likely = heard.astype(np.float64).mean(0)
+    found = {label: float(likely[labels.index(label)]) for label in among}
+    return Verdict(right, "audio_probability", dict(sorted(found.items(), key=lambda each: -each[1])), {})
 
 
 def _fingerprint(values: Mapping[str, Table], text: TextSet) -> str:

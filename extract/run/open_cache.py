@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -34,6 +34,9 @@ class CacheKind:
         segment_seconds: length of a segment.
         windows: "all", or "whole" for window 0 alone.
         audio_segments: whether the sound of each segment is in it, too.
+        labels: those of a detector, whose probabilities the cache holds; none: it holds embeddings.
+        text_name: their set's name.
+        prompts: their sentences, by "audio".
     """
 
     backbone: Backbone
@@ -43,6 +46,9 @@ class CacheKind:
     segment_seconds: float = 1.0
     windows: str = "all"
     audio_segments: bool = True
+    labels: tuple[str, ...] = ()
+    text_name: str = ""
+    prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def open_or_create(
@@ -77,6 +83,25 @@ def open_or_create(
                 cache.add_clips(new)
         return cache
     backbone = kind.backbone
+    attributes = {
+        **kind.facts,
+        "files": _unusual(kind.facts.get("files", {})),
+        "stamps": {name: stamp for name, stamp in kind.facts.get("stamps", {}).items() if stamp},
+    }
+    if kind.labels:
+        return FeatureCache.create_probabilities(
+            output,
+            clip_ids=clip_ids,
+            labels=kind.labels,
+            source=backbone.name,
+            text_name=kind.text_name,
+            prompts=kind.prompts,
+            dtype=kind.dtype,
+            shard_size=kind.shard_size,
+            segment_seconds=kind.segment_seconds,
+            attributes=attributes,
+            overwrite=overwrite,
+        )
     return FeatureCache.create(
         output,
         clip_ids=clip_ids,
@@ -89,11 +114,7 @@ def open_or_create(
         segment_seconds=kind.segment_seconds,
         windows=kind.windows,
         audio_per_segment=kind.audio_segments,
-        attributes={
-            **kind.facts,
-            "files": _unusual(kind.facts.get("files", {})),
-            "stamps": {name: stamp for name, stamp in kind.facts.get("stamps", {}).items() if stamp},
-        },
+        attributes=attributes,
         overwrite=overwrite,
     )
 

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from extract.backbones.base import Backbone, SharedViews, VideoBackbone
+from extract.backbones.detector import Detector
 from extract.errors import ExtractError, MediaError
 from extract.media.clip import Views, decode_clip
 from extract.media.limits import default_timeout
 from extract.run.clip_plan import SEGMENTS
+from extract.run.detecting import Wanted, detect_clips, prepare_sound
 from extract.run.encode import ARRAYS, ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
 from extract.run.stopwatch import Stopwatch
 from feature_cache import FeatureCache
@@ -34,6 +36,7 @@ class Clips:
         whole_only: prepare and encode window 0 (and the segments' images) alone.
         timeout: seconds that decoding a clip may take; None: the usual.
         arrays: what is encoded, as :func:`extract.run.encode.prepare_clip` takes it.
+        wanted: what a detector listens for; None: the encoders are none.
     """
 
     videos: Mapping[str, Path]
@@ -46,6 +49,7 @@ class Clips:
     whole_only: bool = False
     timeout: float | None = None
     arrays: tuple[str, ...] = ARRAYS
+    wanted: Wanted | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Job:
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         watch: counts where the time goes.
         before: a cache whose rows get what they lack.
+        words: of a detector's labels, as it takes them.
     """
 
     encoders: Backbone
@@ -67,6 +72,7 @@ class Job:
     fed: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     before: FeatureCache | None = None
+    words: Tensor | None = None
 
     def work(self, clip: str) -> ClipInputs | ClipEmbeddings | MediaError:
         """In a worker: decode and prepare; encode too if nobody else does, with one core and a clip of its own."""
@@ -85,6 +91,9 @@ class Job:
         """
         try:
             with self.watch.stage("encode"):
+                if isinstance(self.encoders, Detector) and self.words is not None and self.clips.wanted is not None:
+                    size, pooling = self.clips.batch_size, self.clips.wanted.pooling
+                    return detect_clips(self.encoders, clips, self.device, size, self.words, pooling)
                 return encode_clips(self.encoders, clips, self.device, self.clips.batch_size, self.clips.arrays)
         except torch.OutOfMemoryError as error:
             raise ExtractError(
@@ -119,6 +128,8 @@ class Job:
         except Exception as error:  # decoders raise what they like on damaged files: the rest goes on
             return MediaError(path, f"it cannot be decoded ({type(error).__name__}: {error}); get it again")
         with self.watch.stage("prepare"):
+            if isinstance(self.encoders, Detector):
+                return prepare_sound(self.encoders, media)
             return prepare_clip(
                 self.encoders, media, self._random(clip), segment_random=self._random(f"{clip}/segments"),
                 arrays=known.arrays,
