@@ -159,6 +159,8 @@ def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> 
     options, output, share = wanted.options, wanted.output, wanted.options.share
     if share.index:
         cache = wait_for(output, wanted.clips, wanted.kind, notice)
+        if wanted.heard is not None:
+            wanted.heard.check(cache)
         share_with_others(cache, held, notice)
         return cache, ()
     notes: tuple[str, ...] = ()

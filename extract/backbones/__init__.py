@@ -16,6 +16,7 @@ from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
     from extract.backbones.base import Backbone, Loader, SharedAudio, SharedViews, TextRules, VideoBackbone
+    from extract.backbones.detector import Detector
     from extract.backbones.pixels import fit_frames
 
 GROUP = "av2a.backbones"
@@ -23,6 +24,7 @@ GROUP = "av2a.backbones"
 __all__ = [
     "Backbone",
     "BackboneInfo",
+    "Detector",
     "Loader",
     "SharedAudio",
     "SharedViews",
@@ -37,6 +39,7 @@ __all__ = [
 
 _HOMES = {  # what authors of backbones need: it imports torch
     "Backbone": "extract.backbones.base",
+    "Detector": "extract.backbones.detector",
     "Loader": "extract.backbones.base",
     "SharedAudio": "extract.backbones.base",
     "SharedViews": "extract.backbones.base",

@@ -19,7 +19,7 @@ from extract.backbones.weights import quiet
 from extract.checking.check import check_backbone
 from extract.media.clip import Views, decode_clip
 from extract.run.detecting import pool_frames
-from feature_cache import FeatureCache
+from feature_cache import PENDING, FeatureCache
 from tests.command import av2a, refusal
 from tests.media import make_video, tone
 from tests.pe_a_frame_models import make_pe_a_frame
@@ -234,6 +234,14 @@ def test_however_it_is_computed(
         extract(world, weights, tmp_path / "other.zarr", **more)
     one, other = FeatureCache.open(heard).read(), FeatureCache.open(tmp_path / "other.zarr").read()
     np.testing.assert_array_equal(one.audio_probability, other.audio_probability)
+
+
+def test_a_share_with_other_labels(world: Path, weights: Path, tmp_path: Path) -> None:
+    extract(world, weights, tmp_path / "h.zarr", shard_range="0/2")
+    (tmp_path / "others.txt").write_text("Cat\nDog\nCow\n")
+    with pytest.raises(ExtractError, match="holds what a detector heard of other labels"):
+        extract(world, weights, tmp_path / "h.zarr", shard_range="1/2", labels=tmp_path / "others.txt")
+    assert (FeatureCache.open(tmp_path / "h.zarr").status() == PENDING).sum() == 2
 
 
 def test_max_and_half_precision(world: Path, weights: Path, heard: Path, tmp_path: Path) -> None:
