@@ -21,8 +21,10 @@ from extract.media.clip import Views, decode_clip
 from extract.run.detecting import pool_frames
 from feature_cache import PENDING, FeatureCache
 from tests.command import av2a, refusal
+from tests.killing import HEAVY, Ended, Nursery, kills
 from tests.media import make_video, tone
 from tests.pe_a_frame_models import make_pe_a_frame
+from tests.stores import contents
 from tests.view.live import tuning
 
 LABELS = ("Dog_bark", "Train horn", "Yak")
@@ -242,6 +244,30 @@ def test_a_share_with_other_labels(world: Path, weights: Path, tmp_path: Path) -
     with pytest.raises(ExtractError, match="holds what a detector heard of other labels"):
         extract(world, weights, tmp_path / "h.zarr", shard_range="1/2", labels=tmp_path / "others.txt")
     assert (FeatureCache.open(tmp_path / "h.zarr").status() == PENDING).sum() == 2
+
+
+def test_killed_and_gone_on_with(world: Path, weights: Path, tmp_path: Path) -> None:
+    """Before one change of a file in fifteen; what is whole in the end equals one in one go."""
+    (tmp_path / "two").mkdir()
+    for name in ("birds.mp4", "short.mp4"):
+        shutil.copy(world / "videos" / name, tmp_path / "two")
+
+    def extracting(output: Path) -> list[object]:
+        words = ("--backbone", "pe_a_frame", "--checkpoint", weights, "--labels", world / "labels.txt")
+        return ["extract", tmp_path / "two", "-o", output, "--shard-size", 1, "--workers", 1, "--device", "cpu", *words]
+
+    with Nursery(tmp_path / "log", HEAVY) as nursery:
+        assert nursery.run(extracting(tmp_path / "whole.zarr")).code == 0
+        expected = contents(tmp_path / "whole.zarr")
+
+        def run(watch: tuple[object, ...]) -> Ended:
+            return nursery.run(extracting(Path(str(watch[0])) / "f.zarr"), watch=watch)
+
+        for place, number in kills(run, tmp_path / "killed", step=15):
+            output = place / "f.zarr"
+            if number:
+                assert nursery.run(extracting(output)).code == 0
+            assert contents(output) == expected
 
 
 def test_max_and_half_precision(world: Path, weights: Path, heard: Path, tmp_path: Path) -> None:
