@@ -440,6 +440,12 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     help="Store the sound of each segment, too.  [default: as the cache that is there; in a new one yes]",
 )
 @click.option(
+    "--joint/--no-joint",
+    default=None,
+    help="Store what the model says of picture and sound at once, too (`pe_av`).  "
+    "[default: as the cache that is there; in a new one no]",
+)
+@click.option(
     "--add",
     type=click.Choice(["audio-segments"]),
     help="Give a cache that is there what it lacks: nothing else is decoded or encoded again.",
@@ -449,6 +455,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "av2a extract",
     "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
+    "av2a extract clips --backbone pe_av --joint && av2a score --audiovisual joint",
     "av2a extract clips -o llp.zarr --add audio-segments   # with the other options as they were",
     "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )
@@ -572,7 +579,7 @@ def backbones(check: str | None, as_json: bool, **options: Any) -> None:
     )
 
 
-_CHECKED_BY = {"image": "picture", "video": "video", "audio": "sound", "audio_probability": "sound"}
+_CHECKED_BY = {"image": "picture", "video": "video", "audio": "sound", "joint": "both", "audio_probability": "sound"}
 
 
 def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> None:
@@ -591,9 +598,9 @@ def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> Non
         rows = []
         for each in found.verdicts:
             first = [f"{label} {probability:.2f}" for label, probability in list(each.probabilities.items())[:3]]
-            cosine = f"{each.cosines[each.right]:.3f}" if each.cosines else "-"
+            cosine = f"{max(each.cosines[label] for label in each.right):.3f}" if each.cosines else "-"
             wins = "yes" if each.passed else "NO"
-            rows.append((each.right, _CHECKED_BY[each.array], wins, cosine, ", ".join(first)))
+            rows.append((" or ".join(each.right), _CHECKED_BY[each.array], wins, cosine, ", ".join(first)))
         _table(("right label", "by", "wins", "cosine", "probabilities"), rows)
         click.echo(f"fingerprint {found.fingerprint} (equal on equal machines; else compare cosines)")
         if not found.repeated:
@@ -754,6 +761,7 @@ def export_command(cache: str, output: Path | None, compression: str, overwrite:
 @click.option("--video", metavar="WHAT", help="(N, W, F, Dv) or (N, W, Dv): picture embeddings of the windows.")
 @click.option("--audio", metavar="WHAT", help="(N, W, Da) a window, (N, T, Da) a segment or (N, Da) a clip.")
 @click.option("--audio-segments", metavar="WHAT", help="(N, T, Da), beside --audio a window or a clip.")
+@click.option("--joint", metavar="WHAT", help="(N, W, Dj) or (N, Dj): embeddings of picture and sound at once.")
 @click.option("--visual-probabilities", metavar="WHAT", help="(N, T, C) in [0, 1]: what a detector sees.")
 @click.option("--audio-probabilities", metavar="WHAT", help="(N, T, C) in [0, 1]: what a detector hears.")
 @click.option("--missing", metavar="WHAT", help="(N,): 0, 1 (no picture) or 2 (no sound) a clip.")
@@ -761,6 +769,7 @@ def export_command(cache: str, output: Path | None, compression: str, overwrite:
 @click.option("--labels", metavar="NAME|FILE", help="Labels: an array of texts, or a text file, one a line.")
 @click.option("--text-visual", metavar="WHAT", help="(C, Dv): the labels' text embeddings for pictures.")
 @click.option("--text-audio", metavar="WHAT", help="(C, Da): those for sound, if they are others.")
+@click.option("--text-joint", metavar="WHAT", help="(C, Dj): those for joint embeddings.")
 @click.option("--text-name", metavar="NAME", help="Name of the label set in the cache.  [default: the file's]")
 @click.option("--backbone", metavar="NAME", help="What made the features; a known name brings its published settings.")
 @click.option(

@@ -9,7 +9,7 @@ from extract.errors import ExtractError
 from extract.options import ExtractOptions
 from extract.run.clip_plan import ClipPlan
 from extract.run.engines import Progress, engine_for
-from extract.run.open_cache import check_kind, was_extracted
+from extract.run.open_cache import check_kind, has_joint, was_extracted
 from extract.run.preparing import find_inputs, kind_of, load_encoders, planned, work_of
 from extract.summary import Summary, rows_of
 from feature_cache import DONE, NO_SOUND, FeatureCache
@@ -50,12 +50,13 @@ def add_segments(
     if "audio_segments" in old.arrays:
         return _nothing(old, began)
     _check(old)
+    joint = has_joint(old, options.joint)
     inputs = find_inputs(source, output, options)
     if inputs.chosen.name != old.backbone:
         raise ExtractError(f"{old.path} was made by {old.backbone}: leave out `backbone={inputs.chosen.name!r}`")
     encoders = load_encoders(inputs, options)
     plan = planned(inputs, options)
-    kind = kind_of(inputs, plan, encoders, options, audio_segments=False)
+    kind = kind_of(inputs, plan, encoders, options, audio_segments=False, joint=joint)
     check_kind(old, kind, "give the options and weights that it was made with")
     with old.writing("extract", notice=notice):
         if "audio_segments" in old.arrays:  # somebody was quicker
@@ -63,7 +64,7 @@ def add_segments(
         gone = [clip for clip in old.clip_ids if clip not in plan.of]
         if options.prune and gone:
             old.drop_clips(gone)
-        named = kind_of(inputs, plan, encoders, options, audio_segments=True).facts["sampling"]
+        named = kind_of(inputs, plan, encoders, options, audio_segments=True, joint=joint).facts["sampling"]
         new = begin_with_segments(old, {"sampling": named})
         with new.writing("extract", notice=notice):
             todo = _rows(old, new, plan, inputs.source)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from extract.backbones import licence_notes, load_backbone
-from extract.backbones.base import Backbone
+from extract.backbones.base import Backbone, JointBackbone
 from extract.errors import ExtractError
 from extract.label_notes import text_notes
 from extract.label_sets import LabelSet, find_label_set
@@ -31,14 +31,16 @@ class TextEmbeddings(NamedTuple):
     Attributes:
         visual: float32 (C, Dv), to compare frames with.
         audio: float32 (C, Da), to compare sound with.
-        prompts: the sentences, by "visual" and "audio": C strings, or C lists where several were averaged.
+        prompts: the sentences, by "visual", "audio" and "joint": C strings, or C lists where several were averaged.
         one_table: visual and audio embeddings are the same.
+        joint: float32 (C, Dj), to compare embeddings of picture and sound at once with; None: not wanted.
     """
 
     visual: NDArray[np.float32]
     audio: NDArray[np.float32]
     prompts: dict[str, list[str] | list[list[str]]]
     one_table: bool
+    joint: NDArray[np.float32] | None = None
 
 
 def encode_labels(
@@ -46,6 +48,8 @@ def encode_labels(
     labels: Sequence[str],
     visual_prompts: Sequence[str] = (),
     audio_prompts: Sequence[str] = (),
+    *,
+    joint: bool = False,
 ) -> TextEmbeddings:
     """Embed labels through prompts.
 
@@ -58,11 +62,13 @@ def encode_labels(
         labels: C labels as the user wrote them.
         visual_prompts: sentences with "{label}"; none: the backbone's own.
         audio_prompts: the same for the audio side.
+        joint: also for picture and sound at once, through the visual prompts.
 
     Raises:
-        ExtractError: a prompt without "{label}", or several where vectors are not unit vectors.
+        ExtractError: a prompt without "{label}", or several where vectors are not unit vectors; encoders without such
+            text.
     """
-    return _encode(backbone, _Sentences.of(backbone, labels, visual_prompts, audio_prompts))
+    return _encode(backbone, _Sentences.of(backbone, labels, visual_prompts, audio_prompts, joint=joint))
 
 
 def add_labels(
@@ -84,7 +90,7 @@ def add_labels(
         ExtractError: a set of that name with other labels or prompts is there, or prompts that cannot be used.
         CacheError: a name or labels that a cache cannot hold.
     """
-    sentences = _Sentences.of(backbone, labels, visual_prompts, audio_prompts)
+    sentences = _Sentences.of(backbone, labels, visual_prompts, audio_prompts, joint=cache.joint_dim > 0)
     if not overwrite and _is_there(cache, name, labels, sentences):
         return False
     text = _encode(backbone, sentences)
@@ -94,6 +100,7 @@ def add_labels(
             labels=labels,
             visual=text.visual,
             audio=None if text.one_table else text.audio,
+            joint=text.joint,
             prompts=text.prompts,
             overwrite=overwrite,
         )
@@ -229,12 +236,21 @@ class _Sentences:
 
     visual: list[list[str]]
     audio: list[list[str]]
+    joint: bool = False
 
     @classmethod
     def of(
-        cls, backbone: Backbone, labels: Sequence[str], visual_prompts: Sequence[str], audio_prompts: Sequence[str]
+        cls,
+        backbone: Backbone,
+        labels: Sequence[str],
+        visual_prompts: Sequence[str],
+        audio_prompts: Sequence[str],
+        *,
+        joint: bool,
     ) -> "_Sentences":
         rules = backbone.text
+        if joint and not isinstance(backbone, JointBackbone):
+            raise ExtractError(f"backbone {backbone.name!r} embeds no sentences for picture and sound at once")
         words = [label.replace("_", " ").lower() if rules.plain_labels else label for label in labels]
         sides = []
         for side, prompts, unit in (
@@ -250,22 +266,29 @@ class _Sentences:
                     f"average would have another length than a label's own vector; give one `prompt_{side}`"
                 )
             sides.append([[prompt.replace(_PLACE, word) for word in words] for prompt in prompts])
-        return cls(*sides)
+        return cls(sides[0], sides[1], joint)
 
     def shown(self) -> dict[str, list[str] | list[list[str]]]:
         """A sentence a label, or a list of them."""
         return {
             side: lines[0] if len(lines) == 1 else [list(group) for group in zip(*lines, strict=True)]
-            for side, lines in (("visual", self.visual), ("audio", self.audio))
+            for side, lines in (
+                ("visual", self.visual),
+                ("audio", self.audio),
+                *([("joint", self.visual)] if self.joint else []),
+            )
         }
 
 
 def _encode(backbone: Backbone, sentences: _Sentences) -> TextEmbeddings:
     seen = _embed(backbone.encode_visual_text, sentences.visual)
+    both = None
+    if sentences.joint and isinstance(backbone, JointBackbone):
+        both = _embed(backbone.encode_joint_text, sentences.visual)
     if backbone.text.one_space and sentences.visual == sentences.audio:
-        return TextEmbeddings(seen, seen, sentences.shown(), one_table=True)
+        return TextEmbeddings(seen, seen, sentences.shown(), one_table=True, joint=both)
     heard = _embed(backbone.encode_audio_text, sentences.audio)
-    return TextEmbeddings(seen, heard, sentences.shown(), one_table=False)
+    return TextEmbeddings(seen, heard, sentences.shown(), one_table=False, joint=both)
 
 
 def _embed(encode: Callable[[Sequence[str]], Tensor], sentences: list[list[str]]) -> NDArray[np.float32]:

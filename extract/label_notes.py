@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from extract.backbones.base import Backbone, BoundedText
 from feature_cache import TextSet
 
-_SIDES: Mapping[str, str] = {"visual": "pictures", "audio": "sound"}
+_SIDES: Mapping[str, str] = {"visual": "pictures", "audio": "sound", "joint": "both at once"}
 _AT_ONCE = 1024
 _EQUAL = 1e-10
 """1 − cosine of embeddings that are equal but for rounding in float32, squared; other sentences are far above it."""
@@ -25,9 +25,12 @@ def text_notes(backbone: Backbone, text: TextSet) -> tuple[str, ...]:
     cut: dict[str, list[int]] = {}
     equal: dict[tuple[int, ...], list[str]] = {}
     for side, what in _SIDES.items():
+        table = getattr(text, side)
+        if table is None:
+            continue
         if isinstance(backbone, BoundedText):
             cut[what] = _cut(backbone, side, text.prompts[side])
-        for group in _equal_rows(getattr(text, side)):
+        for group in _equal_rows(table):
             equal.setdefault(tuple(group), []).append(what)
     notes = []
     for rows in dict.fromkeys(tuple(rows) for rows in cut.values() if rows):

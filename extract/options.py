@@ -53,6 +53,8 @@ class ExtractOptions:
         overwrite: replace a cache that is there.
         audio_segments: store the sound of each segment, too; None: as a cache that is gone on with has it, in a new
             one yes.
+        joint: store an embedding of picture and sound at once of each window, too, which pe_av gives; None: as a cache
+            that is gone on with has it, in a new one no.
         add: "audio-segments": give them to a cache that is there without them; nothing else is computed. No clips
             and no labels are added.
         pooling: "mean" or "max", how a detector's frames become a segment; None: "mean".
@@ -90,6 +92,7 @@ class ExtractOptions:
     shard_range: str | None = None
     overwrite: bool = False
     audio_segments: bool | None = None
+    joint: bool | None = None
     add: str | None = None
     pooling: str | None = None
     only: Collection[str] | None = None

@@ -21,7 +21,9 @@ from extract.run.detecting import Wanted
 from extract.run.engines import Progress, Work, engine_for
 from extract.run.open_cache import (
     CacheKind,
+    check_joint,
     has_clips,
+    has_joint,
     has_segments,
     open_or_create,
     share_with_others,
@@ -75,10 +77,12 @@ def extract_videos(
         return add_segments(Path(source), output, chosen, progress=shown, notice=said)
     inputs = find_inputs(Path(source), output, chosen)
     segments = has_segments(inputs.there, chosen.audio_segments)
+    joint = has_joint(inputs.there, chosen.joint)
     encoders = load_encoders(inputs, chosen)
+    check_joint(encoders, joint)
     labels = find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
     plan = planned(inputs, chosen)
-    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments)
+    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments, joint=joint)
     heard = _heard(encoders, labels, chosen)
     if heard is not None and isinstance(encoders, Detector):
         kind = heard.kind(kind, encoders, chosen.dtype, chosen.clip_seconds)

@@ -46,6 +46,7 @@ class FeatureCache(WritableCache):
         windows: str = "all",
         audio_windows: str | None = None,
         audio_per_segment: bool = False,
+        joint_dim: int = 0,
         attributes: Mapping[str, Any] | None = None,
         overwrite: bool = False,
         finished: bool = True,
@@ -68,6 +69,7 @@ class FeatureCache(WritableCache):
             windows: "all"; "whole" keeps window 0 alone, without which refinement is approximate; "none".
             audio_windows: the same for the sound, where it differs.
             audio_per_segment: whether there is an audio embedding for each segment, too.
+            joint_dim: Dj, size of a joint embedding of picture and sound, one for each of ``windows``; 0: none.
             attributes: whatever else is needed to trust the embeddings, JSON-able.
             overwrite: replace a cache that is there; anything else is never replaced.
             finished: whether it is a whole cache already; else :meth:`finish` makes it one, once it is filled.
@@ -88,6 +90,8 @@ class FeatureCache(WritableCache):
             windows=windows,
             audio_windows=windows if audio_windows is None else audio_windows,
             audio_per_segment=audio_per_segment,
+            joint_dim=joint_dim,
+            joint_windows=windows,
         )
         header = Header.of_rows(
             shapes,
@@ -154,7 +158,7 @@ class FeatureCache(WritableCache):
             attributes=attributes,
         )
         none = np.zeros((len(names), 0), dtype=np.float32)
-        made = text.check_text(text_name, names, none, None, prompts or {}, header.text_dims)
+        made = text.check_text(text_name, names, {"visual": none}, prompts or {}, header.text_dims)
         begun = cls.begin(path, header, overwrite=overwrite)
         begun.put_text(made)
         return begun.finish()
@@ -207,6 +211,7 @@ class FeatureCache(WritableCache):
         video: ArrayLike | None = None,
         audio: ArrayLike | None = None,
         audio_segments: ArrayLike | None = None,
+        joint: ArrayLike | None = None,
         missing: ArrayLike | None = None,
         dtype: str = "float16",
         segment_seconds: float = 1.0,
@@ -225,6 +230,7 @@ class FeatureCache(WritableCache):
                 are none.
             audio: (N, W, Da), or (N, Da) for whole clips; None if there is only audio a segment.
             audio_segments: (N, T, Da), audio a segment; None if there is none.
+            joint: (N, W, Dj), or (N, Dj) for whole clips, of picture and sound at once; None if there are none.
             missing: (N,) of 0, NO_PICTURE, NO_SOUND; None: nothing is missing.
             dtype: "float16" or "float32", as stored.
             segment_seconds: length of a segment in seconds.
@@ -240,7 +246,8 @@ class FeatureCache(WritableCache):
             cache = FeatureCache.from_arrays("c.zarr", clip_ids=ids, backbone="mine", image=image, audio=audio)
             cache.add_text("llp", labels=labels, visual=text)
         """
-        given = given_embeddings(clip_ids, image, video, audio, audio_segments, missing, dtype)
+        tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments, "joint": joint}
+        given = given_embeddings(clip_ids, tables, missing, dtype)
         header = Header.of_rows(
             given.shapes,
             clip_ids=clip_ids,
@@ -312,6 +319,6 @@ class FeatureCache(WritableCache):
         )
         begun = cls.begin(path, header, overwrite=overwrite)
         none = np.zeros((len(names), 0), dtype=np.float32)
-        begun.put_text(text.check_text(text_name, names, none, None, {}, header.text_dims))
+        begun.put_text(text.check_text(text_name, names, {"visual": none}, {}, header.text_dims))
         begun.shards.write_all(given.arrays, given.missing)
         return begun.finish()

@@ -18,6 +18,8 @@ _AT_ONCE = 32 << 20
 """Bytes of values that are looked at together: what is found out of them takes several times as much."""
 MOST_SECONDS = 1e9
 """No time reaches it."""
+_MOST_SIZE = 1 << 31
+"""No size reaches it."""
 _WIDER = 'store float32 (`dtype="float32"`)'
 
 
@@ -137,6 +139,16 @@ def as_origin(entry: Any) -> tuple[str, float, float | None] | None:
     if not numbers or not all(good) or not isinstance(entry[0], str) or numbers[0] < 0:
         return None
     return entry[0], float(numbers[0]), float(numbers[1]) if len(numbers) > 1 else None
+
+
+def check_size(name: str, value: Any, least: int) -> None:
+    """Refuse a size, as a header has them, that is no whole number or out of range."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CacheError(f"{name} must be a whole number, got {short(value)}")
+    if not least <= value < _MOST_SIZE:
+        raise CacheError(
+            f"{name} must be {f'at least {least}' if value < least else f'below {_MOST_SIZE}'}, got {short(value)}"
+        )
 
 
 def short(value: Any) -> str:

@@ -19,6 +19,8 @@ class Features:
         audio: (n, W, Da), one embedding a window that is kept; W may be 1 or 0.
         missing: uint8 (n,), 0, NO_PICTURE or NO_SOUND; the rows of what is missing are zeros. None: nothing is.
         audio_segments: (n, T, Da), one embedding a segment; None where there are none.
+        joint: (n, W, Dj), of each window that is kept one embedding of picture and sound at once, zeros where a clip
+            lacks either; None where there are none.
         visual_probability: (n, T, C) in [0, 1], of a detector; None in a cache of embeddings.
         audio_probability: (n, T, C), likewise.
     """
@@ -29,6 +31,7 @@ class Features:
     audio: NDArray[Any]
     missing: NDArray[np.uint8] | None = None
     audio_segments: NDArray[Any] | None = None
+    joint: NDArray[Any] | None = None
     visual_probability: NDArray[Any] | None = None
     audio_probability: NDArray[Any] | None = None
 

@@ -22,15 +22,16 @@ EXPECTED = {
     "video": "(N, W, F, Dv) or (N, W, Dv): the frames or the one vector of each window",
     "audio": "(N, W, Da) a window, (N, T, Da) a segment or (N, Da) a clip",
     "audio_segments": "(N, T, Da): one vector a segment",
+    "joint": "(N, W, Dj) a window or (N, Dj) a clip",
     "visual_probability": "(N, T, C): a probability for each segment and label",
     "audio_probability": "(N, T, C): a probability for each segment and label",
 }
 CLIP_RANKS: dict[str, tuple[int, ...]] = {
-    "image": (2, 4), "video": (2, 3), "audio": (1, 2), "audio_segments": (2,),
+    "image": (2, 4), "video": (2, 3), "audio": (1, 2), "audio_segments": (2,), "joint": (1, 2),
     "visual_probability": (2,), "audio_probability": (2,),
 }  # fmt: skip
 """Axes that the array of one clip has (4: with a grid), by which a file with an array a clip is known."""
-_RANKS = {"video": (3, 4), "audio": (2, 3)}
+_RANKS = {"video": (3, 4), "audio": (2, 3), "joint": (2, 3)}
 """Axes of an array where they may be other than three; the first is the clips'."""
 
 
@@ -43,7 +44,7 @@ def row_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """
     if name == "video" and len(shape) == 3:
         return (shape[1], 1, shape[2])
-    return (1, shape[1]) if name == "audio" and len(shape) == 2 else shape[1:]
+    return (1, shape[1]) if name in ("audio", "joint") and len(shape) == 2 else shape[1:]
 
 
 # --- tables in files ------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def fit_embeddings(tables: Mapping[str, Table], clip_ids: Sequence[str], shard_s
     that of the two windows).
 
     Args:
-        tables: "image", "audio" or "audio_segments", maybe "video".
+        tables: "image", "audio" or "audio_segments", maybe "video" and "joint".
         clip_ids: N names.
         shard_size: rows read at once.
 
@@ -134,6 +135,7 @@ def fit_embeddings(tables: Mapping[str, Table], clip_ids: Sequence[str], shard_s
         visual_dim=visual_dim,
         audio_dim=sound[-1],
         frames_per_window=shapes["video"][1] if "video" in shapes else 1,
+        joint_dim=shapes.get("joint", (0,))[-1],
     )
     a_segment = "audio" in found and shapes["audio"] not in possible["audio"]
     if a_segment and "audio_segments" not in found and shapes["audio"] in possible["audio_segments"]:
@@ -178,11 +180,12 @@ def missing_bits(fitted: Fitted, given: NDArray[np.uint8] | None, clip_ids: Sequ
     """
     bits = np.zeros(len(clip_ids), dtype=np.uint8) if given is None else given.copy()
     none = np.zeros(len(clip_ids), dtype=bool)
-    for bit in (NO_PICTURE, NO_SOUND):
+    for bit in (NO_PICTURE, NO_SOUND, NO_PICTURE | NO_SOUND):  # joint embeddings are of what has both: they come last
         sides = [name for name in fitted.tables if MISSING_BIT[name] == bit]
         absent = {name: absent_rows(fitted.tables[name]) for name in sides}
-        every = np.logical_and.reduce(list(absent.values())) if sides else none
-        bits[every] |= np.uint8(bit)
+        if bit in (NO_PICTURE, NO_SOUND):
+            every = np.logical_and.reduce(list(absent.values())) if sides else none
+            bits[every] |= np.uint8(bit)
         for name, mask in absent.items():
             for row in np.flatnonzero(mask & (bits & bit == 0)).tolist():
                 raise CacheError(
@@ -232,6 +235,9 @@ def _misfit(name: str, tables: Mapping[str, Table], shapes: Shapes) -> str:
             f"{audio.source} has {audio.shape}"
         )
     hint = _turned(image, table) or pool_hint(tables)
+    if name == "joint":
+        kinds = f"; joint embeddings have a row a window ({window_count(segments)}), or a clip"
+        return _apart(image, table) + (hint or kinds)
     kinds = f"; sound has a row a segment, as pictures, or a window ({window_count(segments)}), or a clip"
     return _apart(image, table) + (hint or (kinds if name == "audio" else ""))
 
@@ -292,19 +298,15 @@ class Given:
 
 def given_embeddings(
     clip_ids: Sequence[str],
-    image: ArrayLike,
-    video: ArrayLike | None,
-    audio: ArrayLike | None,
-    audio_segments: ArrayLike | None,
+    tables: Mapping[str, ArrayLike | None],
     missing: ArrayLike | None,
     dtype: str,
 ) -> Given:
-    """Embeddings as :meth:`FeatureCache.from_arrays` takes them.
+    """Embeddings as :meth:`FeatureCache.from_arrays` takes them, by array, in the order in which arrays are written.
 
     Raises:
         CacheError: shapes do not fit each other, or values do not fit the dtype.
     """
-    tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments}
     found = {name: np.asarray(values) for name, values in tables.items() if values is not None}
     if any(values.ndim not in _RANKS.get(name, (3,)) for name, values in found.items()):
         raise CacheError(
@@ -321,6 +323,7 @@ def given_embeddings(
         visual_dim=visual_dim,
         audio_dim=sound.shape[-1],
         frames_per_window=found["video"].shape[2] if "video" in found else 1,
+        joint_dim=found["joint"].shape[2] if "joint" in found else 0,
     )
     for name, values in found.items():
         shapes = {row[0]: (n, *row) for row in possible[name]}
@@ -336,9 +339,11 @@ def _rows_hint(name: str, values: NDArray[Any], image: NDArray[Any]) -> str:
     rows, segments = values.shape[1], image.shape[1]
     if name == "audio" and rows == segments:
         return ": give audio a segment as audio_segments"
-    if name != "video" and 1 < rows < segments and segments % rows == 0:
+    if name in ("video", "joint"):
+        return ""
+    if 1 < rows < segments and segments % rows == 0:
         return f"; image {image.shape} has {segments // rows} rows for each of it: average them first"
-    if name != "video" and rows > segments and rows % segments == 0:
+    if rows > segments and rows % segments == 0:
         return f": average the {rows // segments} rows of each segment first"
     return ""
 

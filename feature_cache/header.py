@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from feature_cache.checks import MOST_SECONDS, short
+from feature_cache.checks import MOST_SECONDS, check_size, short
 from feature_cache.clip_table import PLACES, ClipTable, check_places
 from feature_cache.errors import CacheError
 from feature_cache.layout import (
@@ -33,8 +33,6 @@ from feature_cache.layout import (
 from feature_cache.names import why_not_a_name
 from feature_cache.windows import windows
 
-_MOST = 1 << 31
-"""No size reaches it."""
 _MOST_CLIPS = 1 << 31
 _MOST_CHUNK = 1 << 31
 """Bytes; a shard of any array is smaller."""
@@ -124,7 +122,7 @@ class Header:
                 "audio_dim": shapes.get("audio", shapes.get("audio_segments", (0,)))[-1],
                 "frames_per_window": found,
                 "shard_size": shard_size,
-                "segments": next(shape[0] for name, shape in shapes.items() if name not in ("video", "audio")),
+                "segments": next(shape[0] for name, shape in shapes.items() if name not in ("video", "audio", "joint")),
                 "windows": _stretches(shapes),
                 "arrays": {name: list(shape) for name, shape in shapes.items()},
                 "dtype": dtype,
@@ -167,7 +165,7 @@ class Header:
         least = 1 if stored["kind"] == "embeddings" else 0
         sizes = {"segments": 2, "frames_per_window": 1, "shard_size": 1, "visual_dim": least, "audio_dim": least}
         for name, smallest in sizes.items():
-            _check_size(name, stored[name], smallest)
+            check_size(name, stored[name], smallest)
         shapes = _shapes(stored)
         stretches = stored.get("windows")
         if "windows" in stored:
@@ -282,8 +280,13 @@ class Header:
             raise CacheError(f"shard {shard} of {self.n_shards}")
         return range(shard * self.shard_size, min((shard + 1) * self.shard_size, len(self)))
 
+    @property
+    def joint_dim(self) -> int:
+        """Dj, size of a joint embedding; 0 where there are none."""
+        return self.shapes.get("joint", (0,))[-1]
+
     def kept(self, name: str) -> str:
-        """Which windows the array "video" or "audio" has: "all", "whole" (window 0) or "none"."""
+        """Which windows the array "video", "audio" or "joint" has: "all", "whole" (window 0) or "none"."""
         return kept_name(window_rows(self.shapes, name), self.segments)
 
     @property
@@ -292,9 +295,9 @@ class Header:
         return max(self.kept("video"), self.kept("audio"), key=WINDOWS_KEPT.index)
 
     @property
-    def text_dims(self) -> tuple[int, int]:
-        """Sizes of visual and audio text embeddings; 0 where labels have none, as beside probabilities."""
-        return (0, 0) if self.kind == "probabilities" else (self.visual_dim, self.audio_dim)
+    def text_dims(self) -> tuple[int, int, int]:
+        """Sizes of visual, audio and joint text embeddings; 0 where labels have none, as beside probabilities."""
+        return (0, 0, 0) if self.kind == "probabilities" else (self.visual_dim, self.audio_dim, self.joint_dim)
 
     @property
     def content(self) -> bytes:
@@ -333,15 +336,6 @@ def _check_format(stored: Mapping[str, Any]) -> None:
         raise CacheError(f"cache format {short(version)}, this av2a reads {OLD_VERSION} and {FORMAT_VERSION}")
 
 
-def _check_size(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise CacheError(f"{name} must be a whole number, got {short(value)}")
-    if not least <= value < _MOST:
-        raise CacheError(
-            f"{name} must be {f'at least {least}' if value < least else f'below {_MOST}'}, got {short(value)}"
-        )
-
-
 def _shapes(stored: Mapping[str, Any]) -> Shapes:
     """The arrays' shapes as stated, refused if a cache of such sizes has others."""
     arrays = stored["arrays"]
@@ -351,7 +345,7 @@ def _shapes(stored: Mapping[str, Any]) -> Shapes:
         if not isinstance(shape, list) or not shape:
             raise CacheError(f"arrays: {name} must have a shape, got {short(shape)}")
         for size in shape:
-            _check_size(f"arrays: a size of {name}", size, 1)
+            check_size(f"arrays: a size of {name}", size, 1)
     stated = {name: tuple(arrays[name]) for name in FEATURE_ARRAYS if name in arrays}
     segments, visual_dim = stored["segments"], stored["visual_dim"]
     if stored["kind"] == "probabilities":
@@ -368,6 +362,8 @@ def _shapes(stored: Mapping[str, Any]) -> Shapes:
             windows=kept_name(window_rows(stated, "video"), segments),
             audio_windows=kept_name(window_rows(stated, "audio"), segments),
             audio_per_segment="audio_segments" in stated,
+            joint_dim=stated.get("joint", (0,))[-1],
+            joint_windows=kept_name(window_rows(stated, "joint"), segments),
         )
     if stated != expected:
         raise CacheError(f"arrays are {short(stated)}, expected {short(expected)}")

@@ -26,7 +26,7 @@ REASON_BYTES = 512
 
 DIGEST_BYTES = 16
 
-FEATURE_ARRAYS = ("image", "video", "audio", "audio_segments", "visual_probability", "audio_probability")
+FEATURE_ARRAYS = ("image", "video", "audio", "audio_segments", "joint", "visual_probability", "audio_probability")
 """Arrays that a cache may have, in the order in which they are written; ``FeatureCache.arrays`` names those it has."""
 MISSING_BIT = {
     "image": NO_PICTURE,
@@ -34,9 +34,10 @@ MISSING_BIT = {
     "visual_probability": NO_PICTURE,
     "audio": NO_SOUND,
     "audio_segments": NO_SOUND,
+    "joint": NO_PICTURE | NO_SOUND,
     "audio_probability": NO_SOUND,
 }
-"""The bit of ``missing`` under which an array's row is zeros."""
+"""The bits of ``missing`` under any of which an array's row is zeros."""
 TEXT_GROUP = "text"
 UNFINISHED = "unfinished"
 """Attribute of a group that is being made."""
@@ -59,6 +60,7 @@ DIMENSIONS = {
     "video": ("window", "frame", "dim"),
     "audio": ("window", "dim"),
     "audio_segments": ("segment", "dim"),
+    "joint": ("window", "dim"),
     "visual_probability": ("segment", "label"),
     "audio_probability": ("segment", "label"),
 }
@@ -73,11 +75,17 @@ def kept_name(count: int, segments: int) -> str:
 
 
 def possible_rows(
-    segments: int, *, visual_dim: int = 0, audio_dim: int = 0, frames_per_window: int = 1, labels: int = 0
+    segments: int,
+    *,
+    visual_dim: int = 0,
+    audio_dim: int = 0,
+    frames_per_window: int = 1,
+    joint_dim: int = 0,
+    labels: int = 0,
 ) -> dict[str, tuple[tuple[int, ...], ...]]:
     """The shapes that a row of each array may have, by name: how arrays of a cache fit each other.
 
-    "video" and "audio" may have every window, or window 0 alone, in the order of :data:`WINDOWS_KEPT`.
+    "video", "audio" and "joint" may have every window, or window 0 alone, in the order of :data:`WINDOWS_KEPT`.
     """
     every = window_count(segments)
     unit = ((segments, labels),)
@@ -86,6 +94,7 @@ def possible_rows(
         "video": tuple((rows, frames_per_window, visual_dim) for rows in (every, 1)),
         "audio": tuple((rows, audio_dim) for rows in (every, 1)),
         "audio_segments": ((segments, audio_dim),),
+        "joint": tuple((rows, joint_dim) for rows in (every, 1)),
         "visual_probability": unit,
         "audio_probability": unit,
     }
@@ -100,24 +109,32 @@ def embedding_shapes(
     windows: str,
     audio_windows: str,
     audio_per_segment: bool,
+    joint_dim: int = 0,
+    joint_windows: str = "none",
 ) -> Shapes:
-    """Rows of a cache of embeddings.
+    """Rows of a cache of embeddings; ``joint_dim`` is 0 where there are no joint embeddings.
 
     Raises:
-        CacheError: no such windows, or nothing of the sound is kept.
+        CacheError: no such windows, nothing of the sound is kept, or joint embeddings are of no window.
     """
-    for kept in (windows, audio_windows):
+    for kept in (windows, audio_windows, joint_windows):
         if kept not in WINDOWS_KEPT:
             raise CacheError(f"windows {kept!r}: use one of {', '.join(WINDOWS_KEPT)}")
     if audio_windows == "none" and not audio_per_segment:
         raise CacheError("a cache needs sound: audio windows, the whole clip's audio, or audio a segment")
-    possible = possible_rows(segments, visual_dim=visual_dim, audio_dim=audio_dim, frames_per_window=frames_per_window)
+    if joint_dim and joint_windows == "none":
+        raise CacheError(f"joint_dim {joint_dim}: joint embeddings are of windows, and none are kept")
+    possible = possible_rows(
+        segments, visual_dim=visual_dim, audio_dim=audio_dim, frames_per_window=frames_per_window, joint_dim=joint_dim
+    )
     found = {"image": possible["image"][0]}
     for name, kept in (("video", windows), ("audio", audio_windows)):
         if kept != "none":
             found[name] = possible[name][WINDOWS_KEPT.index(kept)]
     if audio_per_segment:
         found["audio_segments"] = possible["audio_segments"][0]
+    if joint_dim:
+        found["joint"] = possible["joint"][WINDOWS_KEPT.index(joint_windows)]
     return found
 
 
@@ -129,7 +146,7 @@ def probability_shapes(segments: int, labels: int, visual_dim: int) -> Shapes:
 
 
 def window_rows(shapes: Mapping[str, tuple[int, ...]], name: str) -> int:
-    """Number of windows that an array, "video" or "audio", has; 0 if it is not there."""
+    """Number of windows that an array, "video", "audio" or "joint", has; 0 if it is not there."""
     return shapes[name][0] if name in shapes else 0
 
 

@@ -12,6 +12,8 @@ from feature_cache.windows import window_count
 
 SEGMENTS = 10
 """Of a clip of LLP and AVE, and of those that extraction makes."""
+_OF_WINDOWS = ("video", "joint")
+"""Arrays that have no row a segment."""
 
 
 class PooledTable:
@@ -55,7 +57,7 @@ def pooled(tables: Mapping[str, Table], segments: int | None, rows: int) -> tupl
     """
     for name, table in tables.items():
         check_numbers(table)
-        if name != "video":
+        if name not in _OF_WINDOWS:
             _check_grid(table)
     found = _segments(tables, segments)
     if found is None:
@@ -64,7 +66,7 @@ def pooled(tables: Mapping[str, Table], segments: int | None, rows: int) -> tupl
         raise CacheError(f"rows of a clip that cannot be cut into {into}: {counts}: name `segments`")
     made, each = dict(tables), {}
     for name, table in tables.items():
-        if name == "video" or len(table.shape) < 3 or (len(table.shape) == 3 and _fits(name, table, found)):
+        if name in _OF_WINDOWS or len(table.shape) < 3 or (len(table.shape) == 3 and _fits(name, table, found)):
             continue
         check_block(table, min(rows, table.shape[0]))
         averaged = PooledTable(table, found)
@@ -80,7 +82,7 @@ def pool_hint(tables: Mapping[str, Table]) -> str:
     several = [
         f"{table.source} has {table.shape[1] // segments} rows a segment"
         for name, table in tables.items()
-        if name != "video" and len(table.shape) == 3 and not _fits(name, table, segments)
+        if name not in _OF_WINDOWS and len(table.shape) == 3 and not _fits(name, table, segments)
     ]
     if not several:
         return ""
@@ -89,24 +91,27 @@ def pool_hint(tables: Mapping[str, Table]) -> str:
 
 def _segments(tables: Mapping[str, Table], wanted: int | None) -> int | None:
     """T that all tables fit or can be cut into."""
-    counts = {table.shape[1] for name, table in tables.items() if name != "video" and len(table.shape) > 2}
+    counts = {table.shape[1] for name, table in tables.items() if name not in _OF_WINDOWS and len(table.shape) > 2}
     likely = [wanted] if wanted is not None else [SEGMENTS, *sorted(counts)]
     for segments in likely:
         if segments >= 2 and all(
-            _fits(name, table, segments) or (name != "video" and table.shape[1] and table.shape[1] % segments == 0)
-            for name, table in tables.items()
+            _fits(name, table, segments) or _can_be_cut(name, table, segments) for name, table in tables.items()
         ):
             return segments
     return None
 
 
+def _can_be_cut(name: str, table: Table, segments: int) -> bool:
+    return name not in _OF_WINDOWS and table.shape[1] > 0 and table.shape[1] % segments == 0
+
+
 def _fits(name: str, table: Table, segments: int) -> bool:
     """Whether a table has one vector for each of so many segments, or for their windows, or for whole clips."""
-    if name == "audio" and len(table.shape) == 2:
+    if name in ("audio", "joint") and len(table.shape) == 2:
         return True
-    if name in ("video", "audio") and table.shape[1] in (1, window_count(segments)):
+    if name in ("audio", *_OF_WINDOWS) and table.shape[1] in (1, window_count(segments)):
         return True
-    return name != "video" and table.shape[1] == segments
+    return name not in _OF_WINDOWS and table.shape[1] == segments
 
 
 def _check_grid(table: Table) -> None:

@@ -125,6 +125,11 @@ class ReadableCache:
         return self.header.audio_dim
 
     @property
+    def joint_dim(self) -> int:
+        """Dj, size of a joint embedding of picture and sound; 0 where there are none."""
+        return self.header.joint_dim
+
+    @property
     def dtype(self) -> str:
         """ "float16" or "float32", as stored."""
         return self.header.dtype
@@ -167,6 +172,11 @@ class ReadableCache:
     def audio_windows(self) -> str:
         """Which windows' audio embeddings are kept: "all", "whole" (window 0) or "none"."""
         return self.header.kept("audio")
+
+    @property
+    def joint_windows(self) -> str:
+        """Which windows' joint embeddings are kept: "all", "whole" (window 0) or "none"."""
+        return self.header.kept("joint")
 
     @property
     def windows_kept(self) -> str:
@@ -231,6 +241,7 @@ class ReadableCache:
             "frames_per_window": self.frames_per_window,
             "visual_dim": self.visual_dim,
             "audio_dim": self.audio_dim,
+            "joint_dim": self.joint_dim,
             "dtype": self.dtype,
             "shards": self.n_shards,
             "shard_size": self.shard_size,

@@ -19,6 +19,8 @@ from feature_cache.storage.durable import SafeStore
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NO_FOLDER = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
 """Names that Windows gives to devices, and those whose end it cuts off."""
+SIDES = ("visual", "audio", "joint")
+"""What text embeddings are compared with, in the order in which their tables are written."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ class TextSet:
         visual: float32 (C, Dv), embeddings to compare image and video embeddings with; Dv = 0 where a cache holds
             probabilities.
         audio: float32 (C, Da), embeddings to compare audio embeddings with.
-        prompts: the sentences that were embedded, by "visual" and "audio": a sentence for each label, or a
+        prompts: the sentences that were embedded, by "visual", "audio" and "joint": a sentence for each label, or a
             list of them where several were averaged.
+        joint: float32 (C, Dj), embeddings to compare joint embeddings with; None where a cache has none.
     """
 
     name: str
@@ -40,6 +43,20 @@ class TextSet:
     visual: NDArray[np.float32]
     audio: NDArray[np.float32]
     prompts: Mapping[str, Sequence[Any]]
+    joint: NDArray[np.float32] | None = None
+
+    @property
+    def tables(self) -> dict[str, NDArray[np.float32]]:
+        """Its tables, by "visual", "audio" and "joint"; "audio" aside where the visual one is both."""
+        found = {"visual": self.visual, "audio": self.audio, "joint": self.joint}
+        if self.audio is self.visual:
+            del found["audio"]
+        return {side: table for side, table in found.items() if table is not None}
+
+    def same_tables(self, other: "TextSet") -> bool:
+        """Whether another set has equal embeddings."""
+        pairs = [(getattr(self, side), getattr(other, side)) for side in SIDES]
+        return all(one is two if one is None or two is None else np.array_equal(one, two) for one, two in pairs)
 
 
 def portable_name(name: str) -> str:
@@ -81,38 +98,46 @@ def check_set_name(name: str) -> None:
 def check_text(
     name: str,
     labels: Sequence[str],
-    visual: NDArray[Any],
-    audio: NDArray[Any] | None,
+    tables: Mapping[str, NDArray[Any]],
     prompts: Mapping[str, Sequence[Any]],
-    dims: tuple[int, int],
+    dims: tuple[int, int, int],
 ) -> TextSet:
     """A label set of tables that are given, for a cache whose text embeddings have these sizes.
 
     Args:
         name: the set's name.
         labels: C names.
-        visual: (C, Dv).
-        audio: (C, Da); None: the visual table is both.
+        tables: "visual" (C, Dv); "audio" (C, Da), without which the visual table is both; "joint" (C, Dj), where the
+            cache has joint embeddings.
         prompts: the sentences that were embedded.
-        dims: Dv and Da; 0 where labels have no embeddings, as beside probabilities.
+        dims: Dv, Da and Dj; 0 where labels have no embeddings, as beside probabilities.
 
     Raises:
         CacheError: name, labels, shapes or values are not such as a cache may have.
     """
     check_set_name(name)
     checked = check_labels(labels)
-    if audio is None and dims[0] != dims[1]:
-        raise CacheError(f"text set {name!r} has one table, but visual and audio embeddings differ in size: {dims}")
-    for kind, table, width in [("visual", visual, dims[0])] + ([] if audio is None else [("audio", audio, dims[1])]):
+    if "audio" not in tables and dims[0] != dims[1]:
+        raise CacheError(f"text set {name!r} has one table, but visual and audio embeddings differ in size: {dims[:2]}")
+    if ("joint" in tables) != (dims[2] > 0):
+        raise CacheError(
+            f"text set {name!r}: the cache has joint embeddings: `joint` ({len(checked)}, {dims[2]}) is needed"
+            if dims[2]
+            else f"text set {name!r}: the cache has no joint embeddings: leave out `joint`"
+        )
+    for kind, width in zip(SIDES, dims, strict=True):
+        table = tables.get(kind)
+        if table is None:
+            continue
         if table.shape != (len(checked), width):
             raise CacheError(
                 f"text set {name!r}: {kind} embeddings are {table.shape}, expected ({len(checked)}, {width})"
             )
         if not np.isfinite(table).all():
             raise CacheError(f"text set {name!r}: {kind} embeddings hold values that are not finite")
-    seen = np.asarray(visual, dtype=np.float32)
-    heard = seen if audio is None else np.asarray(audio, dtype=np.float32)
-    return TextSet(name, checked, seen, heard, {kind: list(lines) for kind, lines in prompts.items()})
+    made = {kind: np.asarray(table, dtype=np.float32) for kind, table in tables.items()}
+    said = {kind: list(lines) for kind, lines in prompts.items()}
+    return TextSet(name, checked, made["visual"], made.get("audio", made["visual"]), said, made.get("joint"))
 
 
 def write_text(store: SafeStore, text: TextSet, before: bytes | None, declare: Callable[[bytes], None]) -> None:
@@ -128,9 +153,9 @@ def write_text(store: SafeStore, text: TextSet, before: bytes | None, declare: C
     used = set() if before is None else set(_parse(before)[1].values())
     names: dict[str, str] = {}
     files: dict[str, str] = {}
-    for kind, table in (("visual", text.visual), ("audio", text.audio)):
-        if not table.size or (kind == "audio" and text.audio is text.visual):
-            continue  # labels alone, of probabilities; or one table for both
+    for kind, table in text.tables.items():
+        if not table.size:
+            continue  # labels alone, of probabilities
         names[kind] = kind if kind not in used else f"{kind}_2"
         said = array_json(names[kind], table.shape, "float32", len(table), ("label", "dim"))
         rows = _table(store, folder, names[kind], table.shape)
@@ -160,14 +185,14 @@ def remove_unused(store: SafeStore, name: str, raw: bytes) -> None:
             store.remove(f"{TEXT_GROUP}/{name}/{old}")
 
 
-def read_text(store: SafeStore, name: str, allowed: Iterable[str], dims: tuple[int, int]) -> TextSet:
+def read_text(store: SafeStore, name: str, allowed: Iterable[str], dims: tuple[int, int, int]) -> TextSet:
     """Read one label set.
 
     Args:
         store: the cache's.
         name: the set's.
         allowed: the digests that its zarr.json may have.
-        dims: sizes of visual and audio embeddings.
+        dims: sizes of visual, audio and joint embeddings.
 
     Raises:
         CacheError: it is not as it was written; the message says which file.
@@ -179,10 +204,12 @@ def read_text(store: SafeStore, name: str, allowed: Iterable[str], dims: tuple[i
         _sealed(store, f"{folder}/{file}", digests)
     labels = check_labels(attributes["labels"])
     tables: dict[str, NDArray[np.float32]] = {}
-    for (kind, table), width in zip(
-        (("visual", names.get("visual")), ("audio", names.get("audio"))), dims, strict=True
-    ):
-        shape = (len(labels), width)
+    for kind, width in zip(SIDES, dims, strict=True):
+        table, shape = names.get(kind), (len(labels), width)
+        if kind == "joint" and not width:
+            continue
+        if kind == "joint" and table is None:
+            raise CacheError("it has no joint embeddings, which the cache has")
         if table is None or not width:
             tables[kind] = np.zeros((len(labels), 0), dtype=np.float32)
             continue
@@ -192,11 +219,11 @@ def read_text(store: SafeStore, name: str, allowed: Iterable[str], dims: tuple[i
             raise SealError(f"{folder}/{error}") from error
     if attributes.get("one_table"):
         tables["audio"] = tables["visual"]
-    return TextSet(name, labels, tables["visual"], tables["audio"], attributes["prompts"])
+    return TextSet(name, labels, tables["visual"], tables["audio"], attributes["prompts"], tables.get("joint"))
 
 
 def _parse(raw: bytes) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[str, ...]]]:
-    """What a label set's zarr.json says: all, its tables by "visual" and "audio", its files with their digests."""
+    """What a label set's zarr.json says: all, its tables by side, its files with their digests."""
     attributes = check_group(raw)
     names, prompts = attributes.get("tables"), attributes.get("prompts")
     if not isinstance(names, dict) or not all(
@@ -222,7 +249,7 @@ def _sealed(store: SafeStore, file: str, allowed: Iterable[str]) -> bytes:
 class TextFiles:
     """The label sets of a cache of this format."""
 
-    def __init__(self, store: SafeStore, sealed: Mapping[str, Iterable[str]], dims: tuple[int, int]) -> None:
+    def __init__(self, store: SafeStore, sealed: Mapping[str, Iterable[str]], dims: tuple[int, int, int]) -> None:
         """Those that the cache's root names, with the digests that each one's zarr.json may have."""
         self._store, self._sealed, self._dims = store, sealed, dims
 

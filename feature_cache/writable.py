@@ -139,6 +139,7 @@ class WritableCache(ReadableCache):
         reasons: Sequence[str] | None = None,
         missing: ArrayLike | None = None,
         audio_segments: ArrayLike | None = None,
+        joint: ArrayLike | None = None,
     ) -> None:
         """Write all rows of one shard: the embeddings first, then the status that declares them there.
 
@@ -152,12 +153,13 @@ class WritableCache(ReadableCache):
             missing: (n,) of 0, NO_PICTURE, NO_SOUND, for rows that are done; what is missing is stored as zeros,
                 whatever is given. None: nothing is missing.
             audio_segments: (n, T, Da), where the cache has them.
+            joint: (n, W, Dj), likewise; zeros are stored where picture or sound is missing.
 
         Raises:
             CacheError: shapes or arrays do not fit, a done row has values that are not finite or neither picture nor
                 sound, a failed row has no reason.
         """
-        tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments}
+        tables = {"image": image, "video": video, "audio": audio, "audio_segments": audio_segments, "joint": joint}
         given = {name: values for name, values in tables.items() if values is not None}
         with self.writing():
             self.shards.write(shard, given, status, reasons, missing)
@@ -233,6 +235,7 @@ class WritableCache(ReadableCache):
         labels: Sequence[str],
         visual: ArrayLike,
         audio: ArrayLike | None = None,
+        joint: ArrayLike | None = None,
         prompts: Mapping[str, Sequence[Any]] | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -244,7 +247,9 @@ class WritableCache(ReadableCache):
             visual: (C, Dv) text embeddings for the visual side.
             audio: (C, Da) text embeddings for the audio side; None where one text space serves both sides,
                 which is then stored once.
-            prompts: the sentences embedded, by "visual" and "audio".
+            joint: (C, Dj) text embeddings to compare joint embeddings with; needed where the cache has those, and
+                there alone.
+            prompts: the sentences embedded, by "visual", "audio" and "joint".
             overwrite: replace a set of that name.
 
         Raises:
@@ -256,10 +261,9 @@ class WritableCache(ReadableCache):
             text.check_set_name(name)
             if name in cache.text_names and not overwrite:
                 raise CacheError(f"text set {name!r} is there already: choose another name or overwrite it")
-            found = None if audio is None else np.asarray(audio)
-            cache.put_text(
-                text.check_text(name, labels, np.asarray(visual), found, prompts or {}, cache.header.text_dims)
-            )
+            given = {"visual": visual, "audio": audio, "joint": joint}
+            tables = {side: np.asarray(table) for side, table in given.items() if table is not None}
+            cache.put_text(text.check_text(name, labels, tables, prompts or {}, cache.header.text_dims))
 
     def put_text(self, made: TextSet) -> None:
         """Write a label set that was checked, in the place of one of its name."""

@@ -108,6 +108,25 @@ def check_features(features: Features, text: TextSet, segments: int | None = Non
         raise ScoreError("there is no sound, neither a window nor a segment")
 
 
+def check_joint(features: Features, text: TextSet) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Joint embeddings of n clips, (n, W, Dj), and those of C labels to compare them with, (C, Dj).
+
+    Args:
+        features: that fit, as :func:`check_features` has it.
+        text: C labels.
+
+    Raises:
+        ScoreError: there are none, they do not fit, or a window's is not there.
+    """
+    if features.joint is None or text.joint is None:
+        what = "features" if features.joint is None else f"text set {text.name!r}"
+        raise ScoreError(f"there are no joint embeddings in the {what}: use `audiovisual='mixed'`")
+    n, segments = features.image.shape[:2]
+    check_array(f"text set {text.name!r}: joint", text.joint, (len(text.labels), None), "f")
+    check_array("joint", features.joint, (n, window_count(segments), text.joint.shape[1]), "f")
+    return features.joint, text.joint
+
+
 def check_windows(segments: int, video: int, audio: int) -> None:
     """Refuse to score by windows, which events' scores need without refinement, too, where one is not there.
 

@@ -30,6 +30,11 @@ DECISIONS = ("threshold", "argmax")
 SOUNDS = ("clip", "windows", "segments")
 """What a segment's sound is (4.3): the whole clip's, that of the 2-segment windows that hold it, its own."""
 
+MIXED: Final = "mixed"
+JOINT: Final = "joint"
+AUDIOVISUALS = (MIXED, JOINT)
+"""What the audiovisual stream is read from (4.3): picture and sound, mixed by alpha; one embedding of both at once."""
+
 LABELS: Final = 0
 FIRST_EVENT: Final = 1
 ONE_LABEL: Final = 2

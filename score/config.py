@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
-from score.choices import DECISIONS, FUSIONS, METHODS
+from score.choices import AUDIOVISUALS, DECISIONS, FUSIONS, METHODS, MIXED
 from score.common_parameters import carry_parameter, sound_parameter
 from score.errors import ScoreError
 from score.parameters import Parameters, choice, count, fixed_choice, flag, number
@@ -33,6 +33,7 @@ class ScoreConfig(Parameters):
         sound: "clip" (the paper's), "windows" or "segments": what a segment's sound is (4.3).
         carry: whether label shift runs on over the clips of a file (4.9).
         pooled_windows: whether a window's probability is the mean of its segments', an approximation (4.6).
+        audiovisual: "mixed" (the paper's), both by ``alpha``, or "joint", embeddings of both at once (4.3).
 
     Raises:
         ScoreError: a value is out of its range; the message says the range.
@@ -60,6 +61,7 @@ class ScoreConfig(Parameters):
     sound: str = sound_parameter()
     carry: bool = carry_parameter()
     pooled_windows: bool = flag(False, help="windows as means of segments (approximate)", off="exact-windows")
+    audiovisual: str = fixed_choice(MIXED, names=AUDIOVISUALS, help="what the audiovisual stream is read from")
 
     @classmethod
     def published(cls, backbone: str) -> Self:

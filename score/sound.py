@@ -51,33 +51,46 @@ def _pairs(segments: int) -> list[int]:
     return [window_index(start, start + 2, segments) for start in range(segments - 1)]
 
 
-def window_sound(features: Features, text: TextSet, vector: NDArray[np.float64]) -> Rows:
-    """A segment's sound from windows: the mean of the unit embeddings of the one or two 2-segment windows that hold it.
+def window_rows(
+    windows: NDArray[np.floating], segments: int, text: NDArray[np.floating], vector: NDArray[np.float64]
+) -> Rows:
+    """Segments from windows: the mean of the unit embeddings of the one or two 2-segment windows that hold each.
 
     Args:
-        features: of n clips with every window.
-        text: C labels.
-        vector: float64 (Da,).
+        windows: (n, W, D), every window of n clips.
+        segments: T.
+        text: (C, D).
+        vector: float64 (D,).
 
     Returns:
-        The mean's logits, length and part, R = T; zeros where there is no sound.
+        The mean's logits, length and part, R = T; zeros where the embeddings are.
     """
-    segments = features.image.shape[1]
     pairs = _pairs(segments)
-    windows = np.ascontiguousarray(features.audio[:, pairs])
-    each = embedding_rows(windows, text.audio, vector)
-    products = np.empty((len(windows), len(pairs) - 1))
-    neighbour_products(stored_bits(windows), products)
+    both = np.ascontiguousarray(windows[:, pairs])
+    each = embedding_rows(both, text, vector)
+    products = np.empty((len(both), len(pairs) - 1))
+    neighbour_products(stored_bits(both), products)
     length = np.where(each.norm < SMALLEST_NORM, np.inf, each.norm)  # what has no direction adds nothing
     unit = Rows(each.logits / length[..., None], (each.norm / length), each.part / length)
-    both = products / (length[:, :-1] * length[:, 1:])
-    square = 0.25 * (unit.norm[:, :-1] ** 2 + unit.norm[:, 1:] ** 2 + 2 * both)
+    cosine = products / (length[:, :-1] * length[:, 1:])
+    square = 0.25 * (unit.norm[:, :-1] ** 2 + unit.norm[:, 1:] ** 2 + 2 * cosine)
 
     def mean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.concatenate([rows[:, :1], 0.5 * (rows[:, :-1] + rows[:, 1:]), rows[:, -1:]], axis=1)
 
     norm = np.concatenate([unit.norm[:, :1], np.sqrt(np.maximum(square, 0.0)), unit.norm[:, -1:]], axis=1)
     return Rows(mean(unit.logits), norm, mean(unit.part))
+
+
+def window_sound(features: Features, text: TextSet, vector: NDArray[np.float64]) -> Rows:
+    """A segment's sound from windows (:func:`window_rows`).
+
+    Args:
+        features: of n clips with every window.
+        text: C labels.
+        vector: float64 (Da,).
+    """
+    return window_rows(features.audio, features.image.shape[1], text.audio, vector)
 
 
 def mean_windows(features: Features) -> NDArray[np.float64]:

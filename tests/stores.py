@@ -22,5 +22,9 @@ def contents(path: str | PathLike[str]) -> dict[str, Any]:
         found[f"clip {clip}"] = (int(status[row]), int(missing[row]), rest)
     for name in cache.text_names:
         text = cache.text(name)
-        found[f"text {name}"] = (text.labels, text.visual.tobytes(), text.audio.tobytes(), dict(text.prompts))
+        found[f"text {name}"] = (
+            text.labels,
+            {side: table.tobytes() for side, table in text.tables.items()},
+            dict(text.prompts),
+        )
     return found

@@ -51,7 +51,7 @@ _HOMES = {  # what authors of backbones need: it imports torch
 __getattr__, __dir__ = public_face(__name__, _HOMES)
 
 
-_FOLDERS = ("clip_clap", "imagebind", "language_bind", "pe_a_frame", "tiny")
+_FOLDERS = ("clip_clap", "imagebind", "language_bind", "pe_a_frame", "pe_av", "tiny")
 """The packages below this one; each says in ``BACKBONES`` what it has."""
 
 

@@ -99,6 +99,23 @@ class VideoBackbone(Backbone, Protocol):
         """What prepare_video_frames gave of the frames of n windows, (n, F, ...), to float32 (n, Dv)."""
 
 
+@runtime_checkable
+class FrameChooser(VideoBackbone, Protocol):
+    """A video backbone with a rule of its own for which frames of a window it looks at."""
+
+    @property
+    def frame_rule(self) -> str:
+        """Which frames are chosen, in words, to be recorded in a cache."""
+
+    def window_frames(self, frames: int, seconds: float) -> NDArray[np.int64]:
+        """Which frames of a window are looked at: int64, frames_per_window in all, any shape.
+
+        Args:
+            frames: how many it has; they are counted from 0.
+            seconds: its length.
+        """
+
+
 class SharedAudio(NamedTuple):
     """The sound of n windows as short views that they share.
 
@@ -112,32 +129,73 @@ class SharedAudio(NamedTuple):
 
 
 @runtime_checkable
-class SharedViews(VideoBackbone, Protocol):
+class SharedViews(FrameChooser, Protocol):
     """A video backbone that sees and hears a window as several short views, of which windows share many.
 
     Each distinct view is encoded once; a window's embedding is the mean of its views' unit vectors, at unit length
-    again. frames_per_window is the number of frames in all views of a window, and encode_video takes any number of
-    views.
+    again. frames_per_window is the number of frames in all views of a window, window_frames gives them as
+    (V, frames_per_view), V always the same, and encode_video takes any number of views.
     """
 
     @property
     def frames_per_view(self) -> int:
         """Frames of a view of pictures."""
 
-    @property
-    def frame_rule(self) -> str:
-        """Which frames are chosen, in words, to be recorded in a cache."""
-
-    def window_frames(self, frames: int, seconds: float) -> NDArray[np.int64]:
-        """Which frames of a window are its views: int64 (V, frames_per_view), V always the same.
-
-        Args:
-            frames: how many it has; they are counted from 0.
-            seconds: its length.
-        """
-
     def prepare_shared_audio(self, waves: SoundWindows) -> SharedAudio:
         """What prepare_audio makes of windows, each distinct view once."""
+
+
+class Encoded(NamedTuple):
+    """What an encoder makes of n windows.
+
+    Attributes:
+        vectors: float32 (n, D), unit length.
+        states: (n, length, ...), what the joint encoder takes of them.
+    """
+
+    vectors: Tensor
+    states: Tensor
+
+
+@runtime_checkable
+class TwoStep(VideoBackbone, Protocol):
+    """A video backbone that embeds frames and sound by themselves first, then looks at windows of what came out.
+
+    Each distinct frame is embedded once, as prepare_frames gives it, for images and windows alike; of the sound what
+    windows share. An image is a window of one frame. Windows of sound are encoded beside others of equal length alone,
+    without padding. Nothing is prepared of sound: prepare_audio and encode_audio take stretches of one length.
+    """
+
+    def embed_frames(self, frames: Tensor) -> Tensor:
+        """What prepare_frames gave, (n, ...) on any device, to (n, E) on the encoders'."""
+
+    def embed_sounds(self, waves: SoundWindows) -> list[Tensor]:
+        """Stretches of a waveform to their tokens, (length, E) each, on the encoders' device.
+
+        Raises:
+            ExtractError: one is longer than the encoders hear.
+        """
+
+    def encode_frame_windows(self, windows: Tensor) -> Encoded:
+        """What embed_frames gave of the frames of n windows, (n, F, E), F at least 1."""
+
+    def encode_sound_windows(self, sounds: Tensor) -> Encoded:
+        """What embed_sounds gave of n windows of equal length, (n, length, E)."""
+
+
+@runtime_checkable
+class JointBackbone(TwoStep, Protocol):
+    """A two-step backbone that also embeds picture and sound of a window at once."""
+
+    @property
+    def joint_dim(self) -> int:
+        """Dj."""
+
+    def encode_joint(self, pictures: Tensor, sounds: Tensor) -> Tensor:
+        """The states of n windows' frames and of their sound to float32 (n, Dj), unit length."""
+
+    def encode_joint_text(self, sentences: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Dj), unit length, to compare joint embeddings with; prompts are the visual ones."""
 
 
 @runtime_checkable
@@ -145,7 +203,7 @@ class BoundedText(Protocol):
     """A backbone that knows how long a sentence its text encoders read; others may leave this out."""
 
     def sentences_cut(self, side: str, sentences: Sequence[str]) -> list[bool]:
-        """Which sentences are longer than the encoder of a side, "visual" or "audio", reads."""
+        """Which sentences are longer than the encoder of a side, "visual", "audio" or "joint", reads."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ class BackboneInfo:
         modules: import names of the packages it needs.
         about: a few words.
         licence: what the licence of the weights forbids, to be said whenever they are used; empty: nothing.
+        joint_dim: Dj of the published weights; 0: picture and sound are not embedded at once.
         check: "module:function" that gives the :class:`extract.checking.kit.Kit` of clips and labels that it is checked
             with; empty: photographs and sounds of the world.
     """
@@ -32,6 +33,7 @@ class BackboneInfo:
     modules: Sequence[str] = ()
     about: str = ""
     licence: str = ""
+    joint_dim: int = 0
     check: str = ""
 
     @property

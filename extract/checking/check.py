@@ -21,6 +21,7 @@ from extract.errors import ExtractError
 from extract.pipeline import extract_videos
 from extract.summary import Summary
 from feature_cache import FeatureCache, TextSet
+from feature_cache.text import SIDES
 
 Table = NDArray[np.floating[Any]]
 
@@ -30,21 +31,21 @@ class Verdict:
     """What an encoder says of one clip.
 
     Attributes:
-        right: the label that has to win.
+        right: the label that has to win; several, where any of them may.
         array: which embeddings of the cache were compared with the labels'.
         probabilities: of each label, the likeliest first.
         cosines: of the embedding with each label's; none of a detector.
     """
 
-    right: str
+    right: Sequence[str]
     array: str
     probabilities: Mapping[str, float]
     cosines: Mapping[str, float]
 
     @property
     def passed(self) -> bool:
-        """Whether the right label wins."""
-        return next(iter(self.probabilities)) == self.right and all(map(np.isfinite, self.cosines.values()))
+        """Whether a right label wins."""
+        return next(iter(self.probabilities)) in self.right and all(map(np.isfinite, self.cosines.values()))
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ def check_backbone(
             device=str(where),
             precision=check_precision(precision),
             dtype="float32",
+            joint=True if info.joint_dim else None,
             shard_size=1,  # each clip by itself, so that each is timed
             workers=1,
             progress=clock,
@@ -210,20 +212,24 @@ def _arrays(cache: FeatureCache, summary: Summary) -> dict[str, Table]:
 
 
 def _verdicts(kit: Kit, clip: CheckClip, text: TextSet, values: Mapping[str, Table], row: int) -> list[Verdict]:
-    """Of a clip: its pictures one by one; as a window, where that is another encoder's work; its sound.
+    """Of a clip: its pictures one by one; as a window, where that is another encoder's work; its sound; both at once.
 
-    Of a detector: what it hears.
+    Of a detector: what it hears. Of both at once, what is seen or what is heard may win.
     """
     if "audio_probability" in values:
-        return [_heard(clip.heard, values["audio_probability"][row], text.labels, kit.heard)]
-    found = [_verdict(clip.seen, "image", values["image"][row], text.visual, text.labels, kit.seen)]
+        return [_heard((clip.heard,), values["audio_probability"][row], text.labels, kit.heard)]
+    found = [_verdict((clip.seen,), "image", values["image"][row], text.visual, text.labels, kit.seen)]
     if values["video"].shape[2] == 1:
-        found.append(_verdict(clip.seen, "video", values["video"][row, 0], text.visual, text.labels, kit.seen))
-    return [*found, _verdict(clip.heard, "audio", values["audio"][row, :1], text.audio, text.labels, kit.heard)]
+        found.append(_verdict((clip.seen,), "video", values["video"][row, 0], text.visual, text.labels, kit.seen))
+    found.append(_verdict((clip.heard,), "audio", values["audio"][row, :1], text.audio, text.labels, kit.heard))
+    if text.joint is not None:
+        both = clip.seen, clip.heard
+        found.append(_verdict(both, "joint", values["joint"][row, :1], text.joint, text.labels, kit.labels))
+    return found
 
 
 def _verdict(
-    right: str, array: str, vectors: Table, table: Table, labels: Sequence[str], among: Sequence[str]
+    right: Sequence[str], array: str, vectors: Table, table: Table, labels: Sequence[str], among: Sequence[str]
 ) -> Verdict:
     """What embeddings (n, D), the mean taken over them, say of the labels ``among`` those of a table (C, D)."""
     rows = [labels.index(label) for label in among]
@@ -243,7 +249,7 @@ def _verdict(
     )
 
 
-def _heard(right: str, heard: Table, labels: Sequence[str], among: Sequence[str]) -> Verdict:
+def _heard(right: Sequence[str], heard: Table, labels: Sequence[str], among: Sequence[str]) -> Verdict:
     """What a detector's probabilities (T, C), the mean taken over the segments, say of some of its labels."""
     likely = heard.astype(np.float64).mean(0)
     found = {label: float(likely[labels.index(label)]) for label in among}
@@ -252,7 +258,8 @@ def _heard(right: str, heard: Table, labels: Sequence[str], among: Sequence[str]
 
 def _fingerprint(values: Mapping[str, Table], text: TextSet) -> str:
     digest = xxhash.xxh3_64()
-    for name, table in (*values.items(), ("text/visual", text.visual), ("text/audio", text.audio)):
+    texts = {f"text/{side}": table for side in SIDES if (table := getattr(text, side)) is not None}
+    for name, table in {**values, **texts}.items():
         digest.update(f"{name} {table.shape}".encode())
         digest.update(np.ascontiguousarray(table, dtype="<f4").tobytes())
     return digest.hexdigest()

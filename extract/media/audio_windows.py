@@ -27,6 +27,10 @@ class SoundWindows(Sequence[Tensor]):
         self.rate = rate
         self.seconds = seconds
 
+    def of(self, wave: Tensor) -> "SoundWindows":
+        """The same stretches of a copy of the waveform, on another device."""
+        return SoundWindows(wave, self.stretches, self.rate, self.seconds)
+
     def __len__(self) -> int:
         """Number of windows."""
         return len(self.stretches)

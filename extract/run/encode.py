@@ -1,6 +1,6 @@
 """Clips through the encoders: every distinct frame, view and sound once, in even batches."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.backbones.base import Backbone, SharedViews, VideoBackbone
+from extract.backbones.base import Backbone, JointBackbone, SharedViews, TwoStep, VideoBackbone
+from extract.media.audio_windows import SoundWindows
 from extract.media.clip import ClipMedia
+from extract.run.two_steps import join, listen_to, look_at
 from feature_cache import NO_PICTURE, NO_SOUND
 
 ARRAYS = ("image", "video", "audio", "audio_segments")
@@ -30,6 +32,8 @@ class ClipInputs:
         segment_sounds: (T, ...), what the backbone made of each segment's sound, or (1, ...), what a detector made of
             all of it; None: the clip has none, or it is not wanted.
         sound_rows: int64 (W, V), rows of ``sounds`` that make up each window; None: each has its own row.
+        waves: in place of ``sounds`` for two-step backbones, the windows as stretches of the waveform.
+        segment_waves: in place of ``segment_sounds``, the segments likewise.
     """
 
     media: ClipMedia
@@ -37,11 +41,24 @@ class ClipInputs:
     flips: NDArray[np.bool_] | None = None
     segment_sounds: Tensor | None = None
     sound_rows: NDArray[np.int64] | None = None
+    waves: SoundWindows | None = None
+    segment_waves: SoundWindows | None = None
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is sound of its windows."""
+        return self.sounds is not None or self.waves is not None
 
     def pinned(self) -> "ClipInputs":
         """The same in memory from which a GPU copies while it computes."""
         media = replace(self.media, images=_pinned(self.media.images), videos=_pinned(self.media.videos))
-        return replace(self, media=media, sounds=_pinned(self.sounds), segment_sounds=_pinned(self.segment_sounds))
+        found = replace(self, media=media, sounds=_pinned(self.sounds), segment_sounds=_pinned(self.segment_sounds))
+        given = next((waves for waves in (self.waves, self.segment_waves) if waves is not None), None)
+        if given is None:
+            return found
+        wave = given.wave.pin_memory()  # one for both
+        waves, segments = (None if each is None else each.of(wave) for each in (self.waves, self.segment_waves))
+        return replace(found, waves=waves, segment_waves=segments)
 
 
 def _pinned(values: Tensor | None) -> Tensor | None:
@@ -60,6 +77,7 @@ class ClipEmbeddings:
         audio: (W, Da), a window's sound.
         missing: 0, NO_PICTURE or NO_SOUND.
         audio_segments: (T, Da), a segment's sound.
+        joint: (W, Dj), a window's picture and sound at once; zeros where either is missing.
         visual_probability: (T, C), what a detector sees.
         audio_probability: (T, C), what it hears.
     """
@@ -69,6 +87,7 @@ class ClipEmbeddings:
     audio: NDArray[np.float32]
     missing: int = 0
     audio_segments: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    joint: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     visual_probability: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     audio_probability: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
@@ -90,8 +109,13 @@ def prepare_clip(
         media: the clip, decoded with the backbone's views.
         random: makes the official code's random choices: a flip a window, where sound is cut.
         segment_random: the same for the sound of segments.
-        arrays: what is wanted of :data:`ARRAYS`: all, all but "audio_segments", or that alone.
+        arrays: what is wanted of :data:`ARRAYS`: all, all but "audio_segments", or that alone; and "joint".
     """
+    if isinstance(backbone, TwoStep):
+        waves = media.windows if "image" in arrays else None
+        return ClipInputs(
+            media, None, waves=waves, segment_waves=media.segments if "audio_segments" in arrays else None
+        )
     segment_sounds = sounds = flips = rows = None
     if "audio_segments" in arrays and media.segments is not None:
         segment_sounds = backbone.prepare_audio(media.segments, segment_random)
@@ -126,15 +150,12 @@ def encode_clips(
         none = np.zeros((0, 0), dtype=np.float32)
         return [ClipEmbeddings(none, none, none, 0, each) for each in segments]
     seen = [clip for clip in clips if clip.media.images is not None]
-    frames = _encode(backbone.encode_frames, [clip.media.images for clip in seen], device, batch_size)
-    images = [frame[clip.media.image_index] for frame, clip in zip(frames, seen, strict=True)]
-    if isinstance(backbone, SharedViews):
-        videos = [window[:, None] for window in _encode_views(backbone, seen, device, batch_size)]
-    elif isinstance(backbone, VideoBackbone):
-        videos = [window[:, None] for window in _encode_windows(backbone, seen, device, batch_size)]
+    joined: Iterator[NDArray[np.float32]] = iter(())
+    if isinstance(backbone, TwoStep):
+        images, videos, heard, joined = _encode_in_two_steps(backbone, clips, device, batch_size, arrays)
     else:
-        videos = [frame[clip.media.video_index] for frame, clip in zip(frames, seen, strict=True)]
-    heard = _encode(backbone.encode_audio, [clip.sounds for clip in clips], device, batch_size)
+        images, videos = _encode_pictures(backbone, seen, device, batch_size)
+        heard = _encode(backbone.encode_audio, [clip.sounds for clip in clips], device, batch_size)
     pictures, sounds, found = iter(zip(images, videos, strict=True)), iter(heard), []
     for clip, heard_alone in zip(clips, segments, strict=True):
         w, missing = len(clip.media.video_index), 0
@@ -145,14 +166,54 @@ def encode_clips(
             per_window = 1 if isinstance(backbone, VideoBackbone) else backbone.frames_per_window
             image = np.zeros((len(clip.media.image_index), backbone.visual_dim), dtype=np.float32)
             video = np.zeros((w, per_window, backbone.visual_dim), dtype=np.float32)
-        if clip.sounds is not None:
+        if clip.has_sound:
             audio = next(sounds)
             audio = audio if clip.sound_rows is None else _unit_means(audio, clip.sound_rows)
         else:
             missing |= NO_SOUND
             audio = np.zeros((w, backbone.audio_dim), dtype=np.float32)
-        found.append(ClipEmbeddings(image, video, audio, missing, heard_alone))
+        joint = np.zeros((0, 0), dtype=np.float32)
+        if "joint" in arrays and isinstance(backbone, JointBackbone):
+            joint = np.zeros((w, backbone.joint_dim), dtype=np.float32) if missing else next(joined)
+        found.append(ClipEmbeddings(image, video, audio, missing, heard_alone, joint))
     return found
+
+
+def _encode_pictures(
+    backbone: Backbone, seen: Sequence[ClipInputs], device: torch.device, batch_size: int
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """Images and windows of clips that have a picture."""
+    frames = _encode(backbone.encode_frames, [clip.media.images for clip in seen], device, batch_size)
+    images = [frame[clip.media.image_index] for frame, clip in zip(frames, seen, strict=True)]
+    if isinstance(backbone, SharedViews):
+        return images, [window[:, None] for window in _encode_views(backbone, seen, device, batch_size)]
+    if isinstance(backbone, VideoBackbone):
+        return images, [window[:, None] for window in _encode_windows(backbone, seen, device, batch_size)]
+    return images, [frame[clip.media.video_index] for frame, clip in zip(frames, seen, strict=True)]
+
+
+_Rows = list[NDArray[np.float32]]
+
+
+def _encode_in_two_steps(
+    backbone: TwoStep, clips: Sequence[ClipInputs], device: torch.device, batch_size: int, arrays: Collection[str]
+) -> tuple[_Rows, _Rows, _Rows, Iterator[NDArray[np.float32]]]:
+    """Images and windows of clips with a picture, windows of those with sound, and of those with both at once.
+
+    Whether both at once are wanted changes no value of the others.
+    """
+    keep = "joint" in arrays
+    with_picture = [number for number, clip in enumerate(clips) if clip.media.images is not None]
+    waves = {number: clip.waves for number, clip in enumerate(clips) if clip.waves is not None}
+    media = [clips[number].media for number in with_picture]
+    seen = dict(zip(with_picture, look_at(backbone, media, device, batch_size, keep=keep), strict=True))
+    heard = dict(zip(waves, listen_to(backbone, list(waves.values()), device, batch_size, keep=keep), strict=True))
+    joined: _Rows = []
+    if keep and isinstance(backbone, JointBackbone):
+        both = [(seen[number], heard[number]) for number in range(len(clips)) if number in seen and number in heard]
+        joined = join(backbone, both, batch_size)
+    images, videos = [each.images for each in seen.values()], [each.windows[:, None] for each in seen.values()]
+    return images, videos, [each.windows for each in heard.values()], iter(joined)
 
 
 def _segments(
@@ -161,10 +222,14 @@ def _segments(
     """The sound of each clip's segments, in batches of their own: windows' are then the same with them and without."""
     if "audio_segments" not in arrays:
         return [np.zeros((0, backbone.audio_dim), dtype=np.float32) for _ in clips]
-    heard = iter(_encode(backbone.encode_audio, [clip.segment_sounds for clip in clips], device, batch_size))
+    if isinstance(backbone, TwoStep):
+        waves = [clip.segment_waves for clip in clips if clip.segment_waves is not None]
+        heard = iter([each.windows for each in listen_to(backbone, waves, device, batch_size, keep=False)])
+    else:
+        heard = iter(_encode(backbone.encode_audio, [clip.segment_sounds for clip in clips], device, batch_size))
     return [
         np.zeros((len(clip.media.image_index), backbone.audio_dim), dtype=np.float32)
-        if clip.segment_sounds is None
+        if clip.segment_sounds is None and clip.segment_waves is None
         else next(heard)
         for clip in clips
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
-from extract.backbones.base import Backbone, VideoBackbone
+from extract.backbones.base import Backbone, JointBackbone, VideoBackbone
 from extract.errors import ExtractError
 from extract.provenance import differences
 from extract.run.stamps import renewed
@@ -34,6 +34,7 @@ class CacheKind:
         segment_seconds: length of a segment.
         windows: "all", or "whole" for window 0 alone.
         audio_segments: whether the sound of each segment is in it, too.
+        joint: whether picture and sound of each window at once are in it, too.
         labels: those of a detector, whose probabilities the cache holds; none: it holds embeddings.
         text_name: their set's name.
         prompts: their sentences, by "audio".
@@ -46,9 +47,15 @@ class CacheKind:
     segment_seconds: float = 1.0
     windows: str = "all"
     audio_segments: bool = True
+    joint: bool = False
     labels: tuple[str, ...] = ()
     text_name: str = ""
     prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def joint_dim(self) -> int:
+        """Dj; 0 where there is nothing of it."""
+        return self.backbone.joint_dim if self.joint and isinstance(self.backbone, JointBackbone) else 0
 
 
 def open_or_create(
@@ -114,6 +121,7 @@ def open_or_create(
         segment_seconds=kind.segment_seconds,
         windows=kind.windows,
         audio_per_segment=kind.audio_segments,
+        joint_dim=kind.joint_dim,
         attributes=attributes,
         overwrite=overwrite,
     )
@@ -256,6 +264,41 @@ def has_segments(there: FeatureCache | None, asked: bool | None) -> bool:
     return has
 
 
+def has_joint(there: FeatureCache | None, asked: bool | None) -> bool:
+    """Whether a run's cache has, or is to have, picture and sound of each window at once.
+
+    Args:
+        there: the cache that is gone on with; None: a new one is made.
+        asked: what was asked for; None: nothing.
+
+    Raises:
+        ExtractError: the cache has what was not asked for, or lacks what was.
+    """
+    if there is None:
+        return bool(asked)
+    has = "joint" in there.arrays
+    if asked is not None and asked != has and was_extracted(there):
+        leave = "joint=False" if has else "joint=True"
+        raise ExtractError(
+            f"{there.path} was made {'with' if has else 'without'} joint embeddings of picture and sound: leave out "
+            f"`{leave}`, or use another `output`, or `overwrite=True` to make it anew"
+        )
+    return has
+
+
+def check_joint(encoders: Backbone, wanted: bool) -> None:
+    """Refuse encoders that do not embed picture and sound at once, where that is wanted.
+
+    Raises:
+        ExtractError: they do not.
+    """
+    if wanted and not isinstance(encoders, JointBackbone):
+        raise ExtractError(
+            f"backbone {encoders.name!r} does not embed picture and sound at once: leave out `joint=True`, or use "
+            "`backbone='pe_av'`"
+        )
+
+
 def check_kind(cache: FeatureCache, kind: CacheKind, mend: str | None = None) -> None:
     """Refuse a cache that was made in another way.
 
@@ -274,6 +317,7 @@ def check_kind(cache: FeatureCache, kind: CacheKind, mend: str | None = None) ->
             ("dtype", cache.dtype, kind.dtype),
             ("windows", cache.windows_kept, kind.windows),
             ("audio_segments", "audio_segments" in cache.arrays, kind.audio_segments),
+            ("joint", "joint" in cache.arrays, kind.joint),
         )
         if before != now
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from extract.backbones import load_backbone
-from extract.backbones.base import Backbone, SharedViews
+from extract.backbones.base import Backbone, FrameChooser
 from extract.default_backbone import Choice, choose_backbone
 from extract.device import resolve_device
 from extract.errors import ExtractError
@@ -79,7 +79,13 @@ def find_inputs(source: Path, output: PathLike[str] | str, options: ExtractOptio
 
 
 def kind_of(
-    inputs: RunInputs, plan: ClipPlan, encoders: Backbone, options: ExtractOptions, *, audio_segments: bool
+    inputs: RunInputs,
+    plan: ClipPlan,
+    encoders: Backbone,
+    options: ExtractOptions,
+    *,
+    audio_segments: bool,
+    joint: bool,
 ) -> CacheKind:
     """How the cache is made, and what is recorded of it."""
     device = inputs.devices[0]
@@ -90,7 +96,7 @@ def kind_of(
             SEGMENTS,
             encoders.frames_per_window,
             audio_segments=audio_segments,
-            frame_rule=encoders.frame_rule if isinstance(encoders, SharedViews) else None,
+            frame_rule=encoders.frame_rule if isinstance(encoders, FrameChooser) else None,
         ),
         "clips": options.cut.facts,
         "clips_from": plan.cut_from,
@@ -103,9 +109,8 @@ def kind_of(
         "packages": versions(),
     }
     seconds = options.clip_seconds / SEGMENTS
-    return CacheKind(
-        encoders, options.dtype or DTYPE, options.shard_size, facts, seconds, options.windows, audio_segments
-    )
+    kept = options.windows, audio_segments, joint
+    return CacheKind(encoders, options.dtype or DTYPE, options.shard_size, facts, seconds, *kept)
 
 
 def _stamps(found: Sources, plan: ClipPlan) -> dict[str, Stamp]:

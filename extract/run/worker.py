@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from extract.backbones.base import Backbone, SharedViews, VideoBackbone
+from extract.backbones.base import Backbone, FrameChooser, TwoStep, VideoBackbone
 from extract.backbones.detector import Detector
 from extract.errors import ExtractError, MediaError
 from extract.media.clip import Views, decode_clip
@@ -115,7 +115,7 @@ class Job:
                     views=self._views(),
                     sample_rate=self.encoders.sample_rate,
                     frames_per_window=self.encoders.frames_per_window,
-                    window_frames=self.encoders.window_frames if isinstance(self.encoders, SharedViews) else None,
+                    window_frames=self.encoders.window_frames if isinstance(self.encoders, FrameChooser) else None,
                     segment_seconds=known.clip_seconds / SEGMENTS,
                     sound_path=sound,
                     begin=known.begins.get(clip),
@@ -138,6 +138,8 @@ class Job:
     def _views(self) -> Views:
         encoders = self.encoders
         video = encoders.prepare_video_frames if isinstance(encoders, VideoBackbone) else None
+        if isinstance(encoders, TwoStep):  # windows take what images do
+            video = None
         return Views(self._timed(encoders.prepare_frames), None if video is None else self._timed(video))
 
     def _timed(self, view: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

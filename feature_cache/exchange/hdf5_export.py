@@ -117,10 +117,7 @@ def _write_texts(file: h5py.File, cache: FeatureCache, compression: str) -> None
         group.attrs["one_table"] = found.audio is found.visual
         write_strings(group, "labels", found.labels)
         write_strings(group, "prompts", [json.dumps(dict(found.prompts))])
-        tables = {"visual": found.visual, "audio": found.audio}
-        if found.audio is found.visual:
-            del tables["audio"]
-        for side, table in tables.items():
+        for side, table in found.tables.items():
             if table.size:
                 target = _dataset(group, side, table.shape, table.dtype, len(table), compression, ("label", "dim"))
                 target[:] = table

@@ -32,7 +32,7 @@ from feature_cache.readable import identity_of
 from feature_cache.row_state import RowState
 from feature_cache.shard_rows import ShardRows
 from feature_cache.tables import check_blocks
-from feature_cache.text import check_text
+from feature_cache.text import SIDES, check_text
 
 Progress = Callable[[int, int], None]
 
@@ -165,7 +165,7 @@ def _copy_texts(file: h5py.File, cache: FeatureCache) -> None:
         where = f"{TEXT_GROUP}/{name}"
         labels = _texts(file, f"{where}/labels")
         sides: dict[str, NDArray[Any]] = {}
-        for side, width in zip(("visual", "audio"), dims, strict=True):
+        for side, width in zip(SIDES, dims, strict=True):
             dataset = find_dataset(file, f"{where}/{side}")
             if dataset is not None:
                 if dataset.shape != (len(labels), width):
@@ -174,10 +174,10 @@ def _copy_texts(file: h5py.File, cache: FeatureCache) -> None:
                         f"expected {(len(labels), width)}"
                     )
                 sides[side] = Hdf5Table(file.filename, f"{where}/{side}", dataset).rows(0, len(labels))
-        visual = sides.get("visual", np.zeros((len(labels), 0), dtype=np.float32))
+        sides.setdefault("visual", np.zeros((len(labels), 0), dtype=np.float32))
         try:
             prompts = json.loads(_texts(file, f"{where}/prompts")[0])
-            cache.put_text(check_text(name, labels, visual, sides.get("audio"), prompts, dims))
+            cache.put_text(check_text(name, labels, sides, prompts, dims))
         except (ValueError, IndexError, TypeError, AttributeError, RecursionError, CacheError) as error:
             if isinstance(error, CacheError) and file.filename in str(error):
                 raise

@@ -21,6 +21,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "video": ("video",),
     "audio": ("audio",),
     "audio_segments": ("audio_segments",),
+    "joint": ("joint",),
     "visual_probability": ("visual_probability", "visual_probabilities"),
     "audio_probability": ("audio_probability", "audio_probabilities"),
     "missing": ("missing",),
@@ -28,6 +29,7 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "labels": ("labels",),
     "text_visual": ("text_visual",),
     "text_audio": ("text_audio",),
+    "text_joint": ("text_joint",),
 }
 """Names under which arrays are found without being named."""
 _AVE_COLUMNS = ["Category", "VideoID", "Quality", "StartTime", "EndTime"]
@@ -125,19 +127,17 @@ def given_missing(sources: Sources, missing: str | None, n: int) -> NDArray[np.u
 def text_tables(
     sources: Sources,
     labels: tuple[str, ...] | None,
-    visual: str | None,
-    audio: str | None,
+    named: Mapping[str, str | None],
     fitted: Fitted,
     *,
     needed: bool,
 ) -> dict[str, NDArray[Any]]:
-    """The labels' text embeddings, (C, Dv) and (C, Da), by side; empty where there are neither.
+    """The labels' text embeddings, (C, Dv), (C, Da) and (C, Dj), by side; empty where there are none.
 
     Args:
         sources: where to look.
         labels: C labels.
-        visual: what the argument of that name says.
-        audio: likewise.
+        named: what the arguments say, by "visual", "audio" and "joint".
         fitted: the clips' embeddings.
         needed: whether the labels were asked for, and so must have text embeddings.
 
@@ -147,9 +147,10 @@ def text_tables(
     widths = {
         "visual": fitted.shapes["image"][-1],
         "audio": fitted.shapes.get("audio", fitted.shapes.get("audio_segments", (0,)))[-1],
+        "joint": fitted.shapes.get("joint", (0,))[-1],
     }
     found = {}
-    for side, value in (("visual", visual), ("audio", audio)):
+    for side, value in named.items():
         argument = f"`text_{side}`"
         table = sources.table(argument, value, USUAL_NAMES[f"text_{side}"])
         if table is None:
@@ -159,6 +160,8 @@ def text_tables(
         if labels is None:
             raise CacheError(f'{table.source}: text embeddings need the labels\' names: `labels="FILE"`, one a line')
         check_numbers(table)
+        if not widths[side]:
+            raise CacheError(f"{table.source}: {argument} goes with joint embeddings: name them with `joint`")
         expected = (len(labels), widths[side])
         if table.shape != expected:
             raise CacheError(f"{table.source} is {table.shape}, expected {expected} for {len(labels)} labels")
@@ -173,5 +176,10 @@ def text_tables(
     if "visual" in found and "audio" not in found and widths["visual"] != widths["audio"]:
         raise CacheError(
             f"text embeddings of the sound are needed, too: `text_audio` ({len(labels or ())}, {widths['audio']})"
+        )
+    if "visual" in found and widths["joint"] and "joint" not in found:
+        raise CacheError(
+            "text embeddings to compare joint embeddings with are needed, too: `text_joint` "
+            f"({len(labels or ())}, {widths['joint']})"
         )
     return found

@@ -33,10 +33,11 @@ from feature_cache.layout import DONE, MISSING_BIT
 from feature_cache.place import whole_cache
 from feature_cache.pooling import pooled
 from feature_cache.tables import Table
+from feature_cache.text import SIDES, check_text
 
 Progress = Callable[[int, int], None]
 
-_EMBEDDINGS = ("image", "video", "audio", "audio_segments")
+_EMBEDDINGS = ("image", "video", "audio", "audio_segments", "joint")
 _PROBABILITIES = ("visual_probability", "audio_probability")
 _ARGUMENTS = {"visual_probability": "visual_probabilities", "audio_probability": "audio_probabilities"}
 
@@ -49,6 +50,7 @@ def import_features(
     video: str | None = None,
     audio: str | None = None,
     audio_segments: str | None = None,
+    joint: str | None = None,
     visual_probabilities: str | None = None,
     audio_probabilities: str | None = None,
     missing: str | None = None,
@@ -56,6 +58,7 @@ def import_features(
     labels: str | None = None,
     text_visual: str | None = None,
     text_audio: str | None = None,
+    text_joint: str | None = None,
     text_name: str | None = None,
     backbone: str | None = None,
     segment_seconds: float = 1.0,
@@ -82,6 +85,7 @@ def import_features(
         video: (N, W, F, Dv) or (N, W, Dv), W all windows or 1; without it only scoring without windows is possible.
         audio: (N, W, Da), (N, T, Da) or (N, Da).
         audio_segments: (N, T, Da), where ``audio`` is given, too.
+        joint: (N, W, Dj) or (N, Dj), of picture and sound at once.
         visual_probabilities: (N, T, C) in [0, 1], what a detector sees, in place of embeddings but the images'.
         audio_probabilities: (N, T, C) in [0, 1], what a detector hears.
         missing: (N,) of 0, 1 (no picture), 2 (no sound).
@@ -89,6 +93,7 @@ def import_features(
         labels: C texts, or a text file with one label a line.
         text_visual: (C, Dv), the labels' text embeddings for the visual side.
         text_audio: (C, Da), the same for the sound; not needed where the visual ones serve both.
+        text_joint: (C, Dj), the same for joint embeddings.
         text_name: the label set's name in the cache.
         backbone: what made the features; a known name brings its published settings.
         segment_seconds: length of a segment in seconds.
@@ -115,9 +120,10 @@ def import_features(
         print(cache.describe())
     """
     wanted = {
-        "image": image, "video": video, "audio": audio, "audio_segments": audio_segments,
+        "image": image, "video": video, "audio": audio, "audio_segments": audio_segments, "joint": joint,
         "visual_probability": visual_probabilities, "audio_probability": audio_probabilities,
         "missing": missing, "clips": clips, "labels": labels, "text_visual": text_visual, "text_audio": text_audio,
+        "text_joint": text_joint,
     }  # fmt: skip
     with Sources(files) as sources:
         exported = sources.only_hdf5()
@@ -148,7 +154,8 @@ def import_features(
             fitted = fit_probabilities(tables, found.clip_ids, len(label_set), shard_size)
         else:
             fitted = fit_embeddings(tables, found.clip_ids, shard_size)
-            texts = text_tables(sources, label_set, text_visual, text_audio, fitted, needed=labels is not None)
+            named = {side: wanted[f"text_{side}"] for side in SIDES}
+            texts = text_tables(sources, label_set, named, fitted, needed=labels is not None)
         absent = missing_bits(fitted, found.missing, found.clip_ids)
         facts: dict[str, Any] = {
             "clip_ids": found.clip_ids,
@@ -166,7 +173,7 @@ def import_features(
                 given = {"backbone": backbone or "imported", "dtype": dtype or "float16", **facts}
                 cache = _begin_embeddings(target, fitted, given)
                 if label_set is not None and texts:
-                    cache.add_text(name, labels=label_set, visual=texts["visual"], audio=texts.get("audio"))
+                    cache.put_text(check_text(name, label_set, texts, {}, cache.header.text_dims))
                 _write_embeddings(cache, fitted, absent, progress)
         return FeatureCache.open(path)
 
@@ -241,7 +248,7 @@ def _file_name(source: str) -> str:
 def _check_kind(arrays: Mapping[str, object], sources: Sources) -> None:
     offers = f"; {sources.offers()}" if sources.archives else ""
     probabilities = [name for name in _PROBABILITIES if name in arrays]
-    extra = [name for name in ("video", "audio", "audio_segments") if name in arrays]
+    extra = [name for name in _EMBEDDINGS[1:] if name in arrays]
     if probabilities and extra:
         both = f"{_argument(probabilities[0])} and {_argument(extra[0])}"
         raise CacheError(f"{both}: a cache holds probabilities or embeddings, not both")
@@ -249,7 +256,7 @@ def _check_kind(arrays: Mapping[str, object], sources: Sources) -> None:
         return
     if "image" not in arrays:
         raise CacheError(f"no image embeddings (N, T, Dv): name them with `image`{offers}")
-    if not extra or extra == ["video"]:
+    if not {"audio", "audio_segments"} & set(extra):
         raise CacheError(f"no audio embeddings (N, W, Da), (N, T, Da) or (N, Da): name them with `audio`{offers}")
 
 

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, Features, TextSet
 from score.bitmasks import unpacked
-from score.choices import STREAMS
+from score.choices import JOINT, STREAMS
 from score.config import ScoreConfig
 from score.explaining.why import Explainer, StreamWhy, in_order, late_fusion, nothing, standing_in
 from score.explaining.words import (
     ONE_SOUND,
     above,
+    at_once,
     figure,
     figures,
     lacks,
@@ -34,6 +35,7 @@ from score.reference.scoring import (
     own_probability,
     refine,
     select_labels,
+    standing_clip,
     standing_stream,
     whole_probability,
 )
@@ -70,7 +72,9 @@ class AV2AExplainer(Explainer):
         if standing is None:
             return nothing(clock, lacks(clip.missing, stream) or "")
         steps = [] if standing == stream else [stands_in(clip.missing)]
-        steps += [mixed(self.config.alpha)] if standing == "audiovisual" else []
+        if standing == "audiovisual":
+            steps.append(at_once() if self.config.audiovisual == JOINT else mixed(self.config.alpha))
+        clip, standing = standing_clip(clip, standing, self.config)
         steps += [ONE_SOUND] if standing == "audio" and clip.sound is None else []
         kept = select_labels(clip, standing, self.config)
         steps.append(self._selection(clip, standing, label, label in kept))

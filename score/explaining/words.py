@@ -104,6 +104,11 @@ def mixed(alpha: float) -> str:
     return f"early fusion: {figure(1 - alpha)} of what is seen, {figure(alpha)} of what is heard"
 
 
+def at_once() -> str:
+    """Joint embeddings."""
+    return "joint embeddings: one of picture and sound at once for each window; a segment's from those that hold it"
+
+
 def above(clock: Clock, what: str, values: Sequence[float], limits: Sequence[float], path: Sequence[bool]) -> str:
     """Which segments exceed their limit; the nearest one where none does.
 

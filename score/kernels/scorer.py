@@ -5,16 +5,27 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from feature_cache import Features, TextSet
+from feature_cache import NO_PICTURE, NO_SOUND, Features, TextSet
 from score.checks import check_features, check_segments, check_text, check_windows
-from score.choices import DECISIONS, FUSIONS, KERNEL_STREAMS, LATE, METHODS, STREAMS
+from score.choices import (
+    AUDIO,
+    AUDIOVISUAL,
+    DECISIONS,
+    FUSIONS,
+    JOINT,
+    KERNEL_STREAMS,
+    LATE,
+    METHODS,
+    STREAMS,
+    VISUAL,
+)
 from score.common_parameters import CLIP
 from score.config import ScoreConfig
 from score.kernels.from_embeddings import EmbeddingsWorkspace, embeddings_workspace, score_embeddings
 from score.kernels.from_logits import ClipEvents, Setting, clip_workspace, empty_events, gather, score_clips
 from score.kernels.label_shift import decay_table
 from score.kernels.similarity import pad_text, stored_bits
-from score.logits import alphabetical, make_logits, missing_bits
+from score.logits import Logits, alphabetical, joint_logits, make_logits, missing_bits
 from score.rules.base import Part
 
 _ORDER = np.array([KERNEL_STREAMS.index(name) for name in STREAMS])
@@ -33,6 +44,7 @@ class Scorer:
         check_text(text)
         self._text, self._segments = text, segments
         self._pooled, self._sound = config.pooled_windows, config.sound
+        self._joint = config.audiovisual == JOINT
         self._setting = kernel_setting(config, segments)
         self._label_order = alphabetical(text.labels)
         self._visual, self._audio = pad_text(text.visual), pad_text(text.audio)
@@ -48,7 +60,8 @@ class Scorer:
         if not self._pooled:
             check_windows(self._segments, features.video.shape[1], features.audio.shape[1])
         if features.visual_probability is not None or self._sound != CLIP or not features.video.size:
-            return self._score_segments(features)
+            # more than windows is known, or less: from logits on, as a search does
+            return self._part(features, self._score_logits(make_logits(features, self._text, self._sound)))
         workspace, events = self._workspace(features)
         score_embeddings(
             stored_bits(features.image),
@@ -66,9 +79,8 @@ class Scorer:
         self._workspaces.put((workspace, events))
         return part
 
-    def _score_segments(self, features: Features) -> Part:
-        """Events of clips of which more than windows is known, or less: from logits on, as a search does."""
-        batch = make_logits(features, self._text, self._sound)
+    def _score_logits(self, batch: Logits) -> ClipEvents:
+        """Events of clips from their logits."""
         clips, segments, labels = batch.image.shape
         events = empty_events(clips, labels, segments)
         score_clips(
@@ -84,10 +96,21 @@ class Scorer:
             clip_workspace(labels, segments, batch.sound.shape[1]),
             events,
         )
-        return self._part(features, events)
+        return events
 
-    @staticmethod
-    def _part(features: Features, events: ClipEvents) -> Part:
+    def _read_joint(self, features: Features, events: ClipEvents) -> None:
+        """Audiovisual events from joint embeddings (4.3); in clips without picture or sound those of what is there."""
+        clips, missing = len(features), missing_bits(features)
+        joint = self._score_logits(joint_logits(features, self._text))
+        for target, source in zip(events, joint, strict=True):
+            target[:clips, AUDIOVISUAL] = source[:clips, VISUAL]
+            for bit, left in ((NO_PICTURE, AUDIO), (NO_SOUND, VISUAL)):
+                rows = np.flatnonzero(missing == bit)
+                target[rows, AUDIOVISUAL] = target[rows, left]
+
+    def _part(self, features: Features, events: ClipEvents) -> Part:
+        if self._joint:
+            self._read_joint(features, events)
         clips = len(features)
         total = int(events.counts[:clips].sum())
         table, scores = np.empty((total, 5), np.int64), np.empty(total)
@@ -118,7 +141,7 @@ def kernel_setting(config: ScoreConfig, segments: int) -> Setting:
         threshold_stage2=config.threshold_stage2,
         decay=decay_table(config.gamma, segments, config.label_shift_iters),
         method=METHODS.index(config.method),
-        late=config.fusion == FUSIONS[LATE],
+        late=config.fusion == FUSIONS[LATE] or config.audiovisual == JOINT,  # which is parsed apart: no mixture
         label_selection=config.label_selection,
         refinement=config.refinement,
         decision=DECISIONS.index(config.decision),

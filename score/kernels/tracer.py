@@ -3,19 +3,21 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from feature_cache import Features, TextSet
+from feature_cache import NO_PICTURE, NO_SOUND, Features, TextSet
 from score.checks import check_features, check_segments, check_text
-from score.choices import KERNEL_STREAMS, STREAMS
+from score.choices import JOINT, KERNEL_STREAMS, STREAMS
 from score.common_parameters import WINDOWS
 from score.config import ScoreConfig
 from score.kernels.from_logits import clip_workspace
 from score.kernels.scorer import kernel_setting
 from score.kernels.traces import trace_clips
-from score.logits import make_logits
+from score.logits import Logits, joint_logits, make_logits, missing_bits
 from score.rules.base import Traced
 
 _PLACES = np.array([STREAMS.index(name) for name in KERNEL_STREAMS])
+_BOTH, _SEEN, _HEARD = (STREAMS.index(name) for name in ("audiovisual", "visual", "audio"))
 
 
 class Tracer:
@@ -30,6 +32,7 @@ class Tracer:
         check_segments(segments)
         check_text(text)
         self._text, self._segments, self._sound = text, segments, config.sound
+        self._joint = config.audiovisual == JOINT
         self._setting = kernel_setting(config, segments)
 
     def trace(self, features: Features) -> Traced:
@@ -44,7 +47,24 @@ class Tracer:
         clips, segments, labels = batch.image.shape
         shape = (clips, len(STREAMS), segments, labels)
         probability, threshold = np.full(shape, np.nan), np.full(shape, np.nan)
-        positive = np.zeros((clips, len(STREAMS), labels), np.uint64)
+        found = Traced(features.rows, probability, threshold, np.zeros((clips, len(STREAMS), labels), np.uint64))
+        self._trace(batch, _PLACES, found)
+        if self._joint:
+            self._read_joint(features, found)
+        return found
+
+    def _read_joint(self, features: Features, found: Traced) -> None:
+        """The audiovisual stream from joint embeddings; in clips without picture or sound that of what is there."""
+        self._trace(joint_logits(features, self._text, windows=False), np.full(len(STREAMS), _BOTH), found)
+        missing = missing_bits(features)
+        for table in found[1:]:
+            for bit, left in ((NO_PICTURE, _HEARD), (NO_SOUND, _SEEN)):
+                rows = np.flatnonzero(missing == bit)
+                table[rows, _BOTH] = table[rows, left]
+
+    def _trace(self, batch: Logits, places: NDArray[np.int64], found: Traced) -> None:
+        """Write what is compared where ``places`` says, of streams that are parsed."""
+        _, segments, labels = batch.image.shape
         trace_clips(
             batch.image,
             batch.video,
@@ -54,11 +74,10 @@ class Tracer:
             batch.cosine,
             batch.missing,
             self._setting,
-            _PLACES,
+            places,
             clip_workspace(labels, segments, batch.sound.shape[1]),
             np.zeros((segments, labels)),
-            probability,
-            threshold,
-            positive,
+            found.probability,
+            found.threshold,
+            found.positive,
         )
-        return Traced(features.rows, probability, threshold, positive)

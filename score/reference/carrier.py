@@ -27,7 +27,7 @@ class PlainCarrier:
         Raises:
             ScoreError: shapes or dtypes do not fit each other or the label set.
         """
-        batch = make_logits(features, self._text, self._config.sound)
+        batch = make_logits(features, self._text, self._config.sound, self._config.audiovisual)
         table: list[tuple[int, ...]] = []
         scores: list[float] = []
         for i in range(len(features)):

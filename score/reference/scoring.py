@@ -5,7 +5,7 @@ Sums run in a fixed order and exp is the C library's, as in the kernels, so that
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -36,6 +36,8 @@ class ClipLogits:
         missing: 0, NO_PICTURE or NO_SOUND; the logits of what is missing say nothing.
         sound: float64 (T, C), of each segment's own sound; None where there is only the clip's.
         given: whether ``image`` and ``sound`` are a detector's probabilities and no logits.
+        joint: float64 (W, C), of joint embeddings of the windows; None where the audiovisual stream is mixed.
+        joint_segments: float64 (T, C), of what follows from them of each segment.
     """
 
     image: Floats
@@ -45,14 +47,17 @@ class ClipLogits:
     missing: int = 0
     sound: Floats | None = None
     given: bool = False
+    joint: Floats | None = None
+    joint_segments: Floats | None = None
 
     @classmethod
     def of(cls, batch: "Logits", i: int) -> Self:
         """Those of one clip of a batch."""
-        own = batch.given or batch.sound.shape[1] > 1
+        own, joint = batch.given or batch.sound.shape[1] > 1, batch.joint.shape[1] > 0
         return cls(
             image=batch.image[i], video=batch.video[i], audio=batch.audio[i], cosine=batch.cosine[i],
             missing=int(batch.missing[i]), sound=batch.sound[i] if own else None, given=batch.given,
+            joint=batch.joint[i] if joint else None, joint_segments=batch.joint_segments[i] if joint else None,
         )  # fmt: skip
 
 
@@ -94,6 +99,15 @@ def standing_stream(missing: int, stream: str) -> str | None:
         return stream
     left = "audio" if missing == NO_PICTURE else "visual"
     return left if stream in (left, "audiovisual") else None
+
+
+def standing_clip(clip: ClipLogits, standing: str, config: ScoreConfig) -> tuple[ClipLogits, str]:
+    """4.3: what is parsed as a stream; the audiovisual one of joint embeddings is the visual one of them."""
+    if standing != "audiovisual" or config.audiovisual != "joint":
+        return clip, standing
+    assert clip.joint is not None
+    assert clip.joint_segments is not None
+    return replace(clip, image=clip.joint_segments, video=clip.joint[:, None]), "visual"
 
 
 def probability(logits: Floats) -> Floats:
@@ -296,7 +310,7 @@ def parse_stream(
     standing = standing_stream(clip.missing, stream)
     if standing is None:
         return []
-    stream = standing
+    clip, stream = standing_clip(clip, standing, config)
     kept = select_labels(clip, stream, config)
     if len(kept) < (1 if clip.given else 2):
         return []

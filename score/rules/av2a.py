@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from feature_cache import FeatureCache, TextSet
-from score.choices import LABELS
+from score.choices import FUSIONS, JOINT, LABELS, LATE
 from score.common_parameters import CLIP, SEGMENTS, check_sound
 from score.config import ScoreConfig
 from score.errors import ScoreError
@@ -24,8 +24,10 @@ def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
     Without the windows' embeddings an event's score can only be pooled, even where nothing is refined by it.
 
     Raises:
-        ScoreError: refinement without windows, label shift by `cosine` without images, or sound that is not there.
+        ScoreError: refinement without windows, label shift by `cosine` without images, or sound or joint embeddings
+            that are not there.
     """
+    _check_audiovisual(cache, config)
     if config.sound == CLIP and "audio" not in cache.arrays and cache.kind != "probabilities":
         config = config.replace(sound=SEGMENTS)
     check_sound(cache, config.sound)
@@ -46,6 +48,32 @@ def fitting(cache: FeatureCache, config: ScoreConfig) -> ScoreConfig:
             "`extract_videos(..., windows='all')`, or use `pooled_windows=True` (approximate) or `refinement=False`"
         )
     return config.replace(pooled_windows=True)
+
+
+def _check_audiovisual(cache: FeatureCache, config: ScoreConfig) -> None:
+    """Refuse joint embeddings that a cache does not hold, and those that would be of no effect.
+
+    Raises:
+        ScoreError: so.
+    """
+    if config.audiovisual != JOINT:
+        return
+    if config.fusion == FUSIONS[LATE]:
+        raise ScoreError(
+            "`audiovisual='joint'` and `fusion='late'` do not go together, as late fusion takes the events of picture "
+            "and of sound: use `fusion='early'`, or `audiovisual='mixed'`"
+        )
+    if cache.joint_windows == "all":
+        return
+    if not cache.joint_dim:
+        raise ScoreError(
+            f"{cache.path} holds no joint embeddings of picture and sound: `extract_videos(..., joint=True)` makes a "
+            "cache with them, or use `audiovisual='mixed'`"
+        )
+    raise ScoreError(
+        f"{cache.path} does not hold joint embeddings of every window, from which those of segments are made: "
+        "`extract_videos(..., windows='all')`, or use `audiovisual='mixed'`"
+    )
 
 
 def usual_sound(cache: FeatureCache) -> str:
@@ -104,7 +132,7 @@ def _explainer(config: ScoreConfig, text: TextSet, cache: FeatureCache, inputs: 
 def _inputs(config: ScoreConfig, text: TextSet, _: FeatureCache) -> Makes:
     from score.logits import make_logits
 
-    return partial(make_logits, text=text, sound=config.sound)
+    return partial(make_logits, text=text, sound=config.sound, audiovisual=config.audiovisual)
 
 
 def _sweep(
@@ -124,6 +152,8 @@ def _workspace_bytes(labels: int, segments: int, sounds: int) -> int:
 def _check(cache: FeatureCache, space: "Space") -> None:
     for method in space.method:
         fitting(cache, space.start.replace(method=method))
+    for fusion in space.fusion:
+        fitting(cache, space.start.replace(fusion=fusion))
 
 
 def _kernel(cache: FeatureCache, reading: int | None) -> str:
@@ -154,7 +184,7 @@ AV2A = Rule(
     check=_check,
     scorer=_scorer,
     inputs=_inputs,
-    inputs_by=("sound",),
+    inputs_by=("sound", "audiovisual"),
     sweep=_sweep,
     kernel=_kernel,
     reference="score.reference.scoring",

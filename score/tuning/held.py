@@ -49,7 +49,8 @@ class HeldSplit(ABC):
         self._cache = cache
         self._text = cache.text(text)
         self.labels = self._text.labels
-        self.text_bytes = self._text.visual.tobytes() + self._text.audio.tobytes()
+        tables = (self._text.visual, self._text.audio, self._text.joint)
+        self.text_bytes = b"".join(table.tobytes() for table in tables if table is not None)
 
     @property
     def metric_names(self) -> tuple[str, ...]:

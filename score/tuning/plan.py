@@ -30,13 +30,14 @@ class Plan:
     audiovisual_leaf: NDArray[np.int64]
 
 
-def make_plan(settings: NDArray[Any], passes: int, segments: int) -> Plan:
+def make_plan(settings: NDArray[Any], passes: int, segments: int, *, mixes: bool = True) -> Plan:
     """Plan a batch of settings.
 
     Args:
         settings: structured (S,) of the space's dtype.
         passes: of label shift over the segments.
         segments: T.
+        mixes: whether alpha has a say in the audiovisual stream.
     """
     gammas, decay = np.unique(settings["gamma"], return_inverse=True)
     decays = np.stack([decay_table(float(gamma), segments, passes) for gamma in gammas])
@@ -46,7 +47,8 @@ def make_plan(settings: NDArray[Any], passes: int, segments: int) -> Plan:
     late = settings["fusion"] == "late"
     unimodal, unimodal_leaf = _passes(settings, method, decay, np.zeros(len(settings)), late)
     early = np.flatnonzero(~late)
-    audiovisual, leaf = _passes(settings[early], method[early], decay[early], settings["alpha"][early], late[early])
+    alpha = settings["alpha"][early] if mixes else np.zeros(len(early))
+    audiovisual, leaf = _passes(settings[early], method[early], decay[early], alpha, late[early])
     audiovisual_leaf = np.full(len(settings), -1, dtype=np.int64)
     audiovisual_leaf[early] = leaf
     return Plan(
@@ -56,6 +58,12 @@ def make_plan(settings: NDArray[Any], passes: int, segments: int) -> Plan:
         unimodal_leaf=unimodal_leaf,
         audiovisual_leaf=audiovisual_leaf,
     )
+
+
+def no_passes(settings: NDArray[Any]) -> Passes:
+    """Passes of none of a batch's settings."""
+    none = np.zeros(0, np.int64)
+    return _passes(settings[:0], none, none, np.zeros(0), np.zeros(0, dtype=bool))[0]
 
 
 def _passes(

@@ -54,7 +54,10 @@ class SearchStore:
         if found == {} and names_in(self._store, ""):
             raise ScoreError(f"{self.path} is a Zarr store, but holds no search: choose another output")
         if found and UNFINISHED not in found and not overwrite:
-            different = [key for key in identity if found.get("identity", {}).get(key) != identity[key]]
+            there = {**found.get("identity", {})}
+            if _same_space(there.get("space"), self.space):  # as another av2a says it, perhaps
+                there["space"] = identity["space"]
+            different = [key for key in identity if there.get(key) != identity[key]]
             if different or found.get("version") != VERSION:
                 raise ScoreError(
                     f"{self.path} holds another search (its {', '.join(different) or 'version'} differs): choose "
@@ -199,6 +202,13 @@ def _tables(attributes: dict[str, Any]) -> list[Any]:
 
 def _digest(values: NDArray[np.float64]) -> str:
     return hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).hexdigest()
+
+
+def _same_space(stored: Any, space: Space) -> bool:
+    try:
+        return isinstance(stored, dict) and Space.from_dict(stored) == space
+    except (ScoreError, TypeError):
+        return False
 
 
 def _encode(settings: NDArray[Any], space: Space) -> NDArray[np.float64]:

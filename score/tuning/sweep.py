@@ -1,6 +1,7 @@
 """Sweep: a batch of AV²A's settings over clips; what stands between a search and ``score.kernels.sweep``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from score.checks import check_windows
-from score.choices import DECISIONS, LABELS, ONE_LABEL
+from score.choices import DECISIONS, JOINT, LABELS, ONE_LABEL
 from score.config import ScoreConfig
 from score.errors import ScoreError
 from score.kernels.sweep import sweep_clips
@@ -18,18 +19,24 @@ from score.kernels.sweep_passes import (
     ONE_LABEL_FIGURES,
     UNIMODAL_FIGURES,
     Fixed,
+    Passes,
     SweepWorkspace,
     sweep_workspace,
 )
+from score.logits import Logits
 from score.reading import Reading
 from score.rules.base import Split
-from score.tuning.plan import make_plan
+from score.tuning.plan import make_plan, no_passes
 
 _NAME = "av2a"
 
 
 class Sweep:
-    """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`)."""
+    """A batch of S settings, ready for clips from any number of threads (:class:`score.rules.base.SweepsSettings`).
+
+    Attributes:
+        plan: what is done for it.
+    """
 
     def __init__(self, settings: NDArray[Any], config: ScoreConfig, reading: Reading, segments: int) -> None:
         """Plan it.
@@ -41,7 +48,16 @@ class Sweep:
             segments: T.
         """
         self._reading, self._config, self._segments = reading, config, segments
-        self._plan = make_plan(settings, config.label_shift_iters, segments)
+        self._joint = config.audiovisual == JOINT
+        self.plan = make_plan(settings, config.label_shift_iters, segments, mixes=not self._joint)
+        self._nothing = no_passes(settings)
+        self._fixed = Fixed(
+            label_selection=config.label_selection,
+            refinement=config.refinement,
+            decision=DECISIONS.index(config.decision),
+            passes=config.label_shift_iters,
+            pooled=config.pooled_windows,
+        )
 
     def sums(self, parts: Iterable[Split]) -> NDArray[np.float64]:
         """As :meth:`score.rules.base.SweepsSettings.sums`.
@@ -49,7 +65,7 @@ class Sweep:
         Raises:
             ScoreError: clips of another number of segments, or without windows that refinement needs.
         """
-        plan, reading = self._plan, self._reading
+        plan, reading = self.plan, self._reading
         alone, both = len(plan.unimodal.threshold_stage2), len(plan.audiovisual.threshold_stage2)
         if reading.code == LABELS:
             unimodal, audiovisual = np.zeros((alone, UNIMODAL_FIGURES)), np.zeros((both, AUDIOVISUAL_FIGURES))
@@ -60,15 +76,15 @@ class Sweep:
             self._add(part, unimodal, audiovisual)
         early = plan.audiovisual_leaf >= 0
         single = unimodal[plan.unimodal_leaf]
-        joint = single if reading.code != LABELS else single[:, 6:].copy()
-        joint[early] = audiovisual[plan.audiovisual_leaf[early]]
+        fused = single if reading.code != LABELS else single[:, 6:].copy()
+        fused[early] = audiovisual[plan.audiovisual_leaf[early]]
         if reading.code != LABELS:
-            return joint[..., : reading.columns // reading.groups].reshape(len(joint), -1)
-        return np.column_stack([*single.T[:2], joint[:, 0], *single.T[2:5], joint[:, 1], single[:, 5]])
+            return fused[..., : reading.columns // reading.groups].reshape(len(fused), -1)
+        return np.column_stack([*single.T[:2], fused[:, 0], *single.T[2:5], fused[:, 1], single[:, 5]])
 
     def _add(self, part: Split, unimodal: NDArray[np.float64], audiovisual: NDArray[np.float64]) -> None:
         """Add the figures of each leaf of the plan: float64 (L, ...) and (L', ...)."""
-        logits, plan, config = part.logits, self._plan, self._config
+        logits, plan, config = part.logits, self.plan, self._config
         if part.segments != self._segments:
             raise ScoreError(f"clips of {part.segments} segments, expected {self._segments} as the cache has")
         if part.group.max(initial=0) >= self._reading.groups:
@@ -77,17 +93,32 @@ class Sweep:
             raise ScoreError("no labels of segments to compare with")
         if not config.pooled_windows:
             check_windows(part.segments, logits.video.shape[1], logits.audio.shape[1])
-        fixed = Fixed(
-            label_selection=config.label_selection,
-            refinement=config.refinement,
-            decision=DECISIONS.index(config.decision),
-            passes=config.label_shift_iters,
-            pooled=config.pooled_windows,
-        )
+        if not self._joint:
+            self._sweep(part, logits, plan.unimodal, plan.audiovisual, unimodal, audiovisual)
+            return
+        if not logits.joint.shape[1]:
+            raise ScoreError("there are no logits of joint embeddings: use `audiovisual='mixed'`")
+        if self._reading.code == LABELS:
+            self._sweep(part, logits, plan.unimodal, self._nothing, unimodal, audiovisual)
+        for start, end, whole in _runs(logits.missing == 0):  # clip after clip, as sums are in their order
+            some = part.part(start, end)
+            rows = some.logits.joint_alone if whole else some.logits
+            self._sweep(some, rows, self._nothing, plan.audiovisual, unimodal, audiovisual)
+
+    def _sweep(
+        self,
+        part: Split,
+        logits: Logits,
+        alone: Passes,
+        both: Passes,
+        unimodal: NDArray[np.float64],
+        audiovisual: NDArray[np.float64],
+    ) -> None:
+        """Add the figures of passes over picture and sound alone, and over both."""
         clips = (
             logits.image, logits.video, logits.audio, logits.sound, logits.given, logits.cosine, logits.missing,
         )  # fmt: skip
-        passes = (plan.unimodal, plan.audiovisual, plan.decays, fixed, part.label_order)
+        passes = (alone, both, self.plan.decays, self._fixed, part.label_order)
         workspaces = part.kept.setdefault(_NAME, SimpleQueue())
         workspace = _workspace(workspaces, part)
         try:
@@ -98,6 +129,14 @@ class Sweep:
                 sweep_one_label(*clips, *truth, *passes, workspace, unimodal, audiovisual)
         finally:
             workspaces.put(workspace)
+
+
+def _runs(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int, bool]]:
+    """Runs of equal flags: start, end, flag."""
+    edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), len(flags)]
+    for start, end in pairwise(edges):
+        if end > start:
+            yield start, end, bool(flags[start])
 
 
 def _workspace(workspaces: "SimpleQueue[SweepWorkspace]", split: Split) -> SweepWorkspace:

@@ -173,11 +173,7 @@ class OpenedCache:
             CacheError: one cannot be read.
         """
         both = [(self.text(name), now.text(name)) for name in now.text_names if name in self.text_names]
-        return {
-            a.name
-            for a, b in both
-            if a.labels == b.labels and np.array_equal(a.visual, b.visual) and np.array_equal(a.audio, b.audio)
-        }
+        return {a.name for a, b in both if a.labels == b.labels and a.same_tables(b)}
 
 
 def _stamp_of(path: str) -> list[tuple[str, int, int, int]] | None:

@@ -18,6 +18,7 @@ from tests.command import av2a, refusal
 from tests.imagebind_models import golden_imagebind
 from tests.language_bind_models import make_language_bind
 from tests.models import make_checkpoint
+from tests.pe_av_models import make_pe_av
 from tests.terminal import on_a_terminal
 
 
@@ -75,7 +76,7 @@ def test_on_a_terminal(random_weights: Path, tmp_path: Path, columns: int) -> No
 def test_photographs_through_a_video_encoder(tmp_path: Path) -> None:
     found = check_backbone("language_bind", make_language_bind(tmp_path / "weights"), device="cpu")
     assert [each.array for each in found.verdicts] == ["image", "video", "audio"] * 3
-    assert [each.right for each in found.verdicts[::3]] == ["Cat", "Cup of coffee", "Rocket"]
+    assert [each.right for each in found.verdicts[::3]] == [("Cat",), ("Cup of coffee",), ("Rocket",)]
     assert found.repeated
     assert not found.passed
 
@@ -86,6 +87,17 @@ def test_photographs_through_shared_views(tmp_path: Path) -> None:
     assert len(found.notes) == 1
     assert "non-commercial" in found.notes[0]
     assert not found.passed
+
+
+def test_photographs_with_a_joint_encoder(tmp_path: Path) -> None:
+    words = ("backbones", "--check", "pe_av", "--checkpoint", make_pe_av(tmp_path / "weights"), "--device", "cpu")
+    done = av2a(*words, cwd=tmp_path)
+    assert done.code == 1
+    assert "Cat or Siren" in done.out
+    found = av2a(*words, "--json", cwd=tmp_path).json()
+    assert [each["array"] for each in found["verdicts"]] == ["image", "video", "audio", "joint"] * 3
+    assert found["verdicts"][3]["right"] == ["Cat", "Siren"]
+    assert len(found["verdicts"][3]["cosines"]) == 16
 
 
 def test_weights_that_give_no_numbers(random_weights: Path, tmp_path: Path) -> None:

@@ -328,7 +328,7 @@ def test_a_search_and_a_page(world: Path, heard: Path, tmp_path: Path) -> None:
 def test_check(weights: Path) -> None:
     found = check_backbone("pe_a_frame", weights, device="cpu")
     assert [(each.array, each.right) for each in found.verdicts] == [
-        ("audio_probability", label) for label in ("Siren", "Church bell", "Rain")
+        ("audio_probability", (label,)) for label in ("Siren", "Church bell", "Rain")
     ]
     assert not found.passed
     assert found.repeated

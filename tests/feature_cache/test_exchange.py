@@ -68,9 +68,11 @@ def caches(draw: st.DrawFn, path: str) -> FeatureCache:
     )
     audio_segments = audio_windows == "none" or draw(st.booleans())
     one_space = draw(st.booleans())
+    joint = 0 if windows == "none" else draw(st.sampled_from([0, 4]))
     cache = FeatureCache.create(
         path, backbone="b", visual_dim=3, audio_dim=3 if one_space else 5, frames_per_window=2,
-        segments=segments, windows=windows, audio_windows=audio_windows, audio_per_segment=audio_segments, **common,
+        segments=segments, windows=windows, audio_windows=audio_windows, audio_per_segment=audio_segments,
+        joint_dim=joint, **common,
     )  # fmt: skip
     for number in range(cache.n_shards):
         if draw(st.integers(0, 3)) == 0:
@@ -84,7 +86,10 @@ def caches(draw: st.DrawFn, path: str) -> FeatureCache:
             cache.shards.write(number, given_rows, status, reasons, missing)
     for name in draw(st.sets(st.sampled_from(["llp", "x.y-1"]))):
         audio = None if one_space and draw(st.booleans()) else normal(3, cache.audio_dim, seed=9)
-        cache.add_text(name, labels=LABELS, visual=normal(3, 3), audio=audio, prompts={"visual": [["A dog"], "b", "ü"]})
+        cache.add_text(
+            name, labels=LABELS, visual=normal(3, 3), audio=audio, joint=normal(3, joint, seed=8) if joint else None,
+            prompts={"visual": [["A dog"], "b", "ü"]},
+        )  # fmt: skip
     return cache
 
 

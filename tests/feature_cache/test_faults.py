@@ -36,11 +36,15 @@ def normal(rng: np.random.Generator, *shape: int) -> Any:
 
 
 def make(path: Path, seed: int = 0, prefix: str = "") -> FeatureCache:
-    """Seven clips in three shards, from two files, one failed, one without sound; two label sets, one replaced."""
+    """Seven clips in three shards, from two files, one failed, one without sound; two label sets, one replaced.
+
+    With every array that a cache of embeddings may have.
+    """
     rng = np.random.default_rng(seed)
     names = [f"{prefix}{letter}" for letter in "abcdefg"]
     cache = FeatureCache.create(
         path, clip_ids=names, backbone="clip_clap", visual_dim=DIM, audio_dim=DIM, segments=T, shard_size=3,
+        audio_per_segment=True, joint_dim=DIM,
         attributes={"files": {"film": "x/film.mp4"}, "clips_from": {names[0]: ["film", 0.0]}, "note": "seed"},
     )  # fmt: skip
     for shard in range(3):
@@ -48,12 +52,16 @@ def make(path: Path, seed: int = 0, prefix: str = "") -> FeatureCache:
         cache.write_shard(
             shard, normal(rng, n, T, DIM), normal(rng, n, WINDOWS, 1, DIM), normal(rng, n, WINDOWS, DIM),
             [DONE, FAILED, DONE][:n] if shard == 1 else [DONE] * n, ["", "no video stream", ""][:n],
-            [2, 0, 0][:n] if shard == 0 else None,
+            [2, 0, 0][:n] if shard == 0 else None, normal(rng, n, T, DIM), normal(rng, n, WINDOWS, DIM),
         )  # fmt: skip
     for name, labels in (("one", "xyz"), ("two", "pqr"), ("two", "uvw")):
-        table = rng.standard_normal((2, 3, DIM))
-        cache.add_text(name, labels=list(labels), visual=table[0], audio=table[1], overwrite=name in cache.text_names)
+        cache.add_text(name, **words(rng, labels), overwrite=name in cache.text_names)
     return cache
+
+
+def words(rng: np.random.Generator, labels: str) -> dict[str, Any]:
+    table = rng.standard_normal((3, 3, DIM))
+    return {"labels": list(labels), "visual": table[0], "audio": table[1], "joint": table[2]}
 
 
 def read(path: Path) -> Parts:
@@ -95,7 +103,7 @@ def values_of(cache: FeatureCache) -> dict[str, Any]:
 
 def text_of(cache: FeatureCache, name: str) -> Any:
     text = cache.text(name)
-    return text.labels, text.visual.tobytes(), text.audio.tobytes(), dict(text.prompts)
+    return text.labels, {side: table.tobytes() for side, table in text.tables.items()}, dict(text.prompts)
 
 
 def events_of(cache: FeatureCache, name: str) -> Any:
@@ -210,7 +218,7 @@ def of_another(what: str) -> Fault:
         for file in sorted(path.rglob("*")):
             name = str(file.relative_to(path))
             if file.is_file() and name.startswith(
-                what if what != "clips" else ("image/c", "video/c", "audio/c", "rows/c")
+                what if what != "clips" else (*(f"{name}/c" for name in FeatureCache.open(path).arrays), "rows/c")
             ):
                 shutil.copyfile(other / name, file)
 
@@ -226,10 +234,10 @@ def of_before(what: str) -> Fault:
         n = len(cache.shard_rows(0))
         rng = np.random.default_rng(5)
         cache.write_shard(
-            0, normal(rng, n, T, DIM), normal(rng, n, WINDOWS, 1, DIM), normal(rng, n, WINDOWS, DIM), [DONE] * n
-        )
-        table = rng.standard_normal((2, 3, DIM))
-        cache.add_text("one", labels=list("klm"), visual=table[0], audio=table[1], overwrite=True)
+            0, normal(rng, n, T, DIM), normal(rng, n, WINDOWS, 1, DIM), normal(rng, n, WINDOWS, DIM), [DONE] * n,
+            None, None, normal(rng, n, T, DIM), normal(rng, n, WINDOWS, DIM),
+        )  # fmt: skip
+        cache.add_text("one", **words(rng, "klm"), overwrite=True)
         sound = read(path)
         (path / what).parent.mkdir(parents=True, exist_ok=True)
         assert (path / what).read_bytes() != raw if (path / what).exists() else True
@@ -285,6 +293,7 @@ FAULTS: dict[str, Fault] = {
     "two clips renamed": clips_renamed,
     "all rows of another cache": of_another("clips"),
     "one array of another cache": of_another("audio/c"),
+    "joint embeddings of another cache": of_another("joint/c"),
     "records of another cache": of_another("rows/c"),
     "labels of another cache": of_another("text/"),
     "clip ids gone": cut("clip_ids_1/c/0", None),
@@ -293,10 +302,14 @@ FAULTS: dict[str, Fault] = {
     "values gone": cut("video/c/1/0/0/0", None),
     "values cut": cut("video/c/1/0/0/0", 40),
     "values empty": cut("audio/c/0/0/0", 0),
+    "joint embeddings gone": cut("joint/c/1/0/0", None),
+    "joint text embeddings gone": cut("text/one/joint/c/0/0", None),
     "records cut": cut("rows/c/0/0", 40),
     "root cut": cut("zarr.json", 300),
     "an array's metadata gone": cut("rows/zarr.json", None),
     "labels' metadata gone": cut("text/one/zarr.json", None),
+    "joint and sound exchanged": lambda path: exchange(path / "joint/c/0/0/0", path / "audio/c/0/0/0"),
+    "tables of text exchanged": lambda path: exchange(path / "text/one/joint/c/0/0", path / "text/one/audio/c/0/0"),
     "arrays exchanged": lambda path: exchange(path / "video/c/0/0/0/0", path / "audio/c/0/0/0"),
     "shards of one array exchanged": lambda path: exchange(path / "video/c/0/0/0/0", path / "video/c/1/0/0/0"),
     "metadata exchanged": lambda path: exchange(path / "video/zarr.json", path / "audio/zarr.json"),
