@@ -423,9 +423,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
 @click.option(
     "--dtype",
     type=click.Choice(["float16", "float32"]),
-    default="float16",
-    show_default=True,
-    help="How embeddings are stored.",
+    help="How embeddings are stored.  [default: float16, a detector's probabilities float32]",
 )
 @click.option("--workers", type=click.IntRange(1), help="Clips decoded at once.  [default: the cores]")
 @batch_size_option
@@ -450,6 +448,11 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "--clip-timeout",
     type=click.FloatRange(1),
     help="Seconds that decoding a clip may take.  [default: 120 + 20 a second]",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["mean", "max"]),
+    help="How the frames of a segment become one probability (pe_a_frame).  [default: mean]",
 )
 @click.option("--retry-failed", is_flag=True, help="Try clips again that failed before.")
 @click.option("--prune", is_flag=True, help="Remove clips from the cache whose files are gone.")
@@ -618,17 +621,43 @@ def text(
     click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
 
 
-@main.command(short_help="List the encoders and what they need.")
+@main.command(short_help="List the encoders, or check one.")
 @click.argument("pattern", required=False, metavar="[PATTERN]")
 @click.option("--image-models", is_flag=True, help="List what the installed open_clip has for extract --image-model.")
+@click.option(
+    "--check", metavar="NAME", help="Load this one's weights, and see whether plain labels win on plain clips."
+)
+@checkpoint_options
+@click.option("--device", metavar="auto|cpu|cuda[:i]", help="With --check: where to encode.  [default: auto]")
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "float16", "bfloat16"]),
+    help="With --check: arithmetic of the encoders.  [default: float32]",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@examples("av2a backbones", "av2a backbones --json | jq keys", "av2a backbones --image-models siglip2")
-def backbones(pattern: str | None, image_models: bool, as_json: bool) -> None:
+@examples(
+    "av2a backbones",
+    "av2a backbones --json | jq keys",
+    "av2a backbones --image-models siglip2",
+    "av2a backbones --check clip_clap",
+    "av2a backbones --check language_bind --device cuda --precision bfloat16",
+)
+def backbones(pattern: str | None, image_models: bool, check: str | None, as_json: bool, **options: Any) -> None:
     """List the backbones: what they are, what they need, where their weights are.
 
     With --image-models: names and tags of open_clip's image models, the length of an embedding, the size of the
     pictures; of those alone whose name or NAME:TAG has PATTERN in it. Nothing is downloaded.
+
+    With --check NAME: loads the weights of one and tries them: exit code 1 where a right label does not win.
     """
+    given = {name: value for name, value in options.items() if value is not None}
+    if check is not None:
+        if image_models or pattern is not None:
+            raise click.UsageError("--check NAME stands alone: leave out --image-models and PATTERN")
+        _check_backbone(check, given, as_json)
+        return
+    for name in given:
+        raise click.UsageError(f"--{name.replace('_', '-')} goes with --check NAME")
     from dataclasses import asdict
 
     from extract.backbones import backbone_names, describe_backbone
@@ -650,7 +679,7 @@ def backbones(pattern: str | None, image_models: bool, as_json: bool) -> None:
                 name,
                 info.about,
                 (info.extra or "-") + ("" if info.installed else "\n(not installed)"),
-                f"{info.visual_dim or '?'}, {info.audio_dim or '?'}",
+                ", ".join("?" if dim is None else str(dim or "-") for dim in (info.visual_dim, info.audio_dim)),
                 "\n".join(info.checkpoints),
             )
             for name, info in found.items()
@@ -684,6 +713,43 @@ def _list_image_models(pattern: str, as_json: bool) -> None:
     )
     if without := [model.name for model in found if not model.tags]:
         click.echo(f"for weights of your own (extract --checkpoint DIR), without tags: {', '.join(without)}")
+
+
+_CHECKED_BY = {"image": "picture", "video": "video", "audio": "sound", "joint": "both", "audio_probability": "sound"}
+
+
+def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> None:
+    """Try a backbone's weights, and print what came of it."""
+    from extract.checking.check import check_backbone
+
+    with _progress("checking") as progress:
+        found = check_backbone(name, progress=progress, **options)
+    lost = sum(not each.passed for each in found.verdicts)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        _print_json(found.plain())
+    else:
+        click.echo(f"{found.backbone}, {found.device}, {found.precision}")
+        rows = []
+        for each in found.verdicts:
+            first = [f"{label} {probability:.2f}" for label, probability in list(each.probabilities.items())[:3]]
+            cosine = f"{max(each.cosines[label] for label in each.right):.3f}" if each.cosines else "-"
+            wins = "yes" if each.passed else "NO"
+            rows.append((" or ".join(each.right), _CHECKED_BY[each.array], wins, cosine, ", ".join(first)))
+        _table(("right label", "by", "wins", "cosine", "probabilities"), rows)
+        click.echo(f"fingerprint {found.fingerprint} (equal on equal machines; else compare cosines)")
+        if not found.repeated:
+            click.echo("the same clip twice gave other embeddings: they differ from run to run here")
+        click.echo(
+            f"loaded in {found.load_seconds:.1f} s; first clip {found.first_seconds:.2f} s, a later one "
+            f"{found.clip_seconds:.2f} s"
+        )
+        sizes = (("memory", found.memory), ("on the GPU", found.gpu_memory))
+        click.echo(", ".join(f"{what} {size / 1e9:.1f} GB" for what, size in sizes if size is not None))
+        click.echo(f"{lost} of {len(found.verdicts)} right labels do not win" if lost else "every right label wins")
+    if lost:
+        sys.exit(1)
 
 
 @main.command(short_help="Say what a cache holds, and how far it is.")
@@ -2488,7 +2554,7 @@ def _announce_compiling(kernel: str) -> bool:
     return note is not None
 
 
-_TEXT_COLUMNS = {"what", "checkpoints", "needs", "tags", "value"}
+_TEXT_COLUMNS = {"what", "checkpoints", "needs", "tags", "value", "by", "probabilities"}
 _TEXT_WIDTH, _SHORT_WIDTH = 24, 6
 
 

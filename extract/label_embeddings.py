@@ -178,6 +178,10 @@ def add_label_set(
         25
     """
     cache = FeatureCache.open(path, "r+")
+    if cache.kind == "probabilities":
+        raise ExtractError(
+            f"{cache.path} holds probabilities of its own labels, to which none can be added: make another cache"
+        )
     found = find_label_set(labels)
     encoders = with_models(cache.backbone, image_model, audio_model)
     backbone = load_backbone(encoders, checkpoint, clap_checkpoint=clap_checkpoint)

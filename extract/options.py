@@ -11,6 +11,8 @@ from extract.run.clip_plan import Cut
 from extract.run.shares import Share
 
 WINDOWS = ("all", "whole")
+POOLING = ("mean", "max")
+"""How the frames of a segment become one probability."""
 ADDED = ("audio-segments",)
 """What can be added to a cache that is there."""
 MOST = {"workers": 1024, "batch_size": 65_536, "shard_size": 1_000_000}
@@ -37,7 +39,7 @@ class ExtractOptions:
         recursive: take files of folders below, too.
         device: "auto", "cpu", "cuda" or "cuda:i"; several, as "cuda:0,cuda:1", get a process each.
         precision: arithmetic of the encoders, "float32", "float16" or "bfloat16".
-        dtype: how embeddings are stored, "float16" or "float32".
+        dtype: how embeddings are stored, "float16" or "float32"; None: float16, a detector's probabilities float32.
         workers: clips decoded (on a CPU: and encoded) at a time; None: as many as there are cores.
         batch_size: frames or windows in one pass of an encoder; None: 16 on a CPU, 64 on a GPU, and half of that, and
             so on, where memory is full. Another size changes embeddings by rounding.
@@ -60,6 +62,7 @@ class ExtractOptions:
             that is gone on with has it, in a new one no.
         add: "audio-segments": give them to a cache that is there without them; nothing else is computed. No clips
             and no labels are added.
+        pooling: "mean" or "max", how a detector's frames become a segment; None: "mean".
         only: ids of the files to take, as :func:`extract.run.inputs.find_videos` gives them; None: all there are.
 
     Raises:
@@ -81,7 +84,7 @@ class ExtractOptions:
     recursive: bool = True
     device: str = "auto"
     precision: str = "float32"
-    dtype: str = "float16"
+    dtype: str | None = None
     workers: int | None = None
     batch_size: int | None = None
     shard_size: int = 32
@@ -98,6 +101,7 @@ class ExtractOptions:
     audio_segments: bool | None = None
     joint: bool | None = None
     add: str | None = None
+    pooling: str | None = None
     only: Collection[str] | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +122,8 @@ class ExtractOptions:
             raise ExtractError("`prune=True` removes clips whose files are gone: `only` says nothing of the others")
         if self.add is not None:
             self._check_add()
+        if self.pooling not in (None, *POOLING):
+            raise ExtractError(f"pooling {self.pooling!r}: use {' or '.join(POOLING)}")
         if self.windows not in WINDOWS:
             raise ExtractError(f"windows {self.windows!r}: use {' or '.join(WINDOWS)}")
         _ = self.cut, self.encoders

@@ -10,11 +10,14 @@ from typing import Any
 
 from extract.adding import add_segments
 from extract.backbones.base import Backbone
+from extract.backbones.detector import Detector
+from extract.errors import ExtractError
 from extract.label_embeddings import add_labels
 from extract.label_notes import text_notes
 from extract.label_sets import LabelSet, find_label_set
-from extract.options import ExtractOptions
+from extract.options import POOLING, ExtractOptions
 from extract.run.clip_plan import ClipPlan
+from extract.run.detecting import Wanted
 from extract.run.engines import Progress, Work, engine_for
 from extract.run.open_cache import (
     CacheKind,
@@ -81,7 +84,10 @@ def extract_videos(
     labels = find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
     plan = planned(inputs, chosen)
     kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments, joint=joint)
-    wanted = _Wanted(output, inputs.there, plan, kind, chosen, chosen.text_name or labels.name, labels, encoders)
+    heard = _heard(encoders, labels, chosen)
+    if heard is not None and isinstance(encoders, Detector):
+        kind = heard.kind(kind, encoders, chosen.dtype, chosen.clip_seconds)
+    wanted = _Wanted(output, inputs.there, plan, kind, chosen, chosen.text_name or labels.name, labels, encoders, heard)
     with ExitStack() as held:
         cache, notes = _opened(wanted, held, said)
         gone = [clip for clip in cache.clip_ids if chosen.only is None and clip not in plan.of]
@@ -89,7 +95,7 @@ def extract_videos(
             cache.drop_clips(gone)
         status, missing = cache.shards.column("status", "missing")
         todo = rows_to_do(cache, chosen.share, plan.of if chosen.retry_failed else (), status)
-        work = work_of(cache, todo, inputs, plan, encoders, chosen)
+        work = work_of(cache, todo, inputs, plan, encoders, chosen, wanted=heard)
         spent = _computed(work, chosen, shown)
     if work.todo:
         status, missing = cache.shards.column("status", "missing")
@@ -110,7 +116,7 @@ def extract_videos(
             *notes,
             *segments_notes(cache, chosen.audio_segments),
             *batch_notes(inputs.batch_size, spent.batch_size),
-            *missing_notes(missing[status == DONE]),
+            *missing_notes(missing[status == DONE] if heard is None else missing[:0]),
             *gone_notes(len(gone), inputs.source, chosen.prune),
         ),
     )
@@ -128,10 +134,30 @@ class _Wanted:
     text_name: str
     labels: LabelSet
     encoders: Backbone
+    heard: Wanted | None = None
 
     @property
     def clips(self) -> list[str]:
         return list(self.plan.of)
+
+
+def _heard(encoders: Backbone, labels: LabelSet, options: ExtractOptions) -> Wanted | None:
+    """What a detector listens for; None: the encoders are none.
+
+    Raises:
+        ExtractError: an option that has no meaning for these encoders.
+    """
+    if not isinstance(encoders, Detector):
+        if options.pooling is not None:
+            raise ExtractError(f"`pooling={options.pooling!r}`: {encoders.name} gives embeddings, no frames to pool")
+        return None
+    for name, value in (("windows", options.windows != "all"), ("audio_segments", options.audio_segments is not None),
+                        ("official_randomness", options.official_randomness is not None)):  # fmt: skip
+        if value:
+            raise ExtractError(
+                f"`{name}={getattr(options, name)!r}`: {encoders.name} hears a clip as one: leave it out"
+            )
+    return Wanted.of(encoders, labels, options.text_name or labels.name, options.pooling or POOLING[0])
 
 
 def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> tuple[FeatureCache, tuple[str, ...]]:
@@ -139,6 +165,8 @@ def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> 
     options, output, share = wanted.options, wanted.output, wanted.options.share
     if share.index:
         cache = wait_for(output, wanted.clips, wanted.kind, notice)
+        if wanted.heard is not None:
+            wanted.heard.check(cache)
         share_with_others(cache, held, notice)
         return cache, ()
     notes: tuple[str, ...] = ()
@@ -151,10 +179,14 @@ def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> 
             cache.remove_leftovers()
     else:
         cache = shared(output, wanted.kind)
-    found = wanted.labels
-    prompts = found.visual_prompts, found.audio_prompts
-    add_labels(cache, wanted.text_name, found.labels, wanted.encoders, *prompts)
-    notes = (*text_notes(wanted.encoders, cache.text(wanted.text_name)), *notes)
+    if wanted.heard is not None:
+        wanted.heard.check(cache)
+        notes = (f"{cache.backbone} hears only: its cache has no pictures and no refinement", *notes)
+    else:
+        found = wanted.labels
+        prompts = found.visual_prompts, found.audio_prompts
+        add_labels(cache, wanted.text_name, found.labels, wanted.encoders, *prompts)
+        notes = (*text_notes(wanted.encoders, cache.text(wanted.text_name)), *notes)
     if not share.whole:
         held.close()
         share_with_others(cache, held, notice)

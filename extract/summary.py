@@ -58,7 +58,7 @@ def rows_of(
 
 def segments_notes(cache: FeatureCache, asked: bool | None) -> tuple[str, ...]:
     """That a cache is without the sound of each segment, where that was not asked for."""
-    if "audio_segments" in cache.arrays or asked is False:
+    if "audio_segments" in cache.arrays or asked is False or cache.kind == "probabilities":
         return ()
     return (f"{cache.path} is without the sound of each segment, as it was made: `add='audio-segments'` adds it",)
 

@@ -11,7 +11,7 @@ from feature_cache import place, text
 from feature_cache.errors import CacheError
 from feature_cache.fit import given_embeddings, given_probabilities
 from feature_cache.header import Header
-from feature_cache.layout import embedding_shapes
+from feature_cache.layout import embedding_shapes, probability_shapes
 from feature_cache.root import Root, new_root
 from feature_cache.seals import SealError
 from feature_cache.storage.urls import shown, store_at
@@ -105,6 +105,63 @@ class FeatureCache(WritableCache):
         )
         begun = cls.begin(path, header, overwrite=overwrite)
         return begun.finish() if finished else begun
+
+    @classmethod
+    def create_probabilities(
+        cls,
+        path: str | PathLike[str],
+        *,
+        clip_ids: Sequence[str],
+        labels: Sequence[str],
+        source: str,
+        text_name: str = "labels",
+        prompts: Mapping[str, Sequence[Any]] | None = None,
+        segments: int = 10,
+        segment_seconds: float = 1.0,
+        dtype: str = "float32",
+        shard_size: int = 32,
+        attributes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+    ) -> Self:
+        """Make an empty cache of a detector's probabilities: every row pending.
+
+        Args:
+            path: a folder, or a URL that Zarr's storage knows.
+            clip_ids: N names.
+            labels: C class names.
+            source: the detector's name, kept as the cache's backbone.
+            text_name: name of the label set.
+            prompts: the sentences that stand for the labels, by "visual" and "audio".
+            segments: T.
+            segment_seconds: length of a segment in seconds.
+            dtype: "float16" or "float32".
+            shard_size: rows a shard.
+            attributes: JSON-able facts about the probabilities.
+            overwrite: replace a cache that is there.
+
+        Raises:
+            CacheError: a value is out of its range, labels are doubled, or something is at ``path`` already.
+
+        Example::
+
+            cache = FeatureCache.create_probabilities("p.zarr", clip_ids=["a"], labels=["dog", "cat"], source="mine")
+            cache.write_rows(0, [0], {"visual_probability": seen, "audio_probability": heard}, status=[DONE])
+        """
+        names = text.check_labels(labels)
+        header = Header.of_rows(
+            probability_shapes(segments, len(names), 0),
+            clip_ids=clip_ids,
+            backbone=source,
+            segment_seconds=segment_seconds,
+            dtype=dtype,
+            shard_size=shard_size,
+            attributes=attributes,
+        )
+        none = np.zeros((len(names), 0), dtype=np.float32)
+        made = text.check_text(text_name, names, {"visual": none}, prompts or {}, header.text_dims)
+        begun = cls.begin(path, header, overwrite=overwrite)
+        begun.put_text(made)
+        return begun.finish()
 
     @classmethod
     def begin(cls, path: str | PathLike[str], header: Header, *, overwrite: bool = False) -> Self:

@@ -18,6 +18,7 @@ from feature_cache.names import nearest, shortened
 
 if TYPE_CHECKING:
     from extract.backbones.base import Backbone, Loader, SharedAudio, SharedViews, TextRules, VideoBackbone
+    from extract.backbones.detector import Detector
     from extract.backbones.pixels import fit_frames
 
 GROUP = "av2a.backbones"
@@ -25,6 +26,7 @@ GROUP = "av2a.backbones"
 __all__ = [
     "Backbone",
     "BackboneInfo",
+    "Detector",
     "Loader",
     "SharedAudio",
     "SharedViews",
@@ -40,6 +42,7 @@ __all__ = [
 
 _HOMES = {  # what authors of backbones need: it imports torch
     "Backbone": "extract.backbones.base",
+    "Detector": "extract.backbones.detector",
     "Loader": "extract.backbones.base",
     "SharedAudio": "extract.backbones.base",
     "SharedViews": "extract.backbones.base",
@@ -51,7 +54,7 @@ _HOMES = {  # what authors of backbones need: it imports torch
 __getattr__, __dir__ = public_face(__name__, _HOMES)
 
 
-_FOLDERS = ("clip_clap", "imagebind", "language_bind", "pe_av", "tiny")
+_FOLDERS = ("clip_clap", "imagebind", "language_bind", "pe_a_frame", "pe_av", "tiny")
 """The packages below this one; each says in ``BACKBONES`` what it has."""
 
 
@@ -66,8 +69,8 @@ def backbone_names() -> list[str]:
     """Names that :func:`load_backbone` knows, sorted.
 
     Example:
-        >>> backbone_names()
-        ['clip_clap', 'clip_laion_clap', 'imagebind', 'language_bind', 'pe_av', …, 'tiny']
+        >>> backbone_names()[:3]
+        ['clip_clap', 'clip_laion_clap', 'imagebind']
     """
     return sorted({*_built_in(), *entry_points(group=GROUP).names})
 

@@ -13,13 +13,17 @@ class BackboneInfo:
     """What is known of a backbone without loading it.
 
     Attributes:
-        visual_dim: Dv of the published weights; None: it depends on the checkpoint.
+        visual_dim: Dv of the published weights; None: it depends on the checkpoint; 0: it has
+            none.
         audio_dim: Da, likewise.
         checkpoints: names of the published weights.
         extra: what to install for it, as in "av2a[extract]".
         modules: import names of the packages it needs.
         about: a few words.
         licence: what the licence of the weights forbids, to be said whenever they are used; empty: nothing.
+        joint_dim: Dj of the published weights; 0: picture and sound are not embedded at once.
+        check: "module:function" that gives the :class:`extract.checking.kit.Kit` of clips and labels that it is checked
+            with; empty: photographs and sounds of the world.
     """
 
     visual_dim: int | None = None
@@ -29,6 +33,8 @@ class BackboneInfo:
     modules: Sequence[str] = ()
     about: str = ""
     licence: str = ""
+    joint_dim: int = 0
+    check: str = ""
 
     @property
     def installed(self) -> bool:

@@ -29,8 +29,8 @@ class ClipInputs:
         sounds: (W, ...), what the backbone made of each window's sound, or (k, ...), of the views that windows share;
             None: the clip has none.
         flips: bool (W,), windows whose frames are mirrored; None: none is.
-        segment_sounds: (T, ...), what the backbone made of each segment's sound; None: the clip has none, or it is
-            not wanted.
+        segment_sounds: (T, ...), what the backbone made of each segment's sound, or (1, ...), what a detector made of
+            all of it; None: the clip has none, or it is not wanted.
         sound_rows: int64 (W, V), rows of ``sounds`` that make up each window; None: each has its own row.
         waves: in place of ``sounds`` for two-step backbones, the windows as stretches of the waveform.
         segment_waves: in place of ``segment_sounds``, the segments likewise.
@@ -78,6 +78,8 @@ class ClipEmbeddings:
         missing: 0, NO_PICTURE or NO_SOUND.
         audio_segments: (T, Da), a segment's sound.
         joint: (W, Dj), a window's picture and sound at once; zeros where either is missing.
+        visual_probability: (T, C), what a detector sees.
+        audio_probability: (T, C), what it hears.
     """
 
     image: NDArray[np.float32]
@@ -86,6 +88,8 @@ class ClipEmbeddings:
     missing: int = 0
     audio_segments: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     joint: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    visual_probability: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
+    audio_probability: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
 
 
 def prepare_clip(

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
@@ -35,6 +35,9 @@ class CacheKind:
         windows: "all", or "whole" for window 0 alone.
         audio_segments: whether the sound of each segment is in it, too.
         joint: whether picture and sound of each window at once are in it, too.
+        labels: those of a detector, whose probabilities the cache holds; none: it holds embeddings.
+        text_name: their set's name.
+        prompts: their sentences, by "audio".
     """
 
     backbone: Backbone
@@ -45,6 +48,9 @@ class CacheKind:
     windows: str = "all"
     audio_segments: bool = True
     joint: bool = False
+    labels: tuple[str, ...] = ()
+    text_name: str = ""
+    prompts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def joint_dim(self) -> int:
@@ -84,6 +90,25 @@ def open_or_create(
                 cache.add_clips(new)
         return cache
     backbone = kind.backbone
+    attributes = {
+        **kind.facts,
+        "files": _unusual(kind.facts.get("files", {})),
+        "stamps": {name: stamp for name, stamp in kind.facts.get("stamps", {}).items() if stamp},
+    }
+    if kind.labels:
+        return FeatureCache.create_probabilities(
+            output,
+            clip_ids=clip_ids,
+            labels=kind.labels,
+            source=backbone.name,
+            text_name=kind.text_name,
+            prompts=kind.prompts,
+            dtype=kind.dtype,
+            shard_size=kind.shard_size,
+            segment_seconds=kind.segment_seconds,
+            attributes=attributes,
+            overwrite=overwrite,
+        )
     return FeatureCache.create(
         output,
         clip_ids=clip_ids,
@@ -97,11 +122,7 @@ def open_or_create(
         windows=kind.windows,
         audio_per_segment=kind.audio_segments,
         joint_dim=kind.joint_dim,
-        attributes={
-            **kind.facts,
-            "files": _unusual(kind.facts.get("files", {})),
-            "stamps": {name: stamp for name, stamp in kind.facts.get("stamps", {}).items() if stamp},
-        },
+        attributes=attributes,
         overwrite=overwrite,
     )
 

@@ -18,6 +18,7 @@ from extract.options import ExtractOptions
 from extract.provenance import versions
 from extract.run.batches import first_size
 from extract.run.clip_plan import SEGMENTS, ClipPlan, plan_clips
+from extract.run.detecting import Wanted
 from extract.run.engines import Recipe, Work
 from extract.run.inputs import KINDS_READ, Sources, find_sounds, find_videos, kind_is_known, labels_beside
 from extract.run.open_cache import CacheKind, known_files
@@ -25,6 +26,9 @@ from extract.run.stamps import Memory, Stamp
 from extract.run.worker import Clips
 from feature_cache import FeatureCache
 from feature_cache.place import is_there
+
+DTYPE = "float16"
+"""How embeddings are stored where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def kind_of(
     }
     seconds = options.clip_seconds / SEGMENTS
     kept = options.windows, audio_segments, joint
-    return CacheKind(encoders, options.dtype, options.shard_size, facts, seconds, *kept)
+    return CacheKind(encoders, options.dtype or DTYPE, options.shard_size, facts, seconds, *kept)
 
 
 def _stamps(found: Sources, plan: ClipPlan) -> dict[str, Stamp]:
@@ -130,8 +134,12 @@ def work_of(
     options: ExtractOptions,
     *,
     before: FeatureCache | None = None,
+    wanted: Wanted | None = None,
 ) -> Work:
-    """What is to be computed of this run's shards; ``before``: a cache whose rows get what they lack in this one."""
+    """What is to be computed of this run's shards.
+
+    ``before``: a cache whose rows get what they lack in this one; ``wanted``: what a detector listens for.
+    """
     sounds, total = inputs.sounds, int(options.share.rows(cache).sum())
     clips = Clips(
         videos=plan.files,
@@ -145,6 +153,7 @@ def work_of(
         whole_only=options.windows == "whole",
         timeout=options.clip_timeout,
         arrays=tuple(name for name in cache.arrays if before is None or name not in before.arrays),
+        wanted=wanted,
     )
     weights = inputs.chosen.name, options.checkpoint, options.clap_checkpoint, options.precision
     return Work(

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from extract.backbones.base import Backbone, FrameChooser, TwoStep, VideoBackbone
+from extract.backbones.detector import Detector
 from extract.errors import MediaError
 from extract.media.clip import Views, decode_clip
 from extract.media.limits import default_timeout
 from extract.run.batches import BatchSize, MemoryFullError
 from extract.run.clip_plan import SEGMENTS
+from extract.run.detecting import Wanted, detect_clips, prepare_sound
 from extract.run.encode import ARRAYS, ClipEmbeddings, ClipInputs, encode_clips, prepare_clip
 from extract.run.stopwatch import Spent, Stopwatch
 from feature_cache import FeatureCache
@@ -36,6 +38,7 @@ class Clips:
         whole_only: prepare and encode window 0 (and the segments' images) alone.
         timeout: seconds that decoding a clip may take; None: the usual.
         arrays: what is encoded, as :func:`extract.run.encode.prepare_clip` takes it.
+        wanted: what a detector listens for; None: the encoders are none.
     """
 
     videos: Mapping[str, Path]
@@ -49,6 +52,7 @@ class Clips:
     whole_only: bool = False
     timeout: float | None = None
     arrays: tuple[str, ...] = ARRAYS
+    wanted: Wanted | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Job:
         fed: one thread encodes what many prepare, as on a GPU; else each encodes its own clip.
         watch: counts where the time goes.
         before: a cache whose rows get what they lack.
+        words: of a detector's labels, as it takes them.
         batches: frames or sounds in one pass, as they are now.
     """
 
@@ -71,6 +76,7 @@ class Job:
     fed: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     before: FeatureCache | None = None
+    words: Tensor | None = None
     batches: BatchSize = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,13 +105,17 @@ class Job:
         """
         with self.watch.stage("encode"):
             try:
-                return self.batches.fitting(
-                    lambda size: encode_clips(self.encoders, clips, self.device, size, self.clips.arrays)
-                )
+                return self.batches.fitting(lambda size: self._encoded(clips, size))
             except MemoryFullError:
                 if len(clips) == 1:
                     raise
         return [found for clip in clips for found in self.encode([clip])]
+
+    def _encoded(self, clips: Sequence[ClipInputs], batch_size: int) -> list[ClipEmbeddings]:
+        if isinstance(self.encoders, Detector) and self.words is not None and self.clips.wanted is not None:
+            pooling = self.clips.wanted.pooling
+            return detect_clips(self.encoders, clips, self.device, batch_size, self.words, pooling)
+        return encode_clips(self.encoders, clips, self.device, batch_size, self.clips.arrays)
 
     def _prepare(self, clip: str) -> ClipInputs | MediaError:
         known = self.clips
@@ -135,6 +145,8 @@ class Job:
         except Exception as error:  # decoders raise what they like on damaged files: the rest goes on
             return MediaError(path, f"it cannot be decoded ({type(error).__name__}: {error}); get it again")
         with self.watch.stage("prepare"):
+            if isinstance(self.encoders, Detector):
+                return prepare_sound(self.encoders, media)
             return prepare_clip(
                 self.encoders, media, self._random(clip), segment_random=self._random(f"{clip}/segments"),
                 arrays=known.arrays,

@@ -52,6 +52,7 @@ def test_what_they_hold(dist: Path) -> None:
         "extract/labels/prompts.json",
         "extract/labels/llp.txt",
         "extract/backbones/tiny/weights/clip/open_clip_config.json",
+        *(f"extract/checking/pictures/{name}" for name in ("cat.jpg", "coffee.jpg", "rocket.jpg", "LICENCES.md")),
         *(f"{package}/py.typed" for package in ("extract", "feature_cache", "score")),
     ):
         assert needed in names

@@ -11,6 +11,7 @@ def _of(name: str, published: Published) -> BuiltIn:
         BackboneInfo(
             visual_dim=1024,
             audio_dim=1024,
+            joint_dim=1024,
             checkpoints=(published.repository,),
             extra="av2a[extract]",
             modules=(*EXTRACT_MODULES, "timm"),

@@ -12,6 +12,7 @@ BACKBONES = {
             extra="av2a[extract]",
             modules=EXTRACT_MODULES,
             about="a toy that knows the demo's clips",
+            check="extract.checking.drawings:kit",
         ),
     )
 }

@@ -44,7 +44,8 @@ class Recipe:
             self.backbone, self.checkpoint, str(where), self.precision, self.clap_checkpoint
         )
         before = None if self.before is None else FeatureCache.open(self.before)
-        return Job(encoders=found, device=where, clips=self.clips, fed=where.type == "cuda", before=before)
+        words = None if self.clips.wanted is None else self.clips.wanted.words(found)
+        return Job(found, where, self.clips, fed=where.type == "cuda", before=before, words=words)
 
 
 @dataclass(frozen=True)
