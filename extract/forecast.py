@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from extract.device import resolve_device
 from extract.errors import ExtractError
-from extract.label_sets import find_label_set
 from extract.options import ExtractOptions
-from extract.run.clip_plan import ClipPlan
 from extract.run.engines import Progress
 from extract.run.engines.threads import on_threads
-from extract.run.open_cache import CacheKind, check_joint, check_kind, has_joint, has_segments, open_or_create
-from extract.run.preparing import RunInputs, find_inputs, kind_of, load_encoders, planned, threads_of, work_of
+from extract.run.open_cache import check_kind, open_or_create
+from extract.run.prepared import Prepared, prepare
+from extract.run.preparing import threads_of, work_of
 from extract.summary import batch_notes
 from feature_cache import DONE, FAILED
 from feature_cache.storage.urls import local_folder
@@ -120,61 +120,53 @@ def forecast(
     chosen = ExtractOptions(**tunables) if options is None else replace(options, **tunables)
     if chosen.add is not None:
         raise ExtractError(f"`add={chosen.add!r}`: a dry run tells of whole clips: leave it out")
-    inputs = find_inputs(Path(source), output, chosen)
-    segments = has_segments(inputs.there, chosen.audio_segments)
-    joint = has_joint(inputs.there, chosen.joint)
-    alone = replace(inputs, devices=inputs.devices[:1])
-    began = time.perf_counter()
-    encoders = load_encoders(alone, chosen)
-    loaded = time.perf_counter() - began
-    check_joint(encoders, joint)
-    find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
-    plan = planned(inputs, chosen)
-    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments, joint=joint)
-    clips, rows, there = _to_do(inputs, plan, kind, chosen)
+    devices = [str(resolve_device(name)) for name in chosen.devices]
+    run = prepare(Path(source), output, replace(chosen, device=devices[0]))
+    plan, kind = run.plan, run.kind
+    clips, rows, there = _to_do(run, chosen)
     todo = [clips[row] for row in rows]
     refused = {clip: plan.refused[clip] for clip in todo if clip in plan.refused}
     usable = [clip for clip in todo if clip not in refused]
-    probe, at_once = None, len(inputs.devices)
+    probe, seconds, at_once = None, None, len(devices)
     if usable:
-        one = replace(
-            chosen, device=str(inputs.devices[0]), shard_range=None, workers=max(1, threads_of(chosen) // at_once)
-        )
-        probe = _Prober(alone, plan, kind, one, progress or (lambda done, total: None)).probe(usable)
+        one = replace(chosen, device=devices[0], shard_range=None, workers=max(1, threads_of(chosen) // at_once))
+        probe = _Prober(run, one, progress or (lambda done, total: None)).probe(usable)
+        if probe.clips:
+            seconds = run.load_seconds + probe.seconds / probe.clips * len(usable) / at_once
     each = probe.clip_bytes if probe else 0.0
     return Forecast(
-        files=len(inputs.found.files),
+        files=len(run.inputs.found.files),
         clips=there + len(todo),
         there=there,
         todo=len(todo),
         shards=len({row // kind.shard_size for row in rows}),
         refused=refused,
-        backbone=encoders.name,
-        devices=[str(device) for device in inputs.devices],
+        backbone=run.encoders.name,
+        devices=devices,
         cache_bytes=each * (len(clips) - len(plan.refused)),
         more_bytes=each * len(usable),
         free_bytes=_free(output),
-        load_seconds=loaded,
-        seconds=loaded + probe.seconds / probe.clips * len(usable) / at_once if probe and probe.clips else None,
+        load_seconds=run.load_seconds,
+        seconds=seconds,
         probe=probe,
         notes=(
-            *inputs.chosen.notes,
-            *inputs.found.notes,
+            *run.inputs.chosen.notes,
+            *run.inputs.found.notes,
             *plan.notes,
-            *(batch_notes(inputs.batch_size, probe.batch_size) if probe else ()),
+            *(batch_notes(run.inputs.batch_size, probe.batch_size) if probe else ()),
         ),
     )
 
 
-def _to_do(
-    inputs: RunInputs, plan: ClipPlan, kind: CacheKind, options: ExtractOptions
-) -> tuple[list[str], list[int], int]:
+def _to_do(run: Prepared, options: ExtractOptions) -> tuple[list[str], list[int], int]:
     """The clips of the cache in the end; which rows of it are to be computed; how many of the share's are there."""
-    cache = inputs.there
+    cache, plan, kind = run.inputs.there, run.plan, run.kind
     if cache is None:
         clips = list(plan.of)
         return clips, [row for row in range(len(clips)) if options.share.owns(row // kind.shard_size)], 0
     check_kind(cache, kind)
+    if run.heard is not None:
+        run.heard.check(cache)
     known = set(cache.clip_ids)
     clips = [*cache.clip_ids, *(clip for clip in plan.of if clip not in known)]
     codes = np.zeros(len(clips), np.uint8)
@@ -190,16 +182,12 @@ class _Prober:
     """Extracts some clips to a place that goes.
 
     Attributes:
-        inputs: of the run, on its first device alone.
-        plan: of the run.
-        kind: of its cache.
-        options: of the run, for one device and all shards.
+        run: on its first device alone.
+        options: of the run, for that device and all shards.
         progress: shows how far it is.
     """
 
-    inputs: RunInputs
-    plan: ClipPlan
-    kind: CacheKind
+    run: Prepared
     options: ExtractOptions
     progress: Progress
 
@@ -216,13 +204,15 @@ class _Prober:
         return timed if timed.clips else found
 
     def _timed(self, clips: Sequence[str], workers: int) -> Probe:
-        facts = {name: value for name, value in self.kind.facts.items() if name not in _OF_FILES}
+        facts = {name: value for name, value in self.run.kind.facts.items() if name not in _OF_FILES}
         with tempfile.TemporaryDirectory(prefix="av2a-probe-") as folder:
             place = Path(folder) / "probe.zarr"
-            cache = open_or_create(place, clips, replace(self.kind, facts=facts), overwrite=False)
+            cache = open_or_create(place, clips, replace(self.run.kind, facts=facts), overwrite=False)
             with cache.writing("extract"):
                 todo = {shard: list(cache.shard_rows(shard)) for shard in range(cache.n_shards)}
-                work = work_of(cache, todo, self.inputs, self.plan, self.kind.backbone, self.options)
+                work = work_of(
+                    cache, todo, self.run.inputs, self.run.plan, self.run.encoders, self.options, wanted=self.run.heard
+                )
                 began = time.perf_counter()
                 spent = on_threads(work, self.progress)
                 seconds = time.perf_counter() - began

@@ -3,34 +3,19 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from extract.adding import add_segments
-from extract.backbones.base import Backbone
-from extract.backbones.detector import Detector
-from extract.errors import ExtractError
 from extract.label_embeddings import add_labels
 from extract.label_notes import text_notes
-from extract.label_sets import LabelSet, find_label_set
-from extract.options import POOLING, ExtractOptions
-from extract.run.clip_plan import ClipPlan
-from extract.run.detecting import Wanted
+from extract.options import ExtractOptions
 from extract.run.engines import Progress, Work, engine_for
-from extract.run.open_cache import (
-    CacheKind,
-    check_joint,
-    has_clips,
-    has_joint,
-    has_segments,
-    open_or_create,
-    share_with_others,
-    shared,
-    wait_for,
-)
-from extract.run.preparing import find_inputs, kind_of, load_encoders, planned, work_of
+from extract.run.open_cache import has_clips, open_or_create, share_with_others, shared, wait_for
+from extract.run.prepared import Prepared, prepare
+from extract.run.preparing import work_of
 from extract.run.shares import rows_to_do
 from extract.run.stopwatch import Spent
 from extract.summary import Summary, batch_notes, gone_notes, missing_notes, rows_of, segments_notes
@@ -76,26 +61,16 @@ def extract_videos(
     said, shown = notice or (lambda line: None), progress or (lambda done, total: None)
     if chosen.add is not None:
         return add_segments(Path(source), output, chosen, progress=shown, notice=said)
-    inputs = find_inputs(Path(source), output, chosen)
-    segments = has_segments(inputs.there, chosen.audio_segments)
-    joint = has_joint(inputs.there, chosen.joint)
-    encoders = load_encoders(inputs, chosen)
-    check_joint(encoders, joint)
-    labels = find_label_set(chosen.labels or inputs.beside or encoders.default_labels)
-    plan = planned(inputs, chosen)
-    kind = kind_of(inputs, plan, encoders, chosen, audio_segments=segments, joint=joint)
-    heard = _heard(encoders, labels, chosen)
-    if heard is not None and isinstance(encoders, Detector):
-        kind = heard.kind(kind, encoders, chosen.dtype, chosen.clip_seconds)
-    wanted = _Wanted(output, inputs.there, plan, kind, chosen, chosen.text_name or labels.name, labels, encoders, heard)
+    run = prepare(Path(source), output, chosen)
+    inputs, plan, heard = run.inputs, run.plan, run.heard
     with ExitStack() as held:
-        cache, notes = _opened(wanted, held, said)
+        cache, notes = _opened(output, run, chosen, held, said)
         gone = [clip for clip in cache.clip_ids if chosen.only is None and clip not in plan.of]
         if chosen.prune and gone:
             cache.drop_clips(gone)
         status, missing = cache.shards.column("status", "missing")
         todo = rows_to_do(cache, chosen.share, plan.of if chosen.retry_failed else (), status)
-        work = work_of(cache, todo, inputs, plan, encoders, chosen, wanted=heard)
+        work = work_of(cache, todo, inputs, plan, run.encoders, chosen, wanted=heard)
         spent = _computed(work, chosen, shown)
     if work.todo:
         status, missing = cache.shards.column("status", "missing")
@@ -106,11 +81,11 @@ def extract_videos(
         failed=failed,
         skipped=work.finished,
         seconds=time.perf_counter() - began,
-        text_name=wanted.text_name,
+        text_name=run.text_name,
         stages=spent.stages,
         notes=(
             *inputs.chosen.notes,
-            *(() if inputs.beside is None else (f"labels: the {len(labels.labels)} of {inputs.beside}",)),
+            *(() if inputs.beside is None else (f"labels: the {len(run.labels.labels)} of {inputs.beside}",)),
             *inputs.found.notes,
             *plan.notes,
             *notes,
@@ -122,71 +97,39 @@ def extract_videos(
     )
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """The cache that a run wants."""
-
-    output: PathLike[str] | str
-    there: FeatureCache | None
-    plan: ClipPlan
-    kind: CacheKind
-    options: ExtractOptions
-    text_name: str
-    labels: LabelSet
-    encoders: Backbone
-    heard: Wanted | None = None
-
-    @property
-    def clips(self) -> list[str]:
-        return list(self.plan.of)
-
-
-def _heard(encoders: Backbone, labels: LabelSet, options: ExtractOptions) -> Wanted | None:
-    """What a detector listens for; None: the encoders are none.
-
-    Raises:
-        ExtractError: an option that has no meaning for these encoders.
-    """
-    if not isinstance(encoders, Detector):
-        if options.pooling is not None:
-            raise ExtractError(f"`pooling={options.pooling!r}`: {encoders.name} gives embeddings, no frames to pool")
-        return None
-    for name, value in (("windows", options.windows != "all"), ("audio_segments", options.audio_segments is not None),
-                        ("official_randomness", options.official_randomness is not None)):  # fmt: skip
-        if value:
-            raise ExtractError(
-                f"`{name}={getattr(options, name)!r}`: {encoders.name} hears a clip as one: leave it out"
-            )
-    return Wanted.of(encoders, labels, options.text_name or labels.name, options.pooling or POOLING[0])
-
-
-def _opened(wanted: _Wanted, held: ExitStack, notice: Callable[[str], None]) -> tuple[FeatureCache, tuple[str, ...]]:
+def _opened(
+    output: PathLike[str] | str,
+    run: Prepared,
+    options: ExtractOptions,
+    held: ExitStack,
+    notice: Callable[[str], None],
+) -> tuple[FeatureCache, tuple[str, ...]]:
     """The cache, under a lease that ``held`` lets go, with its clips and labels; and notes."""
-    options, output, share = wanted.options, wanted.output, wanted.options.share
+    share = options.share
     if share.index:
-        cache = wait_for(output, wanted.clips, wanted.kind, notice)
-        if wanted.heard is not None:
-            wanted.heard.check(cache)
+        cache = wait_for(output, run.clips, run.kind, notice)
+        if run.heard is not None:
+            run.heard.check(cache)
         share_with_others(cache, held, notice)
         return cache, ()
     notes: tuple[str, ...] = ()
-    if share.whole or options.overwrite or options.prune or not has_clips(output, wanted.clips, wanted.text_name):
+    if share.whole or options.overwrite or options.prune or not has_clips(output, run.clips, run.text_name):
         lease = held.enter_context(lease_at(output, "extract", notice))
         notes = tuple(f"taken over from {who}, which has ended" for who in lease.taken_over)
-        cache = open_or_create(output, wanted.clips, wanted.kind, overwrite=options.overwrite, there=wanted.there)
+        cache = open_or_create(output, run.clips, run.kind, overwrite=options.overwrite, there=run.inputs.there)
         held.enter_context(cache.writing("extract"))
         if notes:
             cache.remove_leftovers()
     else:
-        cache = shared(output, wanted.kind)
-    if wanted.heard is not None:
-        wanted.heard.check(cache)
+        cache = shared(output, run.kind)
+    if run.heard is not None:
+        run.heard.check(cache)
         notes = (f"{cache.backbone} hears only: its cache has no pictures and no refinement", *notes)
     else:
-        found = wanted.labels
+        found = run.labels
         prompts = found.visual_prompts, found.audio_prompts
-        add_labels(cache, wanted.text_name, found.labels, wanted.encoders, *prompts)
-        notes = (*text_notes(wanted.encoders, cache.text(wanted.text_name)), *notes)
+        add_labels(cache, run.text_name, found.labels, run.encoders, *prompts)
+        notes = (*text_notes(run.encoders, cache.text(run.text_name)), *notes)
     if not share.whole:
         held.close()
         share_with_others(cache, held, notice)

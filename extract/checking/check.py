@@ -14,7 +14,7 @@ import torch
 import xxhash
 from numpy.typing import NDArray
 
-from extract.backbones import describe_backbone, licence_notes
+from extract.backbones import describe_backbone, licence_notes, with_models
 from extract.checking.kit import CheckClip, Kit, kit_of
 from extract.device import check_precision, resolve_device
 from extract.errors import ExtractError
@@ -127,6 +127,8 @@ def check_backbone(
     checkpoint: Path | str | None = None,
     *,
     clap_checkpoint: Path | str | None = None,
+    image_model: str | None = None,
+    audio_model: str | None = None,
     device: str = "auto",
     precision: str = "float32",
     progress: Callable[[int, int], None] | None = None,
@@ -140,6 +142,8 @@ def check_backbone(
         name: of the backbone.
         checkpoint: folder with local weights.
         clap_checkpoint: a .pt file of laion_clap for the sound.
+        image_model: an image model of choice, as :func:`extract.backbones.with_models` takes it.
+        audio_model: a CLAP of choice, likewise.
         device: "auto", "cpu", "cuda" or "cuda:i".
         precision: "float32", "float16" or "bfloat16".
         progress: called with (clips finished, clips in all).
@@ -151,6 +155,7 @@ def check_backbone(
         >>> check_backbone("tiny").passed
         True
     """
+    name = with_models(name, image_model, audio_model)
     info = describe_backbone(name)
     if not info.installed:
         raise ExtractError(f"backbone {name} needs {info.extra}: pip install '{info.extra}'")
