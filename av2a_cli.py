@@ -296,7 +296,17 @@ def main() -> None:
 
 
 def checkpoint_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where a backbone's weights are."""
+    """Which models a backbone is made of, and where its weights are."""
+    command = click.option(
+        "--audio-model",
+        metavar="OWNER/NAME",
+        help="clip_clap: another CLAP of the model hub for the sound, or local-dir:PATH.",
+    )(command)
+    command = click.option(
+        "--image-model",
+        metavar="NAME:TAG",
+        help="clip_clap: another image model for the pictures (`av2a backbones --image-models`), or local-dir:PATH.",
+    )(command)
     command = click.option(
         "--clap-checkpoint",
         type=click.Path(path_type=Path),
@@ -456,6 +466,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
     "av2a extract clips --backbone pe_av --joint && av2a score --audiovisual joint",
+    "av2a extract clips --image-model ViT-SO400M-16-SigLIP2-384:webli --audio-model laion/larger_clap_general",
     "av2a extract clips -o llp.zarr --add audio-segments   # with the other options as they were",
     "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",
 )
@@ -512,21 +523,20 @@ def extract(videos: Path, output: str, overwrite: bool, **options: Any) -> None:
 )
 def text(
     cache: str, labels: str, name: str | None, prompt_visual: tuple[str, ...], prompt_audio: tuple[str, ...],
-    checkpoint: Path | None, clap_checkpoint: Path | None, overwrite: bool,
+    overwrite: bool, **weights: Any,
 ) -> None:  # fmt: skip
     """Add a label set to a feature cache: other words for the same videos, in seconds, on a CPU."""
     from extract.label_embeddings import add_label_set
 
-    added = add_label_set(
-        cache, labels, name, prompt_visual, prompt_audio, checkpoint=checkpoint, clap_checkpoint=clap_checkpoint,
-        overwrite=overwrite,
-    )  # fmt: skip
+    added = add_label_set(cache, labels, name, prompt_visual, prompt_audio, overwrite=overwrite, **weights)
     for note in added.notes:
         click.echo(in_options(f"note: {note}", "text"), err=True)
     click.echo(f"{cache}: label set {added.name!r}, {added.labels} labels" + ("" if added.new else ", was there"))
 
 
 @main.command(short_help="List the encoders, or check one.")
+@click.argument("pattern", required=False, metavar="[PATTERN]")
+@click.option("--image-models", is_flag=True, help="List what the installed open_clip has for extract --image-model.")
 @click.option(
     "--check", metavar="NAME", help="Load this one's weights, and see whether plain labels win on plain clips."
 )
@@ -541,16 +551,22 @@ def text(
 @examples(
     "av2a backbones",
     "av2a backbones --json | jq keys",
+    "av2a backbones --image-models siglip2",
     "av2a backbones --check clip_clap",
     "av2a backbones --check language_bind --device cuda --precision bfloat16",
 )
-def backbones(check: str | None, as_json: bool, **options: Any) -> None:
+def backbones(pattern: str | None, image_models: bool, check: str | None, as_json: bool, **options: Any) -> None:
     """List the backbones: what they are, what they need, where their weights are.
+
+    With --image-models: names and tags of open_clip's image models, the length of an embedding, the size of the
+    pictures; of those alone whose name or NAME:TAG has PATTERN in it. Nothing is downloaded.
 
     --check NAME loads the weights of one and tries them: exit code 1 where a right label does not win.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if check is not None:
+        if pattern is not None or image_models:
+            raise click.UsageError("--check NAME goes with neither --image-models nor PATTERN")
         _check_backbone(check, given, as_json)
         return
     for name in given:
@@ -559,6 +575,11 @@ def backbones(check: str | None, as_json: bool, **options: Any) -> None:
 
     from extract.backbones import backbone_names, describe_backbone
 
+    if image_models:
+        _list_image_models(pattern or "", as_json)
+        return
+    if pattern is not None:
+        raise click.UsageError("PATTERN goes with --image-models")
     found = {name: describe_backbone(name) for name in backbone_names()}
     if as_json:
         facts = {name: {**asdict(info), "installed": info.installed} for name, info in found.items()}
@@ -614,6 +635,34 @@ def _check_backbone(name: str, options: Mapping[str, Any], as_json: bool) -> Non
         click.echo(f"{lost} of {len(found.verdicts)} right labels do not win" if lost else "every right label wins")
     if lost:
         sys.exit(1)
+
+
+def _list_image_models(pattern: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from extract import list_image_models
+
+    found = list_image_models(pattern)
+    if as_json:
+        _print_json({model.name: asdict(model) for model in found})
+        return
+    if not found:
+        raise click.ClickException(f"no image model has {pattern!r} in its name or tags")
+    _table(
+        ("name", "dim", "px", "tags"),
+        [
+            (
+                model.name,
+                model.dim,
+                str(model.height) if model.height == model.width else f"{model.height}x{model.width}",
+                "\n".join(model.tags),
+            )
+            for model in found
+            if model.tags
+        ],
+    )
+    if without := [model.name for model in found if not model.tags]:
+        click.echo(f"for weights of your own (extract --checkpoint DIR), without tags: {', '.join(without)}")
 
 
 @main.command(short_help="Say what a cache holds, and how far it is.")
@@ -2034,8 +2083,8 @@ def compare_command(
 def tune(
     cache: str, annotations: Path | None, truth: Path | None, dataset: str | None, split: str, clips: Path | None,
     stream: str | None, videos: Path | None, parameters: dict[str, Any], rule: str | None, config_file: Path | None,
-    text: str | None, output: Path, partial: bool, threads: int | None, checkpoint: Path | None,
-    clap_checkpoint: Path | None, browser: bool, port: int, host: str,
+    text: str | None, output: Path, partial: bool, threads: int | None, browser: bool, port: int, host: str,
+    checkpoint: Path | None, clap_checkpoint: Path | None, image_model: str | None, audio_model: str | None,
 ) -> None:  # fmt: skip
     """Open a page on which every threshold moves the events of a clip, and the figures of a split with annotations.
 
@@ -2069,11 +2118,15 @@ def tune(
         first["decision"] = find_dataset(known.kind).decision
     config = desk.begun = settings_for(opened.cache, config_file, rule, **{**first, **parameters})
     files, hint = _clip_videos(desk, videos, Path(cache))
+    weights = {
+        "--checkpoint": checkpoint, "--clap-checkpoint": clap_checkpoint, "--image-model": image_model,
+        "--audio-model": audio_model,
+    }  # fmt: skip
     tools = Tools(
         desk=desk,
         finder=Finder(desk),
         saving=Saving(desk, output),
-        words=Words(desk, *_label_worker(cache, opened.cache.kind, checkpoint, clap_checkpoint)),
+        words=Words(desk, *_label_worker(cache, opened.cache.kind, weights)),
         videos=files,
         videos_hint=hint,
         start=(config, words.name),
@@ -2115,15 +2168,12 @@ def _clip_videos(desk: Any, videos: Path | None, cache: Path) -> tuple[Any, str]
     return None, hint
 
 
-def _label_worker(
-    cache: str, kind: str, checkpoint: Path | None, clap_checkpoint: Path | None
-) -> tuple[list[str], str]:
-    """What embeds new labels beside the page, and why nothing can."""
+def _label_worker(cache: str, kind: str, weights: Mapping[str, Path | str | None]) -> tuple[list[str], str]:
+    """What embeds new labels beside the page, with which weights by option, and why nothing can."""
     from importlib.util import find_spec
 
     command = [sys.executable, "-P", "-m", "extract.label_worker", cache]
-    for option, path in (("--checkpoint", checkpoint), ("--clap-checkpoint", clap_checkpoint)):
-        command += [] if path is None else [option, str(path)]
+    command += [word for option, value in weights.items() if value is not None for word in (option, str(value))]
     if kind == "probabilities":
         return (
             command,
@@ -2247,6 +2297,7 @@ _COMMAND_OF = {
     "export_hdf5": "export",
     "extract_videos": "extract",
     "import_features": "import",
+    "list_image_models": "backbones --image-models",
     "make_demo": "demo",
     "reasons": "info --failed",
     "score": "score",
@@ -2418,7 +2469,7 @@ def _announce_compiling(kernel: str) -> bool:
     return note is not None
 
 
-_TEXT_COLUMNS = {"what", "checkpoints", "needs", "value", "by", "probabilities"}
+_TEXT_COLUMNS = {"what", "checkpoints", "needs", "tags", "value", "by", "probabilities"}
 _TEXT_WIDTH, _SHORT_WIDTH = 24, 6
 
 
@@ -2452,7 +2503,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             Text(name),
             justify="left" if text else "right",
             overflow="fold",
-            no_wrap=not text or header[number] == "checkpoints",
+            no_wrap=not text or header[number] in ("checkpoints", "tags"),
         )
     for row in cells:
         table.add_row(*map(Text, row))

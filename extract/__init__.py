@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
-    from extract.backbones import backbone_names, describe_backbone, load_backbone
+    from extract.backbones import backbone_names, describe_backbone, load_backbone, with_models
+    from extract.backbones.clip_clap.image_models import list_image_models
     from extract.demo import make_demo
     from extract.errors import ExtractError, MediaError
     from extract.label_embeddings import add_label_set
@@ -28,9 +29,11 @@ _HOMES = {
     "backbone_names": "extract.backbones",
     "describe_backbone": "extract.backbones",
     "extract_videos": "extract.pipeline",
+    "list_image_models": "extract.backbones.clip_clap.image_models",
     "load_backbone": "extract.backbones",
     "make_demo": "extract.demo",
     "resolve_labels": "extract.label_sets",
+    "with_models": "extract.backbones",
 }
 
 __all__ = [
@@ -43,9 +46,11 @@ __all__ = [
     "backbone_names",
     "describe_backbone",
     "extract_videos",
+    "list_image_models",
     "load_backbone",
     "make_demo",
     "resolve_labels",
+    "with_models",
 ]
 
 __getattr__, __dir__ = public_face(__name__, _HOMES)

@@ -52,7 +52,7 @@ def add_segments(
     _check(old)
     joint = has_joint(old, options.joint)
     inputs = find_inputs(source, output, options)
-    if inputs.chosen.name != old.backbone:
+    if inputs.chosen.name.partition(":")[0] != old.backbone.partition(":")[0]:
         raise ExtractError(f"{old.path} was made by {old.backbone}: leave out `backbone={inputs.chosen.name!r}`")
     encoders = load_encoders(inputs, options)
     plan = planned(inputs, options)

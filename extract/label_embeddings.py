@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from extract.backbones import licence_notes, load_backbone
+from extract.backbones import licence_notes, load_backbone, with_models
 from extract.backbones.base import Backbone, JointBackbone
 from extract.errors import ExtractError
 from extract.label_notes import text_notes
@@ -151,6 +151,8 @@ def add_label_set(
     *,
     checkpoint: Path | str | None = None,
     clap_checkpoint: Path | str | None = None,
+    image_model: str | None = None,
+    audio_model: str | None = None,
     overwrite: bool = False,
 ) -> AddedLabels:
     """Add a label set to a cache with the backbone that made it, on the CPU.
@@ -163,6 +165,8 @@ def add_label_set(
         audio_prompts: the same for the audio side.
         checkpoint: folder with local weights, the ones that the cache was made with.
         clap_checkpoint: a .pt file of laion_clap, likewise.
+        image_model: where the image model is that the cache has, "local-dir:PATH"; None: as the cache names it.
+        audio_model: likewise of the CLAP.
         overwrite: replace a set of that name.
 
     Raises:
@@ -179,7 +183,8 @@ def add_label_set(
             f"{cache.path} holds probabilities of its own labels, to which none can be added: make another cache"
         )
     found = find_label_set(labels)
-    backbone = load_backbone(cache.backbone, checkpoint, clap_checkpoint=clap_checkpoint)
+    encoders = with_models(cache.backbone, image_model, audio_model)
+    backbone = load_backbone(encoders, checkpoint, clap_checkpoint=clap_checkpoint)
     added = add_found_set(cache, found, backbone, name, visual_prompts, audio_prompts, overwrite=overwrite)
     return AddedLabels(added.name, added.labels, added.new, (*licence_notes(backbone.name), *added.notes))
 

@@ -43,12 +43,14 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("cache", help="the feature cache that labels are added to")
     for name in ("checkpoint", "clap-checkpoint"):
         parser.add_argument(f"--{name}", type=Path, help="weights that the cache was made with")
+    for name in ("image-model", "audio-model"):
+        parser.add_argument(f"--{name}", help="where a model lies that the cache names by its folder")
     given = parser.parse_args(words)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal that stops all: whoever started this ends it
     answers = _take_stdout()
     _end_with_parent()
     try:
-        worker = _Worker(given.cache, given.checkpoint, given.clap_checkpoint)
+        worker = _Worker(given.cache, given.checkpoint, given.clap_checkpoint, (given.image_model, given.audio_model))
     except (ImportError, MemoryError, OSError, Av2aError) as error:
         _say(answers, {"error": _line(error)})
         return 1
@@ -64,14 +66,21 @@ def main(words: Sequence[str] | None = None) -> int:
 class _Worker:
     """A cache by its path, and its encoders."""
 
-    def __init__(self, path: str, checkpoint: Path | None, clap_checkpoint: Path | None) -> None:
-        from extract.backbones import licence_notes, load_backbone
+    def __init__(
+        self,
+        path: str,
+        checkpoint: Path | None,
+        clap_checkpoint: Path | None,
+        models: tuple[str | None, str | None],
+    ) -> None:
+        from extract.backbones import licence_notes, load_backbone, with_models
         from extract.label_embeddings import check_weights  # imports torch
 
         self._path = path
         cache = FeatureCache.open(path, "r+")
         self._name = cache.backbone
-        self._backbone: Backbone = load_backbone(self._name, checkpoint, clap_checkpoint=clap_checkpoint)
+        encoders = with_models(self._name, *models)
+        self._backbone: Backbone = load_backbone(encoders, checkpoint, clap_checkpoint=clap_checkpoint)
         check_weights(cache, self._backbone)
         self._to_say = licence_notes(self._name)
 

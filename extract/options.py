@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from extract.backbones import with_models
+from extract.default_backbone import USUAL
 from extract.errors import ExtractError
 from extract.run.clip_plan import Cut
 from extract.run.shares import Share
@@ -28,6 +30,8 @@ class ExtractOptions:
             clips that :func:`extract.make_demo` made, "clip_clap" for all others.
         checkpoint: folder with local weights.
         clap_checkpoint: a .pt file of laion_clap for the sound.
+        image_model: an image model of open_clip for the pictures, in place of clip_clap's.
+        audio_model: a CLAP of transformers for the sound, likewise.
         labels: name of a label set or a text file; None: labels.txt beside the videos, else the backbone's
             own set.
         text_name: the set's name in the cache; None: its own name.
@@ -71,6 +75,8 @@ class ExtractOptions:
     backbone: str | None = None
     checkpoint: Path | str | None = None
     clap_checkpoint: Path | str | None = None
+    image_model: str | None = None
+    audio_model: str | None = None
     labels: Path | str | None = None
     text_name: str | None = None
     audio_dir: Path | str | None = None
@@ -119,7 +125,7 @@ class ExtractOptions:
             raise ExtractError(f"pooling {self.pooling!r}: use {' or '.join(POOLING)}")
         if self.windows not in WINDOWS:
             raise ExtractError(f"windows {self.windows!r}: use {' or '.join(WINDOWS)}")
-        _ = self.cut
+        _ = self.cut, self.encoders
 
     def _check_add(self) -> None:
         if self.add not in ADDED:
@@ -132,6 +138,14 @@ class ExtractOptions:
         if not self.share.whole or self.only is not None:
             what = "only" if self.share.whole else "shard_range"
             raise ExtractError(f"`add={self.add!r}` changes the whole cache: run it without `{what}`")
+
+    @property
+    def encoders(self) -> str | None:
+        """The backbone that is asked for, with its models; None: none is."""
+        models = self.image_model, self.audio_model
+        if self.backbone is None and models == (None, None):
+            return None
+        return with_models(self.backbone or USUAL, *models)
 
     @property
     def share(self) -> Share:

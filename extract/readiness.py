@@ -51,7 +51,7 @@ def readiness(
     """
     there = FeatureCache.open(output) if is_there(output) else None
     known, missing = backbone_names(), list[str]()
-    name = options.backbone or (there.backbone if there is not None else None)
+    name = options.encoders or (there.backbone if there is not None else None)
     name = str(name or next((each for each in usual if each in known), USUAL))
     installed = False
     try:

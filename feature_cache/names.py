@@ -6,6 +6,7 @@ Names are stored as they were given, and compared in Unicode's composed form (NF
 names, most lists are composed.
 """
 
+import difflib
 import unicodedata
 from collections.abc import Callable, Iterable
 
@@ -48,6 +49,22 @@ def escaped(text: str, keep: str = "") -> str:
         return text
     text = _put_together(text)
     return "".join(char if char in keep or _refused(char) is None else _escape(char) for char in text)
+
+
+def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """Names that were meant, perhaps: those that differ little from another, without regard to case, the best first.
+
+    Args:
+        name: what was given.
+        known: what there is.
+        most: how many come back.
+
+    Example:
+        >>> nearest("clipclap", ["clip_clap", "tiny"])
+        ['clip_clap']
+    """
+    by_form = {each.lower(): each for each in known}
+    return [by_form[form] for form in difflib.get_close_matches(name.lower(), by_form, n=most)]
 
 
 def shortened(text: str, most: int) -> str:

@@ -1,13 +1,12 @@
 """Events to be compared with annotations: av2a's own files, and files that list events, by any other system."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_cache.names import shortened
+from feature_cache.names import nearest, shortened
 from score.choices import LABELS, STREAMS
 from score.datasets import Annotations, Dataset, find_dataset
 from score.datasets.clip_lists import read_clip_list
@@ -244,9 +243,8 @@ def _counted(count: int, what: str) -> str:
 
 def _nearest(label: str, known: Sequence[str]) -> str:
     """The label that was meant, perhaps."""
-    by_form = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(label.lower(), by_form, n=1)
-    return f" (nearest: {shortened(by_form[near[0]], 60)!r})" if near else ""
+    near = nearest(label, known)
+    return f" (nearest: {shortened(near[0], 60)!r})" if near else ""
 
 
 def _in_segments(found: EventList, rows: NDArray[np.int64], block: EventBlock) -> EventBlock:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,13 +63,16 @@ def first_there(folder: Path, names: Sequence[str]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def from_hub(repository: str, weights: Sequence[str], others: Sequence[str] = ()) -> Path | None:
+def from_hub(
+    repository: str, weights: Sequence[str], others: Sequence[str] = (), also: Sequence[str] = ()
+) -> Path | None:
     """A folder with a hub repository's files: from the local hub cache, else downloaded.
 
     Args:
         repository: "owner/name".
         weights: names of weight files; the first that exists is taken.
         others: names of files needed beside them.
+        also: names of files that are fetched where there are such.
 
     Returns:
         The folder; None if the files are not cached and the hub gives none (no network, for one).
@@ -86,7 +90,7 @@ def from_hub(repository: str, weights: Sequence[str], others: Sequence[str] = ()
                 folder = Path(
                     snapshot_download(
                         repository,
-                        allow_patterns=[name, *others],
+                        allow_patterns=[name, *others, *also],
                         local_files_only=local,
                         etag_timeout=5,
                     )
@@ -115,6 +119,38 @@ def load_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, dict):
         raise ExtractError(f"{path}: holds no state dict")
     return cast("dict[str, Tensor]", dict(loaded.get("state_dict", loaded)))
+
+
+def why_not_loaded(error: BaseException) -> str:
+    """What an error of loading weights into a model says, in one line; names tensors where they do not fit."""
+    text = str(error)
+    if isinstance(error, KeyError):
+        return tensor_faults(missing=[str(error.args[0])])
+    if "Error(s) in loading state_dict" not in text:
+        return first_line(error)
+    found = {
+        what: re.findall(r'"([^"]+)"', line)
+        for line in text.splitlines()
+        for what in ("Missing", "Unexpected")
+        if line.lstrip().startswith(f"{what} key(s)")
+    }
+    shapes = re.findall(r"size mismatch for ([^\s:]+):", text)
+    return tensor_faults(found.get("Missing", ()), found.get("Unexpected", ()), shapes)
+
+
+def tensor_faults(missing: Sequence[str] = (), unknown: Sequence[str] = (), shapes: Sequence[str] = ()) -> str:
+    """How a file's tensors differ from a model's, the first few by name.
+
+    Example:
+        >>> tensor_faults(["a", "b"], shapes=["c"])
+        '2 tensors are missing (a, b); 1 tensors are of another shape (c)'
+    """
+    lists = ((missing, "are missing"), (unknown, "are unknown"), (shapes, "are of another shape"))
+    return "; ".join(
+        f"{len(names)} tensors {fault} ({', '.join(names[:2])}{', …' if len(names) > 2 else ''})"
+        for names, fault in lists
+        if names
+    )
 
 
 def first_line(error: BaseException) -> str:

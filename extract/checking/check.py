@@ -127,6 +127,8 @@ def check_backbone(
     checkpoint: Path | str | None = None,
     *,
     clap_checkpoint: Path | str | None = None,
+    image_model: str | None = None,
+    audio_model: str | None = None,
     device: str = "auto",
     precision: str = "float32",
     progress: Callable[[int, int], None] | None = None,
@@ -140,6 +142,8 @@ def check_backbone(
         name: of the backbone.
         checkpoint: folder with local weights.
         clap_checkpoint: a .pt file of laion_clap for the sound.
+        image_model: as of :class:`extract.ExtractOptions`.
+        audio_model: likewise.
         device: "auto", "cpu", "cuda" or "cuda:i".
         precision: "float32", "float16" or "bfloat16".
         progress: called with (clips finished, clips in all).
@@ -166,6 +170,8 @@ def check_backbone(
             backbone=name,
             checkpoint=checkpoint,
             clap_checkpoint=clap_checkpoint,
+            image_model=image_model,
+            audio_model=audio_model,
             labels=Path(folder, "labels.txt"),
             device=str(where),
             precision=check_precision(precision),

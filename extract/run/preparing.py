@@ -62,7 +62,7 @@ def find_inputs(source: Path, output: PathLike[str] | str, options: ExtractOptio
     if options.audio_dir is not None:
         sounds = find_sounds(Path(options.audio_dir), found.paths, recursive=options.recursive)
     weights_given = options.checkpoint is not None or options.clap_checkpoint is not None
-    chosen = choose_backbone(options.backbone, found.files.values(), there, weights_given=weights_given)
+    chosen = choose_backbone(options.encoders, found.files.values(), there, weights_given=weights_given)
     beside = None if options.labels else labels_beside(source)
     devices = [resolve_device(name) for name in options.devices]
     return RunInputs(

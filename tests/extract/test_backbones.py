@@ -224,6 +224,26 @@ def test_tensors_missing_from_clap(broken: Path) -> None:
         load_backbone("clip_clap", broken)
 
 
+def test_weights_of_other_models_are_named(broken: Path, tmp_path: Path) -> None:
+    """Tensors that are missing, that are not known, that have another shape."""
+    from tests.image_models import make_image_model, weights_of
+
+    other = make_image_model(tmp_path / "coca", "tiny-coca")
+    clap = broken / "clap" / "model.safetensors"
+    before = clap.read_bytes()
+    shutil.copy(weights_of(other), clap)
+    with pytest.raises(ExtractError, match=r"CLAP \(\d+ tensors are missing \(audio_.*, …\); \d+ tensors are unknown"):
+        load_backbone("clip_clap", broken)
+    clap.write_bytes(before)
+    laion = tmp_path / "other.pt"
+    torch.save({"b": torch.zeros(1), "a": torch.zeros(1)}, laion)
+    with pytest.raises(ExtractError, match=r"no audio_branch tensors \(but a, b, …\)"):
+        load_backbone("clip_clap", broken, clap_checkpoint=laion)
+    shutil.copy(weights_of(other), broken / "clip" / "open_clip_model.safetensors")
+    with pytest.raises(ExtractError, match=r"as CLIP \(\d+ tensors are missing \(.*unknown \(text\..*shape \(visual"):
+        load_backbone("clip_clap", broken)
+
+
 def test_other_models_are_refused(broken: Path) -> None:
     config = broken / "clip" / "open_clip_config.json"
     described = json.loads(config.read_text())
@@ -278,6 +298,7 @@ def test_tiny_without_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     ("arguments", "said"),
     [
         ({"name": "nope"}, "unknown backbone 'nope': use one of .*clip_clap"),
+        ({"name": "CLIP-clap"}, r"unknown backbone 'CLIP-clap' \(nearest: clip_clap\): use one of .*clip_clap"),
         ({"checkpoint": "nowhere"}, "checkpoint folder nowhere is not there"),
         ({"device": "tpu"}, "use auto, cpu, cuda or cuda:i"),
         ({"device": "cuda:x"}, "use auto, cpu, cuda or cuda:i"),

@@ -6,14 +6,14 @@ _CLIP = "timm/vit_base_patch32_clip_224.openai"
 
 BACKBONES = {
     "clip_clap": BuiltIn(
-        "extract.backbones.clip_clap.backbone:load",
+        "extract.backbones.clip_clap.pair:load",
         BackboneInfo(
             visual_dim=512,
             audio_dim=512,
             checkpoints=(_CLIP, "laion/clap-htsat-unfused"),
             extra="av2a[extract]",
             modules=EXTRACT_MODULES,
-            about="CLIP ViT-B/32 and CLAP",
+            about="CLIP ViT-B/32 and CLAP, or image models and CLAPs of choice",
         ),
     ),
     "clip_laion_clap": BuiltIn(

@@ -1,6 +1,6 @@
 """The `clip_clap` backbone: CLIP ViT-B/32 for frames, CLAP for sound (docs/design.md 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,14 +13,38 @@ from extract.backbones.clip_clap import clap_tower, clip_tower
 from extract.backbones.clip_clap.clap_tower import ClapTower
 from extract.backbones.clip_clap.clip_tower import ClipTower
 from extract.backbones.clip_clap.log_mel import MelConfig
-from extract.backbones.pixels import fit_frames
 from extract.backbones.weights import from_hub, no_weights
 from extract.errors import ExtractError
 
 VISUAL_PROMPT = "A {label}"
 AUDIO_PROMPT = "This is a sound of {label}"
 
+VECTORS = {False: "as the encoder gives them", True: "unit length"}
+"""How visual embeddings are stored."""
 _LAYOUT = f"DIR/clip/ ({' or '.join(clip_tower.WEIGHT_FILES)}) and DIR/clap/ (the files of {clap_tower.REPOSITORY})"
+
+
+class PictureTower(Protocol):
+    """The half of a backbone that sees; its members as in :class:`extract.backbones.base.Backbone`."""
+
+    dim: int
+    unit: bool
+    """Whether what it gives has unit length."""
+
+    def prepare_frames(self, frames: Tensor) -> Tensor:
+        """uint8 (n, 3, H, W) to pixels of the encoder's size."""
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        """Such pixels to float32 (n, Dv)."""
+
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Sentences to float32 (n, Dv)."""
+
+    def sentences_cut(self, prompts: Sequence[str]) -> list[bool]:
+        """Which sentences have more tokens than the encoder reads."""
+
+    def attributes(self) -> dict[str, Any]:
+        """What identifies weights and preprocessing."""
 
 
 class SoundTower(Protocol):
@@ -49,16 +73,32 @@ class ClipClap:
     """Two encoders under one name; see :class:`extract.backbones.base.Backbone` for the members."""
 
     frames_per_window = 8
-    text = TextRules(VISUAL_PROMPT, AUDIO_PROMPT, unit_audio=True)
 
     def __init__(
-        self, clip: ClipTower, clap: SoundTower, *, name: str, default_labels: str, origin: dict[str, str]
+        self,
+        clip: PictureTower,
+        clap: SoundTower,
+        *,
+        name: str,
+        default_labels: str,
+        origin: dict[str, str],
+        models: Mapping[str, str] | None = None,
     ) -> None:
-        """Join two loaded towers; ``origin`` says where the weights of "clip" and "clap" came from."""
+        """Join two loaded towers.
+
+        Args:
+            clip: what sees.
+            clap: what hears.
+            name: of the backbone.
+            default_labels: label set for people who name none.
+            origin: where the weights of "clip" and "clap" came from.
+            models: what the two are called, where they were chosen.
+        """
         self.name = name
         self.default_labels = default_labels
         self.visual_dim, self.audio_dim = clip.dim, clap.dim
-        self.image_size = clip.image_size
+        self.text = TextRules(VISUAL_PROMPT, AUDIO_PROMPT, unit_visual=clip.unit, unit_audio=True)
+        self._models = models
         self.sample_rate: int | None = clap.mel.sample_rate
         self._clip, self._clap = clip, clap
         self._origin = origin
@@ -93,15 +133,15 @@ class ClipClap:
         return cls(clip, clap, name=name, default_labels=default_labels, origin=where)
 
     def prepare_frames(self, frames: Tensor) -> Tensor:
-        """uint8 (n, 3, H, W) to uint8 (n, 3, S, S)."""
-        return fit_frames(frames, self.image_size)
+        """uint8 (n, 3, H, W) to uint8 (n, 3, height, width) of the encoder's size."""
+        return self._clip.prepare_frames(frames)
 
     def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
         """n waveforms to what the sound tower takes."""
         return self._clap.prepare_audio(waves, random)
 
     def encode_frames(self, frames: Tensor) -> Tensor:
-        """uint8 (n, 3, S, S) to float32 (n, Dv), raw CLIP features."""
+        """What prepare_frames gave to float32 (n, Dv): CLIP's features as they are, another model's at unit length."""
         return self._clip.encode_frames(frames)
 
     def encode_audio(self, sounds: Tensor) -> Tensor:
@@ -109,7 +149,7 @@ class ClipClap:
         return self._clap.encode_audio(sounds)
 
     def encode_visual_text(self, sentences: Sequence[str]) -> Tensor:
-        """Sentences to float32 (n, Dv), raw CLIP features."""
+        """Sentences to float32 (n, Dv), likewise."""
         return self._clip.encode_text(sentences)
 
     def encode_audio_text(self, sentences: Sequence[str]) -> Tensor:
@@ -122,10 +162,14 @@ class ClipClap:
 
     def attributes(self) -> dict[str, Any]:
         """Origins, hashes, preprocessing and prompts."""
-        return {
+        facts = {
             "clip": {"origin": self._origin["clip"], **self._clip.attributes()},
             "clap": {"origin": self._origin["clap"], **self._clap.attributes()},
         }
+        if self._models is not None:
+            facts["clip"] |= {"model": self._models["clip"], "vectors": VECTORS[self._clip.unit]}
+            facts["clap"] |= {"model": self._models["clap"]}
+        return facts
 
 
 def load(
@@ -149,7 +193,7 @@ def load(
     folders = {clip_tower.REPOSITORY: from_hub(clip_tower.REPOSITORY, clip_tower.WEIGHT_FILES[:1])}
     if clap_checkpoint is None:
         folders[clap_tower.REPOSITORY] = from_hub(
-            clap_tower.REPOSITORY, clap_tower.WEIGHT_FILES, clap_tower.CONFIG_FILES
+            clap_tower.REPOSITORY, clap_tower.WEIGHT_FILES, clap_tower.CONFIG_FILES, clap_tower.WORD_FILES
         )
     missing = [name for name, folder in folders.items() if folder is None]
     if missing:

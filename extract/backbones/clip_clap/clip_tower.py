@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from extract.backbones.pixels import normalise
-from extract.backbones.weights import first_line, first_there, load_state, quiet, sha256
+from extract.backbones.pixels import fit_frames, normalise
+from extract.backbones.weights import first_there, load_state, quiet, sha256, why_not_loaded
 from extract.device import arithmetic
 from extract.errors import ExtractError
 
@@ -25,6 +25,8 @@ _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # in OpenAI
 class ClipTower:
     """An open_clip model with its tokenizer and its pixel statistics."""
 
+    unit = False
+
     def __init__(self, model: Any, tokenizer: Any, weights: Path, device: torch.device, precision: str) -> None:
         """Take over a loaded model; for the class methods' use."""
         visual = model.visual
@@ -33,7 +35,7 @@ class ClipTower:
         if height != width or rules != ("shortest", "bicubic"):
             raise ExtractError(
                 f"{weights}: its preprocessing ({height}x{width}, {', '.join(rules)}) is not CLIP's: "
-                "square, shortest side, bicubic"
+                "square, shortest side, bicubic; `image_model='local-dir:PATH'` takes any"
             )
         self.image_size = int(height)
         self.dim = int(visual.output_dim)
@@ -77,8 +79,12 @@ class ClipTower:
             except ExtractError:
                 raise
             except Exception as error:  # open_clip raises what it likes on damaged files
-                raise ExtractError(f"{weights}: cannot be loaded as CLIP ({first_line(error)})") from error
+                raise ExtractError(f"{weights}: cannot be loaded as CLIP ({why_not_loaded(error)})") from error
         return cls(model, tokenizer, weights, device, precision)
+
+    def prepare_frames(self, frames: Tensor) -> Tensor:
+        """uint8 (n, 3, H, W) to uint8 (n, 3, S, S)."""
+        return fit_frames(frames, self.image_size)
 
     def encode_frames(self, frames: Tensor) -> Tensor:
         """uint8 (n, 3, S, S) to float32 (n, Dv), as the encoder gives them."""

@@ -70,7 +70,8 @@ def read_laion_file(path: Path) -> dict[str, Tensor]:
         raise ExtractError(f"{path}: holds no state dict")
     state = {str(name).removeprefix("module."): value for name, value in inner.items()}
     if not any(name.startswith("audio_branch.") for name in state):
-        raise ExtractError(f"{path}: no checkpoint of laion_clap, it has no audio_branch tensors")
+        others = ", ".join([*sorted(state)[:2], "…"])
+        raise ExtractError(f"{path}: no checkpoint of laion_clap, it has no audio_branch tensors (but {others})")
     if any(_FUSION.search(name) for name in state):
         raise ExtractError(f"{path}: a CLAP with fusion; use one without, as 630k-audioset-best.pt")
     return state

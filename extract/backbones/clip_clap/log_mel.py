@@ -92,11 +92,27 @@ def slaney_filters(config: MelConfig) -> Tensor:
     edges = _from_mel(
         torch.linspace(_to_mel(config.lowest), _to_mel(config.highest), config.bands + 2, dtype=torch.float64)
     )
+    return (_triangles(config, edges) * 2 / (edges[2:] - edges[:-2])).float()
+
+
+def htk_filters(config: MelConfig) -> Tensor:
+    """Triangular mel bands on HTK's scale, each of height 1, as CLAPs with fusion have them.
+
+    Returns:
+        float32 (fft_size // 2 + 1, bands): weight of a frequency bin in a band.
+    """
+    low, high = (2595.0 * math.log10(1.0 + hertz / 700.0) for hertz in (config.lowest, config.highest))
+    mels = torch.linspace(low, high, config.bands + 2, dtype=torch.float64)
+    return _triangles(config, 700.0 * (10.0 ** (mels / 2595.0) - 1.0)).float()
+
+
+def _triangles(config: MelConfig, edges: Tensor) -> Tensor:
+    """Bands between three neighbouring edges, Hz, each of height 1: float64 (fft_size // 2 + 1, bands)."""
     hertz = torch.linspace(0, config.sample_rate / 2, config.fft_size // 2 + 1, dtype=torch.float64)[:, None]
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (hertz - low) / (centre - low)
     falling = (high - hertz) / (high - centre)
-    return (torch.minimum(rising, falling).clamp(min=0) * 2 / (high - low)).float()
+    return torch.minimum(rising, falling).clamp(min=0)
 
 
 class LogMel:
@@ -105,11 +121,11 @@ class LogMel:
     The Fourier transforms run in float64: in float32 their noise shows in near-silent bands (5e-3 dB).
     """
 
-    def __init__(self, config: MelConfig, device: torch.device | str = "cpu") -> None:
-        """Prepare window and filters on a device."""
+    def __init__(self, config: MelConfig, device: torch.device | str = "cpu", scale: str = "slaney") -> None:
+        """Prepare window and filters on a device; ``scale`` of the bands: "slaney" or "htk"."""
         self.config = config
         self._window = torch.hann_window(config.fft_size, periodic=True, dtype=torch.float64, device=device)
-        self._filters = slaney_filters(config).to(device)
+        self._filters = (htk_filters if scale == "htk" else slaney_filters)(config).to(device)
         self._at_once = 65_536 if self._window.is_cuda else 2048  # few at a time stay in a CPU's cache
 
     def __call__(self, waves: Tensor) -> Tensor:
