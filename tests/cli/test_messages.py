@@ -10,7 +10,7 @@ import pytest
 
 from av2a_cli import in_options, main
 from feature_cache import FeatureCache
-from tests.command import AV2A, av2a, refusal
+from tests.command import AV2A, COMPILING, av2a, refusal
 from tests.golden_scoring import GoldenSet
 from tests.terminal import on_a_terminal
 
@@ -90,10 +90,11 @@ def test_short_helps_are_whole() -> None:
 
 
 def wide(words: tuple[str, ...], columns: int, cwd: Path) -> list[str]:
-    """Lines that the command writes on a terminal of so many columns, without colours and bars."""
+    """Lines that the command writes on a terminal of so many columns, without colours, bars and a note of compiling."""
     shown = on_a_terminal(words, cwd, columns).decode().replace("\r\n", "\n")
     lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).split("\n")
-    return [line.rpartition("\r")[2] for line in lines]
+    found = (line.rpartition("\r")[2] for line in lines)
+    return [line for line in found if line != COMPILING.strip()]
 
 
 SEARCH = (
