@@ -15,7 +15,18 @@ from extract.errors import ExtractError
 from feature_cache.lazy import public_face
 
 if TYPE_CHECKING:
-    from extract.backbones.base import Backbone, Loader, SharedAudio, SharedViews, TextRules, VideoBackbone
+    from extract.backbones.base import (
+        Backbone,
+        Encoded,
+        FrameChooser,
+        JointBackbone,
+        Loader,
+        SharedAudio,
+        SharedViews,
+        TextRules,
+        TwoStep,
+        VideoBackbone,
+    )
     from extract.backbones.pixels import fit_frames
 
 GROUP = "av2a.backbones"
@@ -23,10 +34,14 @@ GROUP = "av2a.backbones"
 __all__ = [
     "Backbone",
     "BackboneInfo",
+    "Encoded",
+    "FrameChooser",
+    "JointBackbone",
     "Loader",
     "SharedAudio",
     "SharedViews",
     "TextRules",
+    "TwoStep",
     "VideoBackbone",
     "backbone_names",
     "describe_backbone",
@@ -37,6 +52,10 @@ __all__ = [
 
 _HOMES = {  # what authors of backbones need: it imports torch
     "Backbone": "extract.backbones.base",
+    "Encoded": "extract.backbones.base",
+    "FrameChooser": "extract.backbones.base",
+    "JointBackbone": "extract.backbones.base",
+    "TwoStep": "extract.backbones.base",
     "Loader": "extract.backbones.base",
     "SharedAudio": "extract.backbones.base",
     "SharedViews": "extract.backbones.base",
