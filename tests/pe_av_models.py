@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from extract.backbones.pe_av.checkpoint import twin
 from extract.backbones.weights import quiet
 
 SIDE = 28
@@ -91,13 +92,16 @@ def tiny_model(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     with quiet(), redirect_stdout(io.StringIO()):
         model = PeAudioVideoModel(PeAudioVideoConfig.from_dict(told)).eval().requires_grad_(False)
-        model.tie_weights()
-        for name, weights in model.named_parameters():
+        own = dict(model.named_parameters(remove_duplicate=False))
+        for name in sorted({twin(each) for each in own}):
+            weights = own[name]
             if weights.ndim > 1 and "alpha" not in name:
                 gain = 0.6 if "dac_encoder" in name else 1.2  # residuals and snakes add to what convolutions give
                 nn.init.normal_(weights, 0, gain * weights[0].numel() ** -0.5)
             elif weights.ndim == 1:
                 nn.init.normal_(weights, float("norm" in name and name.endswith("weight")), 0.1)
+        for name, weights in own.items():  # transformers 5.0 ties none of a new model's
+            weights.copy_(own[twin(name)])
     return model
 
 

@@ -22,9 +22,7 @@ def contents(path: str | PathLike[str]) -> dict[str, Any]:
         found[f"clip {clip}"] = (int(status[row]), int(missing[row]), rest)
     for name in cache.text_names:
         text = cache.text(name)
-        found[f"text {name}"] = (
-            text.labels,
-            {side: table.tobytes() for side, table in text.tables.items()},
-            dict(text.prompts),
-        )
+        joint = () if text.joint is None else (text.joint.tobytes(),)
+        tables = (text.visual.tobytes(), text.audio.tobytes())
+        found[f"text {name}"] = (text.labels, *tables, dict(text.prompts), *joint)
     return found

@@ -17,7 +17,18 @@ from feature_cache.lazy import public_face
 from feature_cache.names import nearest, shortened
 
 if TYPE_CHECKING:
-    from extract.backbones.base import Backbone, Loader, SharedAudio, SharedViews, TextRules, VideoBackbone
+    from extract.backbones.base import (
+        Backbone,
+        Encoded,
+        FrameChooser,
+        JointBackbone,
+        Loader,
+        SharedAudio,
+        SharedViews,
+        TextRules,
+        TwoStep,
+        VideoBackbone,
+    )
     from extract.backbones.detector import Detector
     from extract.backbones.pixels import fit_frames
 
@@ -27,10 +38,14 @@ __all__ = [
     "Backbone",
     "BackboneInfo",
     "Detector",
+    "Encoded",
+    "FrameChooser",
+    "JointBackbone",
     "Loader",
     "SharedAudio",
     "SharedViews",
     "TextRules",
+    "TwoStep",
     "VideoBackbone",
     "backbone_names",
     "describe_backbone",
@@ -43,6 +58,10 @@ __all__ = [
 _HOMES = {  # what authors of backbones need: it imports torch
     "Backbone": "extract.backbones.base",
     "Detector": "extract.backbones.detector",
+    "Encoded": "extract.backbones.base",
+    "FrameChooser": "extract.backbones.base",
+    "JointBackbone": "extract.backbones.base",
+    "TwoStep": "extract.backbones.base",
     "Loader": "extract.backbones.base",
     "SharedAudio": "extract.backbones.base",
     "SharedViews": "extract.backbones.base",
