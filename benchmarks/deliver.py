@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from benchmarks.extract import decode_all
 from benchmarks.extract_clips import SIZES, made_clips
 from benchmarks.machine import cores, describe_machine, load
-from extract.backbones.base import Backbone, TextRules, VideoBackbone
+from extract.backbones.base import Backbone, Encoded, TextRules, VideoBackbone
 from extract.backbones.clip_clap.log_mel import LogMel, MelConfig
 from extract.backbones.language_bind.frames import prepare_images, prepare_video_frames
 from extract.backbones.language_bind.spectrograms import window_inputs
@@ -110,7 +111,43 @@ class LanguageBindInputs(Free):
         return torch.zeros(len(windows), self.visual_dim)
 
 
-INPUTS: dict[str, Callable[[], Backbone]] = {"clip_clap": ClipClapInputs, "language_bind": LanguageBindInputs}
+class PeAvInputs(Free):
+    """PE-AV's pictures; of its sound nothing is prepared."""
+
+    random_flips = False
+
+    def __init__(self) -> None:
+        super().__init__("pe_av", 1024, 1024)
+
+    def prepare_frames(self, frames: Tensor) -> Tensor:
+        return functional.interpolate(frames, (336, 336), mode="bilinear", antialias=True)
+
+    prepare_video_frames = prepare_frames
+
+    def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
+        return torch.zeros(len(waves), 1)
+
+    def encode_video(self, windows: Tensor) -> Tensor:
+        return torch.zeros(len(windows), self.visual_dim)
+
+    def embed_frames(self, frames: Tensor) -> Tensor:
+        return torch.zeros(len(frames), 1)
+
+    def embed_sounds(self, waves: SoundWindows) -> list[Tensor]:
+        return [torch.zeros(1, 1)] * len(waves)
+
+    def encode_frame_windows(self, windows: Tensor) -> Encoded:
+        return Encoded(torch.zeros(len(windows), self.visual_dim), windows)
+
+    def encode_sound_windows(self, sounds: Tensor) -> Encoded:
+        return Encoded(torch.zeros(len(sounds), self.audio_dim), sounds)
+
+
+INPUTS: dict[str, Callable[[], Backbone]] = {
+    "clip_clap": ClipClapInputs,
+    "language_bind": LanguageBindInputs,
+    "pe_av": PeAvInputs,
+}
 
 
 def delivered(backbone: Backbone, files: Sequence[Path], folder: Path, workers: int) -> tuple[float, dict[str, float]]:
