@@ -13,7 +13,7 @@ BACKBONES = {
             checkpoints=(f"facebook/pe-a-frame-{size}",),
             extra="av2a[extract]",
             modules=EXTRACT_MODULES,
-            about=f"PE-A-Frame, {size}: a detector of sounds, 25 frames a second",
+            about=f"PE-A-Frame {size}: a detector of sounds",
         ),
     )
     for name, size in _SIZES.items()

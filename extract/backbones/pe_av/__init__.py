@@ -5,7 +5,9 @@ from extract.backbones.pe_av.names import CHECKPOINTS, Published
 
 
 def _of(name: str, published: Published) -> BuiltIn:
-    frames = f", {published.frames} frames a window" if published.frames else ""
+    about = f"PE-AV, {published.about}: joint embeddings, too"
+    if published.frames:
+        about = f"{published.about} of {published.frames} frames a window"
     return BuiltIn(
         f"extract.backbones.pe_av.backbone:load_{name}",
         BackboneInfo(
@@ -15,7 +17,7 @@ def _of(name: str, published: Published) -> BuiltIn:
             checkpoints=(published.repository,),
             extra="av2a[extract]",
             modules=(*EXTRACT_MODULES, "timm"),
-            about=f"PE-AV {published.size}: picture, sound, both at once (joint){frames}",
+            about=about,
         ),
     )
 
