@@ -24,7 +24,7 @@ from torch.nn import functional
 from benchmarks.extract import decode_all
 from benchmarks.extract_clips import SIZES, made_clips
 from benchmarks.machine import cores, describe_machine, load
-from extract.backbones.base import Backbone, Encoded, TextRules, VideoBackbone
+from extract.backbones.base import Backbone, Encoded, TextRules, TwoStep, VideoBackbone
 from extract.backbones.clip_clap.log_mel import LogMel, MelConfig
 from extract.backbones.language_bind.frames import prepare_images, prepare_video_frames
 from extract.backbones.language_bind.spectrograms import window_inputs
@@ -221,9 +221,9 @@ def profile(name: str, size: tuple[int, int], count: int) -> None:
             return viewed
 
         began = time.thread_time()
-        moving = (
-            timed("windows' pictures", backbone.prepare_video_frames) if isinstance(backbone, VideoBackbone) else None
-        )
+        moving = None
+        if isinstance(backbone, VideoBackbone) and not isinstance(backbone, TwoStep):  # whose windows take images
+            moving = timed("windows' pictures", backbone.prepare_video_frames)
         views = Views(timed("pictures", backbone.prepare_frames), moving)
         media = decode_clip(file, views=views, sample_rate=backbone.sample_rate)
         spent["decoding"] = time.thread_time() - began - sum(spent.values())
