@@ -49,6 +49,14 @@ def make_videos(folder: Path) -> Path:
     return folder
 
 
+def make_odd_clips(folder: Path) -> Path:
+    """Ten seconds in stereo at 22,050 Hz, a picture without sound, a sound without picture: a, b and c."""
+    make_video(folder / "a.mp4", frames=120, fps=12, rate=22_050, sound=tone(10, 22_050, 2), size=(72, 64))
+    make_video(folder / "b.mp4", frames=30, fps=3, with_sound=False, size=(64, 90))
+    make_video(folder / "c.mkv", sound=tone(9.7, 16_000, 1, 300), pictures=False)
+    return folder
+
+
 def extract(source: Path, output: Path, checkpoint: Path, **options: Any) -> Summary:
     options = {"backbone": "clip_clap", "device": "cpu", "shard_size": 3, **options}
     return extract_videos(source, output, checkpoint=checkpoint, **options)

@@ -252,16 +252,8 @@ def has_segments(there: FeatureCache | None, asked: bool | None) -> bool:
     Raises:
         ExtractError: the cache has what was not asked for, or lacks what was.
     """
-    if there is None:
-        return asked is not False
-    has = "audio_segments" in there.arrays
-    if asked is not None and asked != has and was_extracted(there):
-        mend = "leave out `audio_segments=False`" if has else "`add='audio-segments'` adds it"
-        raise ExtractError(
-            f"{there.path} was made {'with' if has else 'without'} the sound of each segment: {mend}, or use another "
-            "`output`, or `overwrite=True` to make it anew"
-        )
-    return has
+    adds = "`add='audio-segments'` adds it"
+    return _kept(there, asked, "audio_segments", usual=True, what="the sound of each segment", adds=adds)
 
 
 def has_joint(there: FeatureCache | None, asked: bool | None) -> bool:
@@ -274,14 +266,21 @@ def has_joint(there: FeatureCache | None, asked: bool | None) -> bool:
     Raises:
         ExtractError: the cache has what was not asked for, or lacks what was.
     """
+    return _kept(there, asked, "joint", usual=False, what="joint embeddings of picture and sound")
+
+
+def _kept(
+    there: FeatureCache | None, asked: bool | None, array: str, *, usual: bool, what: str, adds: str = ""
+) -> bool:
+    """Whether a run's cache has an array that it may do without; ``adds``: what gives it to a cache that is there."""
     if there is None:
-        return bool(asked)
-    has = "joint" in there.arrays
+        return usual if asked is None else asked
+    has = array in there.arrays
     if asked is not None and asked != has and was_extracted(there):
-        leave = "joint=False" if has else "joint=True"
+        mend = adds if adds and not has else f"leave out `{array}={asked}`"
         raise ExtractError(
-            f"{there.path} was made {'with' if has else 'without'} joint embeddings of picture and sound: leave out "
-            f"`{leave}`, or use another `output`, or `overwrite=True` to make it anew"
+            f"{there.path} was made {'with' if has else 'without'} {what}: {mend}, or use another `output`, or "
+            "`overwrite=True` to make it anew"
         )
     return has
 

@@ -22,7 +22,7 @@ from extract.run.encode import encode_clips, prepare_clip
 from extract.summary import Summary
 from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache, windows
 from tests.command import av2a, refusal
-from tests.extraction import assert_equal, extract
+from tests.extraction import assert_equal, extract, make_odd_clips
 from tests.imagebind_models import DIM, random_imagebind
 from tests.media import make_video, tone
 
@@ -44,12 +44,7 @@ def backbone(weights: Path) -> ImageBind:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten seconds in stereo at 22,050 Hz, a picture without sound, a sound without picture."""
-    folder = tmp_path_factory.mktemp("clips")
-    make_video(folder / "a.mp4", frames=120, fps=12, rate=22_050, sound=tone(10, 22_050, 2), size=(72, 64))
-    make_video(folder / "b.mp4", frames=30, fps=3, with_sound=False, size=(64, 90))
-    make_video(folder / "c.mkv", sound=tone(9.7, 16_000, 1, 300), pictures=False)
-    return folder
+    return make_odd_clips(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="module")

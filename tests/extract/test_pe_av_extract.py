@@ -18,7 +18,7 @@ from extract.run.encode import ARRAYS, encode_clips, prepare_clip
 from extract.summary import Summary
 from feature_cache import NO_PICTURE, NO_SOUND, FeatureCache, windows
 from tests.command import av2a, refusal
-from tests.extraction import assert_equal, extract
+from tests.extraction import assert_equal, extract, make_odd_clips
 from tests.media import make_video, tone
 from tests.pe_av_models import DIM, make_pe_av
 
@@ -43,11 +43,8 @@ def backbone(weights: Path) -> PeAv:
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten seconds in stereo, a picture without sound, a sound without picture, a shorter sound."""
-    folder = tmp_path_factory.mktemp("clips")
-    make_video(folder / "a.mp4", frames=120, fps=12, rate=22_050, sound=tone(10, 22_050, 2), size=(72, 64))
-    make_video(folder / "b.mp4", frames=30, fps=3, with_sound=False, size=(64, 90))
-    make_video(folder / "c.mkv", sound=tone(9.7, 16_000, 1, 300), pictures=False)
+    """Odd ones, and one whose sound is shorter."""
+    folder = make_odd_clips(tmp_path_factory.mktemp("clips"))
     make_video(folder / "d.mp4", frames=50, fps=5, rate=RATE, sound=tone(6.2, RATE, 1, 700), size=(96, 64))
     return folder
 
