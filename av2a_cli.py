@@ -486,7 +486,7 @@ def demo(output: Path, clips: int, seed: int, overwrite: bool) -> None:
     "av2a extract my_videos --dry-run",
     "av2a extract my_videos -o my.zarr --labels my_labels.txt",
     "av2a extract clips --backbone language_bind --labels llp --device cuda --precision bfloat16",
-    "av2a extract clips --backbone pe_av --joint && av2a score --audiovisual joint",
+    "av2a extract clips --backbone pe_av --joint   # then score, or search, with --audiovisual joint",
     "av2a extract clips --image-model ViT-SO400M-16-SigLIP2-384:webli --audio-model laion/larger_clap_general",
     "av2a extract clips -o llp.zarr --add audio-segments   # with the other options as they were",
     "av2a extract clips -o s3://bucket/llp.zarr --shard-range 0/4   # and 1/4, 2/4, 3/4 elsewhere",

@@ -101,8 +101,9 @@ def find_image_model(asked: str, *, weights_here: bool = False) -> str:
         tag = tags[0]
     config = open_clip.get_pretrained_cfg(name, tag)
     if not config:
+        meant = "".join(f" (nearest: {near})" for near in nearest(tag, tags))
         raise ExtractError(
-            f"image model {name} has no weights {shortened(tag, 60)!r}: its tags are {_listed(tags) or 'none'}"
+            f"image model {name} has no weights {shortened(tag, 60)!r}{meant}: its tags are {_listed(tags) or 'none'}"
         )
     tag = tag.lower().replace("-", "_")  # as open_clip reads it
     quick = f"{name}{_QUICK}"
