@@ -213,7 +213,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="tiny")
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--random-weights", action="store_true", help="clip_clap, language_bind: of the true size")
+    parser.add_argument("--random-weights", action="store_true", help="of the true size, of random_weights.MAKERS")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=sorted(PRECISIONS))
     parser.add_argument("--batch-size", type=int)

@@ -1,14 +1,24 @@
 """Models of the published sizes with random weights, to measure speed where the real ones are not at hand."""
 
+import io
 import json
 import shutil
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from extract.backbones.imagebind.checkpoint import MASK
+from extract.backbones.imagebind.checkpoint import expected_shapes as imagebind_shapes
+from extract.backbones.imagebind.config import config_in
 from extract.backbones.language_bind.checkpoint import expected_shapes
 from extract.backbones.language_bind.config import CONFIG_FILE, read_config
 from extract.backbones.language_bind.loading import REPOSITORIES
+from extract.backbones.pe_av.checkpoint import expected_shapes as pe_av_shapes
+from extract.backbones.pe_av.checkpoint import twin
+from extract.backbones.pe_av.config import model_config
 from extract.backbones.tiny.backbone import WEIGHTS
 from extract.backbones.weights import quiet
 
@@ -67,4 +77,46 @@ def language_bind_weights(folder: Path) -> Path:
     return folder
 
 
-MAKERS = {"clip_clap": clip_clap_weights, "language_bind": language_bind_weights}
+def imagebind_weights(folder: Path) -> Path:
+    """ImageBind's file as published, 4.3 GB."""
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(0)
+    tensors = {
+        name: torch.randn(shape, generator=generator) * 0.02
+        for name, shape in imagebind_shapes(config_in(folder)).items()
+    }
+    tensors[MASK] = torch.full(tensors[MASK].shape, -torch.inf).triu_(1)
+    save_file(tensors, folder / "imagebind_huge.safetensors")
+    return folder
+
+
+def pe_av_weights(folder: Path, size: str = "large") -> Path:
+    """A PE-AV model as published, "small", "base" or "large", 3.4 to 8.9 GB; the words of the tests' small one."""
+    from safetensors.torch import save_file
+
+    from tests.pe_av_models import PUBLISHED, STD, tokenizer
+
+    (folder / "config.json").write_text(json.dumps(PUBLISHED[size]))
+    pictures = {"size": {"height": 336, "width": 336}, "num_frames": None, "do_sample_frames": False}
+    (folder / "video_preprocessor_config.json").write_text(json.dumps({**pictures, **STD, "image_mean": [0.5] * 3}))
+    generator = torch.Generator().manual_seed(0)
+    with quiet(), redirect_stdout(io.StringIO()):
+        tokenizer().save_pretrained(folder)
+        shapes = pe_av_shapes(model_config(folder))
+    own = {twin(name): shape for name, shape in shapes.items()}
+    save_file(
+        {name: torch.randn(shape, generator=generator) * 0.02 for name, shape in own.items()},
+        folder / "model.safetensors",
+    )
+    return folder
+
+
+MAKERS: dict[str, Callable[[Path], Path]] = {
+    "clip_clap": clip_clap_weights,
+    "imagebind": imagebind_weights,
+    "language_bind": language_bind_weights,
+    "pe_av": pe_av_weights,
+    "pe_av_base": partial(pe_av_weights, size="base"),
+    "pe_av_small": partial(pe_av_weights, size="small"),
+}
