@@ -47,12 +47,6 @@ class Free:
     def __init__(self, name: str, visual_dim: int, audio_dim: int) -> None:
         self.name, self.visual_dim, self.audio_dim = name, visual_dim, audio_dim
 
-    def prepare_frames(self, frames: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def prepare_audio(self, waves: Sequence[Tensor], random: np.random.RandomState | None = None) -> Tensor:
-        raise NotImplementedError
-
     def encode_frames(self, frames: Tensor) -> Tensor:
         return torch.zeros(len(frames), self.visual_dim)
 

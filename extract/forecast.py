@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from extract.run.engines.threads import on_threads
 from extract.run.open_cache import check_kind, open_or_create
 from extract.run.prepared import Prepared, prepare
 from extract.run.preparing import threads_of, work_of
+from extract.run.shares import due
 from extract.summary import batch_notes
-from feature_cache import DONE, FAILED
+from feature_cache import DONE, PENDING
 from feature_cache.storage.urls import local_folder
 
 PROBE_SECONDS = 20.0
@@ -122,9 +123,8 @@ def forecast(
         raise ExtractError(f"`add={chosen.add!r}`: a dry run tells of whole clips: leave it out")
     devices = [str(resolve_device(name)) for name in chosen.devices]
     run = prepare(Path(source), output, replace(chosen, device=devices[0]))
-    plan, kind = run.plan, run.kind
-    clips, rows, there = _to_do(run, chosen)
-    todo = [clips[row] for row in rows]
+    plan, ahead = run.plan, _ToDo.of(run, chosen)
+    todo = [ahead.clips[row] for row in ahead.rows]
     refused = {clip: plan.refused[clip] for clip in todo if clip in plan.refused}
     usable = [clip for clip in todo if clip not in refused]
     probe, seconds, at_once = None, None, len(devices)
@@ -136,14 +136,14 @@ def forecast(
     each = probe.clip_bytes if probe else 0.0
     return Forecast(
         files=len(run.inputs.found.files),
-        clips=there + len(todo),
-        there=there,
+        clips=ahead.there + len(todo),
+        there=ahead.there,
         todo=len(todo),
-        shards=len({row // kind.shard_size for row in rows}),
+        shards=ahead.shards,
         refused=refused,
         backbone=run.encoders.name,
         devices=devices,
-        cache_bytes=each * (len(clips) - len(plan.refused)),
+        cache_bytes=each * (len(ahead.clips) - len(plan.refused)),
         more_bytes=each * len(usable),
         free_bytes=_free(output),
         load_seconds=run.load_seconds,
@@ -158,23 +158,38 @@ def forecast(
     )
 
 
-def _to_do(run: Prepared, options: ExtractOptions) -> tuple[list[str], list[int], int]:
-    """The clips of the cache in the end; which rows of it are to be computed; how many of the share's are there."""
-    cache, plan, kind = run.inputs.there, run.plan, run.kind
-    if cache is None:
-        clips = list(plan.of)
-        return clips, [row for row in range(len(clips)) if options.share.owns(row // kind.shard_size)], 0
-    check_kind(cache, kind)
-    if run.heard is not None:
-        run.heard.check(cache)
-    known = set(cache.clip_ids)
-    clips = [*cache.clip_ids, *(clip for clip in plan.of if clip not in known)]
-    codes = np.zeros(len(clips), np.uint8)
-    codes[: len(cache)] = cache.status()
-    retried = plan.of if options.retry_failed else {}
-    mine = [row for row in range(len(clips)) if options.share.owns(row // cache.shard_size)]
-    rows = [row for row in mine if codes[row] not in (DONE, FAILED) or (codes[row] == FAILED and clips[row] in retried)]
-    return clips, rows, len(mine) - len(rows)
+class _ToDo(NamedTuple):
+    """What a run has before it.
+
+    Attributes:
+        clips: those of the cache in the end.
+        rows: which of them are to be computed.
+        shards: in how many shards these lie.
+        there: how many of this run's share are in the cache already, done or failed.
+    """
+
+    clips: list[str]
+    rows: list[int]
+    shards: int
+    there: int
+
+    @classmethod
+    def of(cls, run: Prepared, options: ExtractOptions) -> "_ToDo":
+        """What a run would compute, with clips that are new to its cache."""
+        cache, clips, size = run.inputs.there, run.clips, run.kind.shard_size
+        before = np.zeros(0, np.uint8)
+        if cache is not None:
+            check_kind(cache, run.kind)
+            if run.heard is not None:
+                run.heard.check(cache)
+            known, size = set(cache.clip_ids), cache.shard_size
+            clips = [*cache.clip_ids, *(clip for clip in clips if clip not in known)]
+            before = cache.status()
+        codes = np.full(len(clips), PENDING, np.uint8)
+        codes[: len(before)] = before
+        mine = options.share.of(len(clips), size)
+        rows = due(codes, clips, mine, run.plan.of if options.retry_failed else ())
+        return cls(clips, rows, len({row // size for row in rows}), int(mine.sum()) - len(rows))
 
 
 @dataclass(frozen=True)

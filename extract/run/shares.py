@@ -52,7 +52,11 @@ class Share:
 
     def rows(self, cache: FeatureCache) -> NDArray[np.bool_]:
         """Which of a cache's rows are this worker's: bool (N,)."""
-        return np.asarray(np.arange(len(cache)) // cache.shard_size % self.count == self.index)
+        return self.of(len(cache), cache.shard_size)
+
+    def of(self, rows: int, shard_size: int) -> NDArray[np.bool_]:
+        """Which of so many rows, in shards of such a size, are this worker's: bool (rows,)."""
+        return np.asarray(np.arange(rows) // shard_size % self.count == self.index)
 
     def split(self, parts: int) -> list["Share"]:
         """The same shards dealt out to several."""
@@ -113,8 +117,24 @@ def rows_to_do(
     """
     codes = cache.status() if status is None else status
     found: dict[int, list[int]] = {}
-    wanted = share.rows(cache) & (codes != DONE)
-    for row in np.flatnonzero(wanted).tolist():
-        if codes[row] == PENDING or (codes[row] == FAILED and cache.clip_ids[row] in retry):
-            found.setdefault(row // cache.shard_size, []).append(row)
+    for row in due(codes, cache.clip_ids, share.rows(cache), retry):
+        found.setdefault(row // cache.shard_size, []).append(row)
     return found
+
+
+def due(
+    codes: NDArray[np.uint8], clip_ids: Sequence[str], mine: NDArray[np.bool_], retry: Container[str] = ()
+) -> list[int]:
+    """Rows that are pending, or failed and to be tried again.
+
+    Args:
+        codes: uint8 (N,), the rows' status.
+        clip_ids: N names.
+        mine: bool (N,), which rows are asked for.
+        retry: clips that are tried again if they failed.
+    """
+    return [
+        row
+        for row in np.flatnonzero(mine & (codes != DONE)).tolist()
+        if codes[row] == PENDING or (codes[row] == FAILED and clip_ids[row] in retry)
+    ]

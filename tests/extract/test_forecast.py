@@ -91,6 +91,15 @@ def test_shares_add_up(videos: Path, tmp_path: Path) -> None:
     assert [part.there for part in after] == [parts[0].todo, 0, 0]
 
 
+def test_shards_are_those_of_the_cache(videos: Path, tmp_path: Path) -> None:
+    """Whatever size is asked for: a cache that is there keeps its own."""
+    options: dict[str, Any] = {"backbone": "tiny", "windows": "whole"}
+    extract_videos(videos, tmp_path / "f.zarr", shard_range="0/3", shard_size=2, **options)
+    found = forecast(videos, tmp_path / "f.zarr", **options)
+    assert (found.todo, found.there) == (CLIPS - 4, 4)
+    assert found.shards == 4
+
+
 def test_all_that_are_tried_fail(tmp_path: Path, videos: Path) -> None:
     """Files that can be opened and hold no clip."""
     (tmp_path / "videos").mkdir()
